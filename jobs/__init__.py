@@ -1,0 +1,1 @@
+"""When, and from where to where: sources, stores and runs."""

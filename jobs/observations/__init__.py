@@ -1,0 +1,1 @@
+"""The observation tables: expressions that fill them, the store that keeps them."""

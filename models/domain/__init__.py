@@ -1,0 +1,1 @@
+"""The nouns: flows, labels, peers, policies, windows."""

@@ -1,0 +1,153 @@
+"""
+The DataFrames that cross from jobs into models: columns, dtypes, meaning.
+
+``jobs.observations.fold`` produces them from the observation tables; ``models.synthesis`` and
+everything after it reads nothing else. Rows are sorted by all key columns, so equal observations
+give equal frames byte for byte.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from models.domain.window import Window
+
+#: One row per (subject, direction, peer, protocol, port, day) of the window, oriented, names joined.
+#: Only L3/L4 and its outcome; L7 methods and routes are in EDGE_ROUTES.
+EDGE_DAYS: Final[dict[str, str]] = {
+    "cluster": "str",
+    "subject": "str",  # label-set key
+    "direction": "str",  # egress | ingress
+    "peer_kind": "str",  # endpoint | entity | ip | service | unresolved
+    "peer": "str",  # label-set key | entity | address | namespace/name | address
+    "peer_names": "str",  # DNS names this client knew the address by, sorted, joined by ","; "" none
+    "names_from": "str",  # flow (Hubble said so) | lookup (joined within an answer's lifetime) | ""
+    "protocol": "str",
+    "port": "int32",  # -1 where the protocol has none
+    "icmp_type": "int32",  # -1 unless ICMP
+    "day": "str",  # YYYY-MM-DD, UTC
+    "hours": "int32",  # distinct hours of that day with a flow
+    "flows": "int64",  # forwarded or redirected request records at either end (the larger of the two ends)
+    "connections": "int64",
+    "answered": "int64",  # reply records
+    "reset": "int64",
+    "audited": "int64",  # verdict AUDIT: works today, enforcement would deny it
+    "denied": "int64",  # dropped by policy
+    "l7_denied": "int64",  # refused by the L7 proxy (403, REFUSED); layer 4 was allowed
+    "dropped": "int64",  # dropped for another reason; see drop_reasons
+    "drop_reasons": "str",  # sorted, joined by ","
+    "replies_visible": "bool",  # a reply of this edge would have been seen where it was seen
+    "aggregated": "bool",  # only exporter-aggregated records: no address or name can be trusted
+    "own_end": "bool",  # seen at the subject's own end (else derived from the other end)
+    "first_us": "int64",
+    "last_us": "int64",
+    "samples": "str",  # up to three flow uuids, joined by ","
+    "policies": "str",  # what Hubble said allowed or denied it, sorted, joined by ","
+}
+
+#: Distinct pods per edge of the window (all key columns of EDGE_DAYS except day).
+EDGE_PODS: Final[dict[str, str]] = {
+    "cluster": "str",
+    "subject": "str",
+    "direction": "str",
+    "peer_kind": "str",
+    "peer": "str",
+    "protocol": "str",
+    "port": "int32",
+    "icmp_type": "int32",
+    "subject_pods": "int32",
+    "peer_pods": "int32",
+}
+
+#: HTTP methods and routes, DNS questions, per edge of the window.
+EDGE_ROUTES: Final[dict[str, str]] = {
+    "cluster": "str",
+    "subject": "str",
+    "direction": "str",
+    "peer_kind": "str",
+    "peer": "str",
+    "protocol": "str",
+    "port": "int32",
+    "l7_kind": "str",
+    "l7_method": "str",
+    "l7_route": "str",
+    "flows": "int64",
+    "l7_denied": "int64",
+    "days": "int32",
+}
+
+#: Which owner had which labels when.
+IDENTITIES: Final[dict[str, str]] = {
+    "cluster": "str",
+    "label_key": "str",
+    "labels": "str",  # JSON array of sorted source-prefixed labels
+    "namespace": "str",
+    "entity": "str",  # reserved entity, "" for a pod
+    "workload": "str",
+    "workload_kind": "str",
+    "first_us": "int64",
+    "last_us": "int64",
+}
+
+#: Which pod had which labels: replicas, label flips, owners by pod name.
+PODS: Final[dict[str, str]] = {
+    "cluster": "str",
+    "namespace": "str",
+    "pod": "str",
+    "label_key": "str",
+    "workload": "str",
+    "workload_kind": "str",
+    "first_us": "int64",
+    "last_us": "int64",
+}
+
+#: Answers by client and name over the window: what resolved, what did not.
+LOOKUPS: Final[dict[str, str]] = {
+    "cluster": "str",
+    "subject": "str",
+    "name": "str",
+    "rcode": "int32",
+    "lookups": "int64",
+    "addresses": "int32",  # distinct
+    "days": "int32",
+}
+
+#: How well each hour was observed, per cluster.
+COVERAGE: Final[dict[str, str]] = {
+    "cluster": "str",
+    "day": "str",
+    "hour": "int64",
+    "nodes": "int32",  # nodes that delivered anything in that hour
+    "expected_nodes": "int32",  # nodes that delivered anything on that day
+    "seconds": "int64",  # seconds listened, summed over nodes
+    "flows": "int64",
+    "replies": "int64",
+    "lost_events": "int64",
+    "rejects": "int64",
+    "skipped": "int64",
+}
+
+#: What was set aside while reading the store, and why: nothing vanishes between store and proposal.
+SET_ASIDE: Final[dict[str, str]] = {
+    "cluster": "str",
+    "reason": "str",  # ambiguous_direction, multicast, infrastructure_drop, traced, ...
+    "flows": "int64",
+    "edges": "int64",
+}
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything the models know about one cluster in one window."""
+
+    cluster: str
+    window: Window
+    edge_days: pd.DataFrame
+    edge_pods: pd.DataFrame
+    edge_routes: pd.DataFrame
+    identities: pd.DataFrame
+    pods: pd.DataFrame
+    lookups: pd.DataFrame
+    coverage: pd.DataFrame
+    set_aside: pd.DataFrame

@@ -1,0 +1,1 @@
+"""Who asks and who decides: API, pages, command line, review state."""
