@@ -56,6 +56,8 @@ lock: $(VENV)/.dev ## pin the requirements again (hashes, no addresses)
 		--no-annotate --no-header -o requirements.lock requirements.in
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header -o requirements-dev.lock requirements-dev.in
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header -o requirements-spark.lock requirements-spark.in
 
 clean: ## remove the environment and everything the demo made
 	@rm -rf $(VENV) .demo build *.egg-info
