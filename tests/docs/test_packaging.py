@@ -27,7 +27,10 @@ def test_requirements_in_lists_what_pyproject_asks_for():
 
 def test_locks_pin_every_requirement_with_a_hash_and_no_address():
     """A lock that names an index would tie every user to it."""
-    for lock, wanted in (("requirements.lock", "requirements.in"), ("requirements-dev.lock", "requirements-dev.in")):
+    for lock, wanted in (
+        ("requirements.lock", "requirements.in"),
+        ("requirements-dev.lock", "requirements-dev.in"),
+    ):
         text = (ROOT / lock).read_text()
         pinned = set(re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE))
         assert _names((ROOT / wanted).read_text().splitlines()) <= pinned
