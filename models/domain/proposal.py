@@ -1,0 +1,394 @@
+"""
+A proposal: one policy for one workload, with the evidence behind every line of it.
+
+A *rule* is the unit of decision: one direction, one peer and one port, so that a port which turns up
+tomorrow is a new rule and never rides on yesterday's approval. The manifest merges rules into few
+entries; ``Rule.path`` says into which. Keys and ids are derived from what a thing is, never from when
+or in which order it was seen, so the same rule has the same id tomorrow.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from models.domain.peer import EntityPeer, LabelSelector, Peer, peer_to_json
+
+Direction = Literal["ingress", "egress"]
+Maturity = Literal["learning", "maturing", "stable"]
+
+#: Why the learned numbers are absent; they come with the calibrated model.
+NOT_CALIBRATED: Final = "not calibrated yet"
+
+
+def stable_id(*parts: str, length: int = 16) -> str:
+    """
+    Short identifier that depends on the parts alone.
+
+    Parameters
+    ----------
+    parts
+        Texts; joined by a character that none of Kubernetes' names can hold.
+    length
+        Hexadecimal digits kept of a SHA-256; 16 digits make a clash among a million rules unlikely
+        (about 3 in 10^8).
+    """
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:length]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Port:
+    """
+    A layer 4 destination: a port, or an ICMP type.
+
+    Parameters
+    ----------
+    protocol
+        ``TCP``, ``UDP``, ``SCTP``, ``ICMPv4`` or ``ICMPv6``.
+    number
+        Backend port 1 to 65535; for ICMP the type, 0 to 255.
+    """
+
+    protocol: str
+    number: int
+
+    @property
+    def icmp(self) -> bool:
+        """Whether `number` is an ICMP type."""
+        return self.protocol.startswith("ICMP")
+
+    @property
+    def text(self) -> str:
+        """``TCP/443``, ``ICMPv4 type 8``."""
+        return f"{self.protocol} type {self.number}" if self.icmp else f"{self.protocol}/{self.number}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Contract form; port numbers are numbers here and strings in manifests."""
+        if self.icmp:
+            return {"protocol": self.protocol, "type": self.number}
+        return {"protocol": self.protocol, "port": self.number}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEvidence:
+    """
+    What was seen that speaks for a rule.
+
+    Parameters
+    ----------
+    days_seen, days_observed
+        Calendar days (UTC) with such a flow, of the days on which the subject could have been seen.
+    hours_seen
+        Hours with such a flow; a lower bound where several addresses share a rule.
+    client_pods, server_pods
+        Distinct pods at both ends; 0 where an end is not a pod.
+    flows, connections
+        Request records and the ones among them that open a connection; records are not traffic volume.
+    answered_share
+        Share in [0, 1] of the edge-days with visible replies on which a reply was seen; ``None`` where
+        replies could not be seen.
+    verdicts
+        Sorted ``(verdict class, records)``: forwarded, audited, denied, l7_denied, dropped; none zero.
+    first_us, last_us
+        Microseconds since the epoch.
+    names
+        DNS names this client knew the peer's addresses by.
+    addresses
+        Addresses outside the cluster behind the rule, at most `MAX_ADDRESSES`.
+    address_count
+        How many there were.
+    samples
+        Up to three uuids of flows, to be looked up in Hubble.
+    policies
+        Policies that Hubble named as deciding, today.
+    own_end
+        Whether it was seen at the subject's own end; else it is derived from the other end.
+    assumed
+        Nothing of it was seen for this workload: the reason is in the rule's reasons.
+    """
+
+    days_seen: int = 0
+    days_observed: int = 0
+    hours_seen: int = 0
+    client_pods: int = 0
+    server_pods: int = 0
+    flows: int = 0
+    connections: int = 0
+    answered_share: float | None = None
+    verdicts: tuple[tuple[str, int], ...] = ()
+    first_us: int = 0
+    last_us: int = 0
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    address_count: int = 0
+    samples: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    own_end: bool = False
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    One line of an allow-list: the unit that a reviewer decides on.
+
+    Parameters
+    ----------
+    id
+        Stable: the same policy, direction, peer and port have it tomorrow too.
+    direction
+        Seen from the subject.
+    peer
+        The other side.
+    ports
+        One port, or the two protocols of one resolver.
+    path
+        Entry of the manifest that holds it, ``egress[3]``; rules that share an entry share the path.
+    dns
+        Patterns of questions to let through and to learn names from; empty: no DNS inspection.
+    maturity
+        From the effective days on which this could have been seen.
+    evidence
+        What was seen.
+    reasons
+        Sentences for the reviewer.
+    flags
+        Sorted codes; ``needs_review`` means that no automation may approve it.
+    """
+
+    id: str
+    direction: Direction
+    peer: Peer
+    ports: tuple[Port, ...]
+    evidence: RuleEvidence
+    path: str = ""
+    dns: tuple[str, ...] = ()
+    maturity: Maturity = "learning"
+    reasons: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def sort_key(self) -> tuple[str, bool, str, str, tuple[tuple[str, int], ...]]:
+        """Total order: ingress last, resolvers first, then peers and ports."""
+        ports = tuple((port.protocol, port.number) for port in self.ports)
+        return (self.direction, not self.dns, type(self.peer).__name__, self.peer.key, ports)
+
+    @property
+    def title(self) -> str:
+        """One line: ``egress to api in shop on TCP/8080``."""
+        ports = ", ".join(port.text for port in self.ports)
+        return (
+            f"{self.direction} {'to' if self.direction == 'egress' else 'from'} {self.peer.title} on {ports}"
+        )
+
+    def meaning(self) -> list[Any]:
+        """What the rule allows, without its evidence."""
+        form = peer_to_json(self.peer)
+        return [self.direction, form, [port.to_json() for port in self.ports], list(self.dns)]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """
+    Observed traffic that no rule allows, and why.
+
+    Parameters
+    ----------
+    reason
+        Code, a key of `models.synthesis.reasons.WHY`.
+    direction
+        Seen from the subject.
+    peer, port
+        What it was, as text for people.
+    flows, denied
+        Records that passed, and records that were refused or dropped.
+    days_seen
+        Calendar days (UTC) with any of them.
+    edges
+        Edges behind this line.
+    first_us, last_us
+        Microseconds since the epoch.
+    why
+        A sentence.
+    works
+        It was forwarded, and was answered or could not be seen to be: enforcement would end it.
+    """
+
+    direction: str
+    reason: str
+    peer: str
+    port: str
+    flows: int
+    denied: int
+    days_seen: int
+    edges: int
+    first_us: int
+    last_us: int
+    why: str
+    works: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionDecision:
+    """
+    Whether the proposal constrains a direction, and why.
+
+    Parameters
+    ----------
+    enforced
+        The direction becomes default-deny; else the policy has no section for it and it stays open.
+    reason
+        Code: observed, nothing_observed, only_dns, incomplete, all_rejected.
+    why
+        A sentence.
+    """
+
+    enforced: bool
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """
+    Which pods the policy selects.
+
+    Parameters
+    ----------
+    selector
+        Labels inside the namespace.
+    workloads
+        Sorted ``Kind/name``; more than one when their labels cannot be told apart.
+    service_account
+        The selector rests on the service account, for want of a usable label.
+    """
+
+    selector: LabelSelector
+    workloads: tuple[str, ...]
+    service_account: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Assumption:
+    """Something taken for granted because neither configuration nor data said it; and what it costs."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestDenial:
+    """An edge of the window that the proposed set would deny although it worked."""
+
+    direction: str
+    peer: str
+    port: str
+    edge_days: int
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """
+    Replay of the window against the proposed policies.
+
+    Parameters
+    ----------
+    checked, admitted
+        Edge-days that were forwarded and answered (or could not be seen to be), and the ones admitted.
+    undecided
+        Edge-days on which the evaluator could not decide.
+    denied
+        What would be denied, with the reason it was left out.
+    """
+
+    checked: int = 0
+    admitted: int = 0
+    undecided: int = 0
+    denied: tuple[BacktestDenial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """
+    One policy for one workload, as proposed by one run.
+
+    Parameters
+    ----------
+    key
+        Stable: from cluster, namespace and workload.
+    cluster, namespace, name
+        Where, and the manifest's ``metadata.name``.
+    subject
+        Which pods.
+    description
+        One sentence: why the policy exists.
+    rules
+        Sorted by `Rule.sort_key`.
+    ingress, egress
+        What happens to each direction.
+    left_out
+        Sorted; observed and not allowed.
+    maturity
+        ``stable`` only from 14 effective days.
+    observed_from_us
+        First time the workload was seen, microseconds since the epoch, cut to the day.
+    effective_days
+        Days on which the workload could have been observed without gaps or loss.
+    assumptions, reasons, flags
+        For the reviewer.
+    backtest
+        Result of the replay; ``None`` before it.
+    """
+
+    key: str
+    cluster: str
+    namespace: str
+    name: str
+    subject: Subject
+    description: str
+    rules: tuple[Rule, ...]
+    ingress: DirectionDecision
+    egress: DirectionDecision
+    left_out: tuple[LeftOut, ...]
+    maturity: Maturity
+    observed_from_us: int
+    effective_days: float
+    assumptions: tuple[Assumption, ...] = ()
+    reasons: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    backtest: Backtest | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """
+        Changes exactly when the meaning changes: subject, directions, peers, ports; never evidence.
+
+        Two proposals with one fingerprint render the same rules, so a new version is made only
+        when it differs.
+        """
+        meaning = [
+            self.cluster,
+            self.namespace,
+            self.name,
+            self.subject.selector.to_json(),
+            self.ingress.enforced,
+            self.egress.enforced,
+            sorted(json.dumps(rule.meaning(), sort_keys=True) for rule in self.rules),
+        ]
+        return stable_id(json.dumps(meaning, sort_keys=True))
+
+    def decision(self, direction: Direction) -> DirectionDecision:
+        """What happens to a direction."""
+        return self.ingress if direction == "ingress" else self.egress
+
+
+def rule_id(proposal_key: str, direction: Direction, peer: Peer, ports: tuple[Port, ...]) -> str:
+    """Stable id of a rule: the policy it belongs to, its direction, its peer and its port."""
+    return stable_id("rule", proposal_key, direction, peer.key, ",".join(port.text for port in ports))
+
+
+def opens_world(rule: Rule) -> bool:
+    """Whether the rule admits every address outside the cluster."""
+    return isinstance(rule.peer, EntityPeer) and rule.peer.entity in ("world", "all")

@@ -1,0 +1,212 @@
+"""
+The contract form of proposals: what the command line prints, the API serves and the database keeps.
+
+`proposal_to_json` and `proposal_from_json` are inverse, so a stored proposal can be rendered again,
+with some of its rules only, without another look at the observations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from models.domain.peer import LabelSelector, peer_from_json, peer_to_json
+from models.domain.proposal import (
+    NOT_CALIBRATED,
+    Assumption,
+    Backtest,
+    BacktestDenial,
+    DirectionDecision,
+    LeftOut,
+    Port,
+    Proposal,
+    Rule,
+    RuleEvidence,
+    Subject,
+)
+
+
+def iso(us: int) -> str | None:
+    """Microseconds since the epoch as RFC 3339 in UTC with seconds; ``None`` for 0, which is "never"."""
+    if us == 0:
+        return None
+    return datetime.fromtimestamp(us // 1_000_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _microseconds(text: str | None) -> int:
+    return 0 if text is None else int(datetime.fromisoformat(text).timestamp()) * 1_000_000
+
+
+def evidence_to_json(evidence: RuleEvidence) -> dict[str, Any]:
+    """Evidence of a rule; times as text, cut to seconds."""
+    form: dict[str, Any] = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    form["verdicts"] = dict(evidence.verdicts)
+    for name in ("names", "addresses", "samples", "policies"):
+        form[name] = list(form[name])
+    form["first_seen"] = iso(form.pop("first_us"))
+    form["last_seen"] = iso(form.pop("last_us"))
+    return form
+
+
+def rule_to_json(rule: Rule) -> dict[str, Any]:
+    """Contract form of a rule; the learned numbers are ``null`` with the reason why."""
+    return {
+        "id": rule.id,
+        "path": rule.path,
+        "direction": rule.direction,
+        "title": rule.title,
+        "peer": peer_to_json(rule.peer),
+        "ports": [port.to_json() for port in rule.ports],
+        "dns": list(rule.dns),
+        "p_need": None,
+        "p_legit": None,
+        "confidence": None,
+        "confidence_reason": NOT_CALIBRATED,
+        "maturity": rule.maturity,
+        "evidence": evidence_to_json(rule.evidence),
+        "reasons": list(rule.reasons),
+        "flags": list(rule.flags),
+    }
+
+
+def left_out_to_json(line: LeftOut) -> dict[str, Any]:
+    """Contract form of observed traffic that no rule allows."""
+    form = asdict(line)
+    form["first_seen"] = iso(form.pop("first_us"))
+    form["last_seen"] = iso(form.pop("last_us"))
+    return form
+
+
+def backtest_to_json(backtest: Backtest | None) -> dict[str, Any] | None:
+    """Contract form of a replay."""
+    return None if backtest is None else {**asdict(backtest), "denied": [asdict(d) for d in backtest.denied]}
+
+
+def _completeness(decision: DirectionDecision) -> dict[str, Any]:
+    return {
+        "probability_no_denial_7d": None,
+        "expected_denied_edges_7d": None,
+        "interval": None,
+        "reason": NOT_CALIBRATED,
+        "enforced": decision.enforced,
+        "decision": decision.reason,
+        "why": decision.why,
+    }
+
+
+def proposal_to_json(
+    proposal: Proposal,
+    *,
+    version: int = 1,
+    state: str = "pending",
+    manifest: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """
+    Contract form of a proposal.
+
+    Parameters
+    ----------
+    proposal
+        What a run proposed.
+    version, state
+        Owned by the review: which version this is and what was decided about it.
+    manifest
+        The rendered object, where the caller wants it in the answer.
+    """
+    return {
+        "key": proposal.key,
+        "version": version,
+        "state": state,
+        "fingerprint": proposal.fingerprint,
+        "maturity": proposal.maturity,
+        "cluster": proposal.cluster,
+        "namespace": proposal.namespace,
+        "name": proposal.name,
+        "description": proposal.description,
+        "subject": {
+            "selector": proposal.subject.selector.to_json(),
+            "workloads": list(proposal.subject.workloads),
+            "service_account": proposal.subject.service_account,
+        },
+        "observed_from": iso(proposal.observed_from_us),
+        "effective_days": proposal.effective_days,
+        "rules": [rule_to_json(rule) for rule in proposal.rules],
+        "quarantine": [],
+        "left_out": [left_out_to_json(line) for line in proposal.left_out],
+        "completeness": {
+            "egress": _completeness(proposal.egress),
+            "ingress": _completeness(proposal.ingress),
+        },
+        "assumptions": [asdict(assumption) for assumption in proposal.assumptions],
+        "reasons": list(proposal.reasons),
+        "flags": list(proposal.flags),
+        "backtest": backtest_to_json(proposal.backtest),
+        "manifest": None if manifest is None else dict(manifest),
+    }
+
+
+def _seen(form: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in form.items() if key not in ("first_seen", "last_seen")}
+    rest["first_us"] = _microseconds(form["first_seen"])
+    rest["last_us"] = _microseconds(form["last_seen"])
+    return rest
+
+
+def _rule(form: Mapping[str, Any]) -> Rule:
+    evidence = _seen(form["evidence"])
+    evidence["verdicts"] = tuple(sorted(evidence["verdicts"].items()))
+    for name in ("names", "addresses", "samples", "policies"):
+        evidence[name] = tuple(evidence[name])
+    ports = tuple(Port(port["protocol"], port.get("port", port.get("type"))) for port in form["ports"])
+    return Rule(
+        id=form["id"],
+        direction=form["direction"],
+        peer=peer_from_json(form["peer"]),
+        ports=ports,
+        evidence=RuleEvidence(**evidence),
+        path=form["path"],
+        dns=tuple(form["dns"]),
+        maturity=form["maturity"],
+        reasons=tuple(form["reasons"]),
+        flags=tuple(form["flags"]),
+    )
+
+
+def _decision(form: Mapping[str, Any]) -> DirectionDecision:
+    return DirectionDecision(form["enforced"], form["decision"], form["why"])
+
+
+def _backtest(form: Mapping[str, Any] | None) -> Backtest | None:
+    if form is None:
+        return None
+    denied = tuple(BacktestDenial(**denial) for denial in form["denied"])
+    return Backtest(**{**form, "denied": denied})
+
+
+def proposal_from_json(form: Mapping[str, Any]) -> Proposal:
+    """Proposal from its contract form; what the review added (version, state, manifest) is ignored."""
+    selector = form["subject"]["selector"]
+    absent = tuple(sorted(entry["key"] for entry in selector.get("matchExpressions", ())))
+    return Proposal(
+        key=form["key"],
+        cluster=form["cluster"],
+        namespace=form["namespace"],
+        name=form["name"],
+        subject=Subject(
+            LabelSelector(tuple(sorted(selector["matchLabels"].items())), absent),
+            tuple(form["subject"]["workloads"]),
+            form["subject"]["service_account"],
+        ),
+        description=form["description"],
+        rules=tuple(_rule(rule) for rule in form["rules"]),
+        ingress=_decision(form["completeness"]["ingress"]),
+        egress=_decision(form["completeness"]["egress"]),
+        left_out=tuple(LeftOut(**_seen(line)) for line in form["left_out"]),
+        maturity=form["maturity"],
+        observed_from_us=_microseconds(form["observed_from"]),
+        effective_days=form["effective_days"],
+        assumptions=tuple(Assumption(**assumption) for assumption in form["assumptions"]),
+        reasons=tuple(form["reasons"]),
+        flags=tuple(form["flags"]),
+        backtest=_backtest(form["backtest"]),
+    )
