@@ -1,0 +1,1 @@
+"""Review state: engine, tables, migrations."""

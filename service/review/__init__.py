@@ -1,0 +1,1 @@
+"""Where proposals and rules stand, and who may move them where."""
