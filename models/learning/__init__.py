@@ -1,0 +1,1 @@
+"""What the observations teach: who the workloads are and by which labels they can be selected."""

@@ -1,0 +1,116 @@
+"""Which days count: a day with gaps or losses proves presence, never absence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.learning.base import require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+#: Share of a day's capture that may be missing before its silence proves nothing (method, section 1).
+MAX_CAPTURE_LOSS: Final = 0.02
+#: Days a bitmap holds: 64 bits less the sign bit, so that it survives signed 64-bit stores.
+BITMAP_DAYS: Final = 63
+HOURS_PER_DAY: Final = 24
+DAYS_PER_WEEK: Final = 7
+
+
+@dataclass(frozen=True)
+class ObservedDays:
+    """
+    The days of a window, split into those whose silence counts and those whose presence alone counts.
+
+    Parameters
+    ----------
+    full
+        ISO dates of fully observed days, oldest first; the newest `BITMAP_DAYS` of them.
+    partial
+        ISO dates of the days that were observed with gaps or losses, oldest first.
+    exposure
+        Share of each day's capture that arrived, in [0, 1], by ISO date.
+    """
+
+    full: tuple[str, ...]
+    partial: tuple[str, ...]
+    exposure: Mapping[str, float]
+
+    @property
+    def count(self) -> int:
+        """T: number of fully observed days."""
+        return len(self.full)
+
+    @property
+    def weekdays(self) -> npt.NDArray[np.int64]:
+        """Weekday of each full day, Monday is 0; shape (T,)."""
+        return np.array([date.fromisoformat(day).weekday() for day in self.full], dtype=np.int64)
+
+    def head(self, count: int) -> ObservedDays:
+        """
+        The window as it stood after its first ``count`` full days.
+
+        Partial days before that point stay; everything later is forgotten.
+        """
+        full = self.full[:count]
+        end = full[-1] if full else ""
+        return ObservedDays(full, tuple(day for day in self.partial if day < end), self.exposure)
+
+    def index_before(self, days: pd.Series[str]) -> npt.NDArray[np.int64]:
+        """Index of the newest full day that is not after each date; -1 when there is none."""
+        full = np.array(self.full, dtype=str)
+        return np.searchsorted(full, days.to_numpy(dtype=str), side="right").astype(np.int64) - 1
+
+
+def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_LOSS) -> ObservedDays:
+    """
+    Split the days of a window by how well they were observed.
+
+    The exposure of a day is the product of three shares: hours listened of 24, node-hours delivered of
+    those expected, and events not lost. A day is full when at most ``max_capture_loss`` is missing, so
+    one missing hour already makes it partial.
+
+    Parameters
+    ----------
+    coverage
+        COVERAGE rows (`models.frames`) of one cluster, one per hour.
+    max_capture_loss
+        Share of a day that may be missing.
+
+    Raises
+    ------
+    BadInputError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> hours = pd.DataFrame({"day": ["2026-03-01"] * 24, "hour": range(24), "nodes": 3,
+    ...                       "expected_nodes": 3, "flows": 100, "lost_events": 0})
+    >>> observed_days(hours).full
+    ('2026-03-01',)
+    """
+    require(coverage, ("day", "hour", "nodes", "expected_nodes", "flows", "lost_events"), "coverage")
+    exposure = day_exposure(coverage)
+    full = tuple(day for day, share in exposure.items() if share >= 1.0 - max_capture_loss)
+    partial = tuple(day for day in exposure if day not in frozenset(full))
+    return ObservedDays(full[-BITMAP_DAYS:], partial, exposure)
+
+
+def day_exposure(coverage: pd.DataFrame) -> dict[str, float]:
+    """Share of each day's capture that arrived, oldest day first."""
+    hourly = coverage.drop_duplicates()
+    grouped = hourly.groupby("day", sort=True)
+    sums = grouped[["nodes", "expected_nodes", "flows", "lost_events"]].sum()
+    hours = grouped["hour"].nunique().clip(upper=HOURS_PER_DAY) / HOURS_PER_DAY
+    nodes = (sums["nodes"] / sums["expected_nodes"].clip(lower=1)).clip(upper=1.0)
+    kept = sums["flows"] / (sums["flows"] + sums["lost_events"]).clip(lower=1)
+    kept = kept.where(sums["flows"] + sums["lost_events"] > 0, 1.0)
+    share = hours * nodes * kept
+    return {str(day): float(value) for day, value in share.items()}

@@ -1,0 +1,221 @@
+"""
+Cells and the days they were seen on, folded one day at a time.
+
+`DayIncidence` turns edge-days into one row per cell: a bitmap of fully observed days, the opportunities
+and returns that the recurrence model counts, and summed measures. Folding one more day into it gives the
+same frame, byte for byte, as fitting on all days at once, so a night costs one day's work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+
+from models.errors import BadInputError
+from models.learning import bitmaps
+from models.learning.base import CELL, Estimator, require
+from models.learning.cells import CELL_KEY, cell_ids, group_codes, zones
+from models.learning.days import BITMAP_DAYS, HOURS_PER_DAY, MAX_CAPTURE_LOSS, ObservedDays, observed_days
+
+#: Measures that add up over days.
+SUMS: Final = (
+    "flows",
+    "connections",
+    "answered",
+    "reset",
+    "audited",
+    "denied",
+    "l7_denied",
+    "dropped",
+)
+_MICROSECONDS_PER_HOUR: Final = 3_600_000_000
+_DAY_COLUMNS: Final = (*CELL_KEY, "day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+#: State that two parts of a history combine: by sum, by minimum, by maximum, by "or" of bits.
+_COMBINE: Final = {
+    **dict.fromkeys((*SUMS, "hours", "active_days"), "sum"),
+    **dict.fromkeys(("first_us", "first_date"), "min"),
+    **dict.fromkeys(("last_us", "last_date", "replies_visible"), "max"),
+}
+
+
+class DayIncidence(Estimator):
+    """
+    Day-incidence of every cell.
+
+    Parameters
+    ----------
+    max_capture_loss
+        Share of a day that may be missing before the day is partial.
+
+    Attributes
+    ----------
+    days_ : ObservedDays
+        Full and partial days of the window.
+    cells_ : pandas.DataFrame
+        One row per cell, indexed by its id, sorted. Columns: `CELL_KEY`, ``zone``, ``days`` (bitmap),
+        ``days_seen`` (x), ``first_day`` and ``last_day`` (full-day index, -1 if never on a full day),
+        ``opportunities`` (n: full days after first sight), ``returns`` (x': those with presence),
+        ``last_return`` (t_x: index of the last return, counted in opportunities), ``active_days``
+        (partial ones too), ``hours``, ``start_hours`` (24-bit bitmap of the hours of first flows),
+        ``first_date``, ``last_date``, ``first_us``, ``last_us``, ``replies_visible`` and the sums.
+    """
+
+    def __init__(self, max_capture_loss: float = MAX_CAPTURE_LOSS) -> None:
+        self.max_capture_loss = max_capture_loss
+
+    def fit(self, cell_days: pd.DataFrame, coverage: pd.DataFrame) -> Self:
+        """
+        Learn from a whole window.
+
+        Parameters
+        ----------
+        cell_days
+            Rows of `models.learning.cells.to_cells`: one or several per cell and day.
+        coverage
+            COVERAGE rows of the same cluster and window.
+
+        Raises
+        ------
+        BadInputError
+            If a column is missing, or a row lies on a day without coverage: then nobody can say
+            whether silence on that day means anything.
+        """
+        require(cell_days, _DAY_COLUMNS, "cell days")
+        days = observed_days(coverage, self.max_capture_loss)
+        self._check_days(cell_days, days)
+        self.days_ = days
+        self.cells_ = _finish(_summarise(cell_days, days), days)
+        return self
+
+    def partial_fit(self, cell_days: pd.DataFrame, coverage: pd.DataFrame) -> Self:
+        """
+        Fold later days into what was learned.
+
+        Raises
+        ------
+        BadInputError
+            If a day is not after every day folded so far: late data re-opens a day, which takes a
+            refit from the stored cell-days.
+        """
+        if not hasattr(self, "cells_"):
+            return self.fit(cell_days, coverage)
+        require(cell_days, _DAY_COLUMNS, "cell days")
+        new = observed_days(coverage, self.max_capture_loss)
+        known = max((*self.days_.full, *self.days_.partial), default="")
+        for day in (*new.full, *new.partial):
+            if day <= known:
+                raise BadInputError(
+                    f"{day} was folded already or lies before {known}: fit the whole window again"
+                )
+        self._check_days(cell_days, new)
+        full = (*self.days_.full, *new.full)
+        kept = full[-BITMAP_DAYS:]
+        partial = (*self.days_.partial, *new.partial)
+        days = ObservedDays(kept, partial, {**self.days_.exposure, **new.exposure})
+        old = self.cells_.assign(days=self.cells_["days"].to_numpy() >> np.uint64(len(full) - len(kept)))
+        self.cells_ = _finish(_merge(old, _summarise(cell_days, days)), days)
+        self.days_ = days
+        return self
+
+    @staticmethod
+    def _check_days(cell_days: pd.DataFrame, days: ObservedDays) -> None:
+        unknown = sorted(set(cell_days["day"].unique()) - set(days.exposure))
+        if unknown:
+            raise BadInputError(f"no coverage for {unknown[0]}: was the collector listening?")
+
+
+def _summarise(cell_days: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
+    """State per cell, without what `_finish` derives."""
+    rows = cell_days[list(_DAY_COLUMNS)].reset_index(drop=True)  # equal rows of two edges both count
+    codes, keys = group_codes(rows, CELL_KEY)
+    grouped = rows.groupby(codes, sort=True)
+    state = keys.copy()
+    for measure in SUMS:
+        state[measure] = grouped[measure].sum().to_numpy(dtype=np.int64)
+    per_day = rows["hours"].groupby([codes, rows["day"]]).max().clip(upper=HOURS_PER_DAY)
+    state["hours"] = per_day.groupby(level=0).sum().to_numpy(dtype=np.int64)
+    state["first_us"] = grouped["first_us"].min().to_numpy(dtype=np.int64)
+    state["last_us"] = grouped["last_us"].max().to_numpy(dtype=np.int64)
+    state["replies_visible"] = grouped["replies_visible"].max().to_numpy(dtype=bool)
+    state["first_date"] = grouped["day"].min().to_numpy()
+    state["last_date"] = grouped["day"].max().to_numpy()
+    present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
+    state["active_days"] = rows["day"].where(present).groupby(codes).nunique().to_numpy(dtype=np.int64)
+    hour = (rows["first_us"] // _MICROSECONDS_PER_HOUR % HOURS_PER_DAY).to_numpy(dtype=np.int64)
+    state["start_hours"] = bitmaps.bits_of(codes[present], hour[present], len(keys))
+    position = days.index_before(rows["day"])
+    on_full = present & rows["day"].isin(days.full).to_numpy()
+    state["days"] = bitmaps.bits_of(codes[on_full], position[on_full], len(keys))
+    return state.set_index(cell_ids(state)).sort_index()
+
+
+def _merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Combine two parts of a history; both hold bitmaps over the same days."""
+    both = pd.concat([old[list(new.columns)], new])
+    grouped = both.groupby(level=CELL, sort=True)
+    merged: pd.DataFrame = grouped[list(CELL_KEY)].first()
+    for column, how in _COMBINE.items():
+        merged[column] = getattr(grouped[column], how)()
+    order = {cell: position for position, cell in enumerate(merged.index)}
+    codes = both.index.map(order).to_numpy(dtype=np.int64)
+    for column in ("days", "start_hours"):
+        bitmap = np.zeros(len(merged), dtype=np.uint64)
+        np.bitwise_or.at(bitmap, codes, both[column].to_numpy(dtype=np.uint64))
+        merged[column] = bitmap
+    return merged[list(new.columns)]
+
+
+def _finish(state: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
+    """Add what follows from the state and the days."""
+    cells = state.astype(dict.fromkeys(("port", "port_end", "icmp_type"), np.int64)).copy()
+    cells["zone"] = zones(cells)
+    return with_counts(cells, days)
+
+
+def with_counts(cells: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
+    """
+    Recompute the counts that follow from ``days``, ``first_date`` and the window.
+
+    A cell first seen on a partial day has its first opportunity on the next full day; a cell first
+    seen before the oldest full day kept has had all of them.
+
+    Parameters
+    ----------
+    cells
+        Rows with ``days`` (bitmap) and ``first_date``.
+    days
+        The window the bitmap refers to.
+    """
+    bitmap = cells["days"].to_numpy(dtype=np.uint64)
+    seen = bitmaps.count_bits(bitmap)
+    last = bitmaps.highest_bit(bitmap)
+    sight = days.index_before(cells["first_date"])
+    on_full = cells["first_date"].isin(days.full).to_numpy() & (bitmaps.lowest_bit(bitmap) == sight)
+    returns = seen - on_full
+    derived: dict[str, Any] = {
+        "days_seen": seen,
+        "first_day": bitmaps.lowest_bit(bitmap),
+        "last_day": last,
+        "opportunities": np.maximum(days.count - 1 - sight, 0),
+        "returns": returns,
+        "last_return": np.where(returns > 0, last - sight, 0),
+    }
+    return cells.assign(**derived)
+
+
+def as_of(cells: pd.DataFrame, days: ObservedDays, count: int) -> pd.DataFrame:
+    """
+    Cells as they were known after the first ``count`` full days; sums and hours are left as they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Only cells that had been seen by then, with counts for ``days.head(count)``.
+    """
+    then = days.head(count)
+    end = then.full[-1] if then.full else ""
+    known = cells.loc[(cells["first_date"] <= end).to_numpy()]
+    cut = known.assign(days=bitmaps.first_bits(known["days"].to_numpy(dtype=np.uint64), count))
+    return with_counts(cut, then)
