@@ -1,0 +1,120 @@
+"""
+Would Cilium take this manifest? Our linter, run on everything before it is exported or evaluated.
+
+Two gates, as in a cluster: the API server's schema of the target release, then the agent's own
+checks. An object that passes the first and fails the second is stored and enforces nothing.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from models.domain.agent import NEWEST, AgentConfig
+from models.domain.policy import CILIUM_POLICY, CLUSTERWIDE_POLICY, KUBERNETES_POLICY
+from models.manifest.validate_agent import agent_problems
+from models.manifest.validate_kubernetes import kubernetes_problems
+from models.manifest.validate_nodes import MAX_PROBLEMS, Problem, check, shown
+from models.manifest.validate_schema import rule_schema
+
+__all__ = ["NEWEST", "Problem", "problems"]
+
+MAX_NAME: Final = 253  # characters of an object's name
+
+_API_VERSIONS: Final = {
+    CILIUM_POLICY: ("cilium.io/v2",),
+    CLUSTERWIDE_POLICY: ("cilium.io/v2",),
+    KUBERNETES_POLICY: ("networking.k8s.io/v1",),
+}
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_TOP: Final = ("apiVersion", "kind", "metadata", "spec", "specs", "status")
+
+
+def problems(
+    manifest: Mapping[str, Any], *, cilium_version: str = NEWEST, config: AgentConfig | None = None
+) -> list[Problem]:
+    """
+    Why a cluster would refuse a policy object, or silently drop a part of it.
+
+    Parameters
+    ----------
+    manifest
+        A decoded CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy or NetworkPolicy.
+    cilium_version
+        Release of the target cluster.
+    config
+        Agent settings; replaces `cilium_version`. Without it Cilium's defaults are taken.
+
+    Returns
+    -------
+    list of Problem
+        Empty when the object is taken as written; at most ``MAX_PROBLEMS``, in document order.
+
+    Raises
+    ------
+    UnsupportedError
+        If the release is older than the oldest known one.
+
+    Examples
+    --------
+    >>> problems({"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+    ...           "metadata": {"name": "a", "namespace": "shop"},
+    ...           "spec": {"endpointSelector": {}, "ingress": [{"fromEntities": ["internet"]}]}})[0].path
+    'spec.ingress[0].fromEntities[0]'
+    """
+    settings = config or AgentConfig(cilium_version=cilium_version)
+    _ = settings.release  # an unknown release is an error of the caller, not of the manifest
+    found: dict[Problem, None] = dict.fromkeys(islice(_all_problems(manifest, settings), MAX_PROBLEMS))
+    return list(found)
+
+
+def _all_problems(manifest: Mapping[str, Any], config: AgentConfig) -> Iterator[Problem]:
+    kind = manifest.get("kind")
+    if not isinstance(kind, str) or kind not in _API_VERSIONS:
+        yield Problem("kind", f"{shown(kind)} is none of {', '.join(_API_VERSIONS)}")
+        return
+    if manifest.get("apiVersion") not in _API_VERSIONS[kind]:
+        yield Problem("apiVersion", f"must be {_API_VERSIONS[kind][0]} for {kind}")
+    yield from _metadata_problems(manifest.get("metadata"), kind)
+    for key in manifest:
+        if key not in _TOP or (kind == KUBERNETES_POLICY and key == "specs"):
+            yield Problem(shown(key), "unknown field", "unknown field")
+    if kind == KUBERNETES_POLICY:
+        yield from kubernetes_problems(manifest.get("spec"))
+        return
+    rules = list(_rules(manifest))
+    if not rules and config.release.spec_required:
+        yield Problem("spec", "either spec or specs is required")
+    schema = rule_schema(config.release.name)
+    for path, rule in rules:
+        in_schema = list(islice(check(rule, schema, path), MAX_PROBLEMS))
+        yield from in_schema
+        if not any(problem.kind == "schema" for problem in in_schema):
+            yield from agent_problems(rule, path, config, namespaced=kind == CILIUM_POLICY)
+    specs = manifest.get("specs", [])
+    if not isinstance(specs, (list, tuple)):
+        yield Problem("specs", f"must be a list, not {shown(specs)}")
+
+
+def _rules(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if "spec" in manifest:
+        yield "spec", manifest["spec"]
+    specs = manifest.get("specs")
+    if isinstance(specs, (list, tuple)):
+        for index, rule in enumerate(specs):
+            yield f"specs[{index}]", rule
+
+
+def _metadata_problems(metadata: object, kind: str) -> Iterator[Problem]:
+    if not isinstance(metadata, Mapping):
+        yield Problem("metadata", f"must be a mapping, not {shown(metadata)}")
+        return
+    name, namespace = metadata.get("name"), metadata.get("namespace", "default")
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
+        yield Problem("metadata.name", f"{shown(name)} is no object name")
+    if kind == CLUSTERWIDE_POLICY:
+        if metadata.get("namespace"):
+            yield Problem("metadata.namespace", "a clusterwide object has no namespace")
+    elif not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+        yield Problem("metadata.namespace", f"{shown(namespace)} is no namespace")
