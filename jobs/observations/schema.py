@@ -59,10 +59,11 @@ EDGES: Final = Table(
         **_EDGE,
         "side": "string",  # subject: seen at the subject's end; peer: only at the other end
         "oriented": "string",  # known | unknown (is_reply and flags were absent: resolved at read)
+        "service": "string",  # "namespace/name" that the record gave for the server, if any
         "l7_kind": "string",
-        "l7_method": "string",
-        "l7_route": "string",
-        "verdict": "string",  # forwarded audit denied l7_denied dropped error (classes, see normalise)
+        "l7_method": "string",  # HTTP method, DNS question types
+        "l7_route": "string",  # HTTP path, DNS name (of the asking side only)
+        "verdict": "string",  # forwarded audit denied l7_denied dropped (classes, see normalise)
         "drop_reason": "string",
         "policies": "string",  # allowed_by or denied_by, as in the record
         "aggregated": "boolean",
@@ -71,17 +72,17 @@ EDGES: Final = Table(
         "flows",  # request records, by weight
         "connections",  # records that open one: SYN, trace reason NEW, or a policy verdict
         "answered",  # reply records folded into this edge
-        "reset",  # replies that were a RST without SYN
+        "reset",  # of answered: a RST without SYN, an HTTP error, a DNS answer other than NOERROR
         "verdict_events",  # of flows: event type 5, whose stream shows no replies
         "trace_events",  # of flows: event type 4, whose stream shows replies
     ),
+    # Times, client ports and samples are those of requests: a row of replies only has none of them.
     minima={
         "first_us": "int64",
         "client_port_min": "int32",
-        "sample_first": "string",
-        "sample_low": "string",
+        "sample": "string",  # the smallest uuid: any other choice would depend on how batches were cut
     },
-    maxima={"last_us": "int64", "client_port_max": "int32", "sample_last": "string"},
+    maxima={"last_us": "int64", "client_port_max": "int32"},
 )
 
 EDGE_PODS: Final = Table(
@@ -107,8 +108,9 @@ IDENTITIES: Final = Table(
     maxima={"last_us": "int64", "identity_max": "int64"},
 )
 
-#: Which pod (or node) had which address and labels: pod names resolve owners and label flips,
-#: addresses resolve peers that a late identity showed as world.
+#: Which pod (or node, or service) had which address and labels: pod names resolve owners and label
+#: flips, addresses resolve peers that a late identity showed as world. A service's own address has
+#: ``workload_kind`` "Service" and no label key.
 ENDPOINTS: Final = Table(
     "endpoints",
     keys={
@@ -136,7 +138,9 @@ LOOKUPS: Final = Table(
         "name": "string",
         "qtypes": "string",
         "rcode": "int32",
-        "ip": "string",  # one row per address of the answers; "" for an answer without one
+        # "" counts the answers themselves, with their question; one more row per address that
+        # they held, without qtypes and cnames, says from when to when the name led there.
+        "ip": "string",
         "cnames": "string",
     },
     sums=("lookups",),
@@ -154,7 +158,8 @@ COVERAGE: Final = Table(
         "node": "string",
         "reason": "string",
     },
-    # ``reason`` is "" for the flows of a node and hour; loss, rejects and skips have rows of their own.
+    # ``reason`` is "" for all that a node delivered in an hour; loss, rejects and skips have rows of
+    # their own. So have records that are no edge: "aside_<why>" repeats their flows.
     sums=("flows", "records", "replies", "lost_events", "rejects", "skipped"),
     minima={"first_us": "int64"},
     maxima={"last_us": "int64"}

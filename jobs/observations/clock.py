@@ -1,0 +1,46 @@
+"""Hours and days as whole numbers: the only arithmetic on time, the same on every engine."""
+
+from datetime import date, timedelta
+from functools import cache
+from typing import Any, Final
+
+import ibis
+import pyarrow as pa
+
+US_PER_SECOND: Final = 1_000_000
+US_PER_SLOT: Final = 300 * US_PER_SECOND  # coverage is flagged per five minutes
+US_PER_HOUR: Final = 3_600 * US_PER_SECOND
+HOURS_PER_DAY: Final = 24
+SLOTS_PER_HOUR: Final = 12
+
+#: Input table that spells days. Engines disagree on how to write a date; they agree on a join.
+CALENDAR: Final = {"day_number": "int64", "day": "string"}
+_EPOCH: Final = date(1970, 1, 1)
+_DAYS: Final = 73_414  # to the end of 2170
+#: Where a clock was so wrong that its day has no name.
+NO_DAY: Final = "9999-12-31"
+
+
+def whole(value: Any, divisor: int) -> Any:
+    """Whole part of ``value / divisor``; the remainder goes first, since engines divide as floating point."""
+    return (value - value % divisor) // divisor
+
+
+def with_day(rows: Any) -> Any:
+    """Rows with the ``day`` of their ``hour``."""
+    calendar = ibis.table(CALENDAR, name="calendar")
+    numbered = rows.mutate(own_day_number=whole(rows.hour, HOURS_PER_DAY))
+    joined = numbered.left_join(calendar, numbered.own_day_number == calendar.day_number)
+    return joined.mutate(day=joined.day.fill_null(NO_DAY)).drop("day_number", "own_day_number")
+
+
+def day_of(hour: int) -> str:
+    """Day of an hour since the epoch as ``YYYY-MM-DD``."""
+    return (_EPOCH + timedelta(days=hour // HOURS_PER_DAY)).isoformat()
+
+
+@cache
+def calendar_table() -> Any:
+    """The calendar, for an engine to hold beside the batch."""
+    days = [(_EPOCH + timedelta(days=number)).isoformat() for number in range(_DAYS)]
+    return pa.table({"day_number": pa.array(range(_DAYS), pa.int64()), "day": pa.array(days, pa.string())})

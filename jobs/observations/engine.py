@@ -1,0 +1,51 @@
+"""Run a batch's plan on DuckDB, inside the connection that already holds its input tables."""
+
+from functools import cache
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from jobs.observations.clock import calendar_table
+from jobs.observations.plan import batch_plan
+from jobs.observations.schema import TABLES
+
+_ARROW = {
+    "string": pa.string(),
+    "int8": pa.int8(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "boolean": pa.bool_(),
+}
+
+
+@cache
+def _sql() -> tuple[dict[str, str], dict[str, str]]:
+    """SQL of the plan; compiling it takes longer than a small batch."""
+    return batch_plan().compiled("duckdb")
+
+
+@cache
+def arrow_schema(table: str) -> Any:
+    """Arrow schema of an observation table."""
+    found = next(t for t in TABLES if t.name == table)
+    return pa.schema([(name, _ARROW[kind]) for name, kind in found.columns.items()])
+
+
+def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """
+    Hourly tables of one batch: ``edges edge_pods identities endpoints lookups coverage`` as Arrow.
+
+    ``con`` holds the tables or views ``records``, ``answers``, ``label_sets`` and ``notices`` with the
+    columns of ``records.py``; it is left as it was found.
+    """
+    stages, results = _sql()
+    con.register("calendar", calendar_table())
+    try:
+        for name, sql in stages.items():
+            con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
+        return {name: con.sql(sql).to_arrow_table().cast(arrow_schema(name)) for name, sql in results.items()}
+    finally:
+        for name in stages:
+            con.execute(f'DROP TABLE IF EXISTS "{name}"')
+        con.unregister("calendar")
