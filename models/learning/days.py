@@ -91,6 +91,7 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
 
     Examples
     --------
+    >>> import pandas as pd
     >>> hours = pd.DataFrame({"day": ["2026-03-01"] * 24, "hour": range(24), "nodes": 3,
     ...                       "expected_nodes": 3, "flows": 100, "lost_events": 0})
     >>> observed_days(hours).full

@@ -1,0 +1,1 @@
+"""How sure: per rule, per policy, and whether yesterday's certainty held."""

@@ -1,0 +1,155 @@
+"""
+Rolling-origin back-tests on the estate's own days: learn on the first k, look at the next week.
+
+Origins do not overlap, so no day is judged twice. Partial days never label anything: their silence
+means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from models.confidence.completeness import CLUSTER_SHOCK, MIN_SHOCK_ORIGINS, Completeness
+from models.learning import bitmaps
+from models.learning.incidence import as_of
+from models.learning.recurrence import HORIZON, Recurrence
+
+if TYPE_CHECKING:
+    from models.learning.days import ObservedDays
+
+#: Full days before the first origin (method, section 3).
+FIRST_ORIGIN: Final = 14
+#: Bounds of the re-estimated common shock; outside, a handful of weeks is not believed.
+SHOCK_BOUNDS: Final = (0.05, 0.6)
+
+
+def origins(day_count: int, horizon: int = HORIZON, first: int = FIRST_ORIGIN) -> tuple[int, ...]:
+    """
+    Origins of a window, oldest first: none when it is too short to hold one out.
+
+    Examples
+    --------
+    >>> origins(14), origins(21), origins(30)
+    ((), (14,), (14, 21))
+    """
+    return tuple(range(first, day_count - horizon + 1, horizon))
+
+
+def recurrence_labels(
+    cells: pd.DataFrame,
+    days: ObservedDays,
+    horizon: int = HORIZON,
+    first: int = FIRST_ORIGIN,
+) -> pd.DataFrame:
+    """
+    Forecast and truth of every cell known at each origin.
+
+    Parameters
+    ----------
+    cells, days
+        `DayIncidence.cells_` and ``days_``.
+    horizon
+        Days ahead.
+    first
+        First origin, in full days.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``origin``, ``cell``, ``zone``, ``predicted``, ``happened``, sorted; empty for short windows.
+    """
+    parts = [_label(cells, days, origin, horizon) for origin in origins(days.count, horizon, first)]
+    columns = ["origin", "cell", "zone", "predicted", "happened"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _label(cells: pd.DataFrame, days: ObservedDays, origin: int, horizon: int) -> pd.DataFrame:
+    known = as_of(cells, days, origin).drop(columns=["cron_ok"], errors="ignore")
+    then = days.head(origin)
+    model = Recurrence(horizon).fit(known, then)
+    bitmap = cells.loc[known.index, "days"].to_numpy(dtype=np.uint64)
+    happened = bitmaps.bits_between(bitmap, origin, origin + horizon) != 0
+    return pd.DataFrame(
+        {
+            "origin": origin,
+            "cell": known.index.astype(str),
+            "zone": known["zone"].to_numpy(),
+            "predicted": model.p_need_.to_numpy(),
+            "happened": happened.astype(np.float64),
+        },
+    ).sort_values("cell")
+
+
+def completeness_backtest(
+    cells: pd.DataFrame,
+    days: ObservedDays,
+    horizon: int = HORIZON,
+    first: int = FIRST_ORIGIN,
+) -> pd.DataFrame:
+    """
+    Expected and real new cells per unit at each origin.
+
+    Parameters
+    ----------
+    cells
+        Cells that count as legitimate.
+    days, horizon, first
+        As for `recurrence_labels`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``origin``, ``subject``, ``direction``, ``expected``, ``variance``, ``low``, ``high``, ``p_any``,
+        ``actual``: cells first seen within the horizon, partial days included.
+    """
+    parts = []
+    for origin in origins(days.count, horizon, first):
+        then = days.head(origin)
+        known = as_of(cells, days, origin)
+        model = Completeness(horizon).fit(known, then)
+        later = days.full[origin : origin + horizon]
+        fresh = (cells["first_date"] > then.full[-1]) & (cells["first_date"] <= later[-1])
+        actual = cells.loc[fresh.to_numpy()].groupby(["subject", "direction"]).size()
+        table = model.completeness_[["expected", "variance", "low", "high", "p_any"]]
+        counted = actual.reindex(table.index, fill_value=0)
+        parts.append(table.assign(actual=counted, origin=origin).reset_index())
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_BACKTEST_COLUMNS)
+
+
+_BACKTEST_COLUMNS: Final = [
+    "subject",
+    "direction",
+    "expected",
+    "variance",
+    "low",
+    "high",
+    "p_any",
+    "actual",
+    "origin",
+]
+
+
+def common_shock(backtest: pd.DataFrame) -> float:
+    """
+    Coefficient of variation of what hits many workloads in one week, by moments over the origins.
+
+    Parameters
+    ----------
+    backtest
+        Rows of `completeness_backtest`.
+
+    Returns
+    -------
+    float
+        `CLUSTER_SHOCK` until there are `MIN_SHOCK_ORIGINS` weekly origins.
+    """
+    if backtest["origin"].nunique() < MIN_SHOCK_ORIGINS:
+        return CLUSTER_SHOCK
+    totals: Any = backtest.groupby("origin", sort=True)[["expected", "variance", "actual"]].sum()
+    excess = float((np.square(totals["actual"] - totals["expected"]) - totals["variance"]).sum())
+    scale = float(np.square(totals["expected"]).sum())
+    squared = max(excess, 0.0) / scale if scale > 0.0 else 0.0
+    return float(np.clip(np.sqrt(squared), *SHOCK_BOUNDS))

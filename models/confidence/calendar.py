@@ -1,0 +1,162 @@
+"""C of the completeness estimate: scheduled jobs never seen, and calendar phases the window missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from models.learning.base import require
+from models.learning.schedules import parse_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.learning.days import ObservedDays
+
+#: New cells that a job brings when it runs for the first time; replaced by the estate's own mean.
+CELLS_PER_JOB: Final = 1.5
+#: Probability that a job due within the horizon brings no new cell after all.
+JOB_SILENT: Final = 0.05
+#: Jobs with cells of their own below which the estate's mean is not believed.
+MIN_JOBS_FOR_MEAN: Final = 5
+#: Times a weekday must have been observed in full before it counts as covered.
+MIN_WEEKDAY_COUNT: Final = 2
+_WEEKDAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_QUARTER_MONTHS: Final = (1, 4, 7, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    A CronJob the cluster told of.
+
+    Parameters
+    ----------
+    subject
+        Workload or role its pods belong to.
+    schedule
+        Five-field cron text.
+    enabled
+        Not suspended.
+    """
+
+    subject: str
+    schedule: str
+    enabled: bool = True
+
+
+def cron_columns(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, horizon: int) -> pd.DataFrame:
+    """
+    Runs due and runs seen per cell whose subject is a job's.
+
+    Parameters
+    ----------
+    jobs
+        Known jobs; of several with one subject, a day counts if any of them fires.
+    cells
+        `DayIncidence.cells_`.
+    days
+        The window.
+    horizon
+        Days ahead to look for the next run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cron_ok``, ``cron_expected``, ``cron_next_days`` keyed by cell; NaN where no job owns the
+        cell, and a NaN next run where none is due. Only full days since first sight count as due.
+
+    Raises
+    ------
+    BadInputError
+        If a schedule cannot be read.
+    """
+    require(cells, ("subject", "days", "first_day"), "cells")
+    out = pd.DataFrame(
+        float("nan"), index=cells.index, columns=["cron_ok", "cron_expected", "cron_next_days"]
+    )
+    if not days.full:
+        return out
+    by_subject: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.enabled:
+            by_subject.setdefault(job.subject, []).append(job)
+    subjects = cells["subject"].to_numpy()
+    end = date.fromisoformat(days.full[-1])
+    for subject, owned in sorted(by_subject.items()):
+        schedules = [parse_schedule(job.schedule) for job in owned]
+        due = [any(s.fires_on(date.fromisoformat(day)) for s in schedules) for day in days.full]
+        ahead = [wait for s in schedules if (wait := s.days_until(end, horizon)) is not None]
+        mine = cells.loc[subjects == subject, ["days", "first_day"]]
+        counted = [_runs(int(bits), int(first), due) for bits, first in mine.itertuples(index=False)]
+        out.loc[mine.index, "cron_ok"] = [float(ok) for ok, _ in counted]
+        out.loc[mine.index, "cron_expected"] = [float(expected) for _, expected in counted]
+        out.loc[mine.index, "cron_next_days"] = float(min(ahead)) if ahead else float("nan")
+    return out
+
+
+def _runs(bits: int, first: int, due: Sequence[bool]) -> tuple[int, int]:
+    since = [d for d, fires in enumerate(due) if fires and d >= max(first, 0)]
+    return sum(bits >> d & 1 for d in since), len(since)
+
+
+def jobs_ahead(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, horizon: int) -> pd.DataFrame:
+    """
+    Jobs that fire within the horizon and whose pods were never seen, per subject.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Keyed by subject: ``jobs``, ``mean`` and ``variance`` of new cells, ``none``: the probability of
+        no new cell.
+    """
+    seen = frozenset(cells["subject"].unique())
+    end = date.fromisoformat(days.full[-1])
+    due: dict[str, int] = {}
+    for job in jobs:
+        fires = job.enabled and parse_schedule(job.schedule).days_until(end, horizon) is not None
+        if fires and job.subject not in seen:
+            due[job.subject] = due.get(job.subject, 0) + 1
+    count = pd.Series(due, dtype="int64").sort_index()
+    mean = count * cells_per_job(jobs, cells)
+    frame = pd.DataFrame(
+        {"jobs": count, "mean": mean, "variance": mean, "none": JOB_SILENT ** count.astype(float)}
+    )
+    return frame.rename_axis("subject")
+
+
+def cells_per_job(jobs: Sequence[Job], cells: pd.DataFrame) -> float:
+    """Mean number of cells per job of this estate; `CELLS_PER_JOB` until five jobs were seen."""
+    own = frozenset(job.subject for job in jobs)
+    counts: pd.Series[Any] = cells.loc[cells["subject"].isin(own), "subject"].value_counts()
+    return float(counts.mean()) if len(counts) >= MIN_JOBS_FOR_MEAN else CELLS_PER_JOB
+
+
+def uncovered_phases(days: ObservedDays) -> tuple[str, ...]:
+    """
+    Calendar phases that the window cannot speak about; unknown, not zero.
+
+    Examples
+    --------
+    >>> from models.learning.days import ObservedDays
+    >>> week = tuple(f"2026-03-{day:02d}" for day in range(10, 24))
+    >>> uncovered_phases(ObservedDays(week, (), {}))
+    ('first day of the month', 'last day of the month', 'first day of a quarter')
+    """
+    seen = [date.fromisoformat(day) for day in days.full]
+    missing: list[str] = []
+    if not any(day.day == 1 for day in seen):
+        missing.append("first day of the month")
+    if not any((day + timedelta(days=1)).day == 1 for day in seen):
+        missing.append("last day of the month")
+    if not any(day.day == 1 and day.month in _QUARTER_MONTHS for day in seen):
+        missing.append("first day of a quarter")
+    missing.extend(
+        name
+        for weekday, name in enumerate(_WEEKDAY_NAMES)
+        if sum(day.weekday() == weekday for day in seen) < MIN_WEEKDAY_COUNT
+    )
+    return tuple(missing)

@@ -1,0 +1,64 @@
+"""
+What kind of novelty a cell was: a rare return, a birth, a weekly pattern, a scheduled job.
+
+Only the rare ones feed the extrapolation; counting a birth or a job there would book it twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.learning.recurrence import weekly
+
+if TYPE_CHECKING:
+    from models.learning.days import ObservedDays
+
+#: A birth starts in the last two thirds of the window, but not in its first four days ...
+MIN_BIRTH_DAY: Final = 4
+BIRTH_WINDOW_SHARE: Final = 3
+#: ... has at least three days to prove itself, and shows on most of them (method, section 4).
+MIN_BIRTH_AGE: Final = 3
+MIN_BIRTH_SHARE: Final = 0.7
+
+RARE: Final = "rare"
+BIRTH: Final = "birth"
+WEEKLY: Final = "weekly"
+SCHEDULED: Final = "scheduled"
+
+
+def first_birth_day(day_count: int) -> int:
+    """d0: first day index on which a new persistent cell counts as born rather than always there."""
+    return max(MIN_BIRTH_DAY, day_count // BIRTH_WINDOW_SHARE)
+
+
+def is_birth(cells: pd.DataFrame, day_count: int) -> npt.NDArray[np.bool_]:
+    """Whether each cell is new and persistent: most likely a deploy brought it."""
+    first = cells["first_day"].to_numpy(dtype=np.int64)
+    age = day_count - first
+    share = cells["days_seen"].to_numpy(dtype=np.float64) / np.maximum(age, 1)
+    late = first >= first_birth_day(day_count)
+    return np.asarray(late & (age >= MIN_BIRTH_AGE) & (share >= MIN_BIRTH_SHARE))
+
+
+def novelty(cells: pd.DataFrame, days: ObservedDays) -> pd.Series[Any]:
+    """
+    Kind of novelty per cell: one of `RARE`, `BIRTH`, `WEEKLY`, `SCHEDULED`.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`; a cell with a number in the optional column ``cron_expected`` has a known
+        CronJob as owner.
+    days
+        The window.
+    """
+    kind = np.full(len(cells), RARE, dtype=object)
+    kind[is_birth(cells, days.count)] = BIRTH
+    kind[weekly(cells, days)] = WEEKLY
+    if "cron_expected" in cells.columns:
+        kind[cells["cron_expected"].notna().to_numpy()] = SCHEDULED
+    return pd.Series(kind, index=cells.index, name="novelty", dtype="str")

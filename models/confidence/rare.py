@@ -1,0 +1,139 @@
+"""R and B of the completeness estimate: rare cells not seen yet, and births to come, per workload."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from models.confidence.episodes import Clumps, Floats, Forecast, GammaRate, forecast
+from models.confidence.novelty import BIRTH, RARE, first_birth_day
+from models.learning.unseen import expected_unseen
+
+#: Upper ends of the size classes, in cells seen on two or more days (method, section 4).
+SIZE_CLASSES: Final = (12, 40)
+#: Singletons a group needs before its own extrapolation is believed.
+MIN_GROUP_SINGLETONS: Final = 20
+#: Kappa, in units of H/T: its bounds, and its value where too few singletons speak.
+KAPPA_BOUNDS: Final = (0.2, 1.0)
+KAPPA_DEFAULT: Final = 0.75
+#: Days at the end of the window whose newcomers cannot yet be told to be births.
+UNDECIDED_DAYS: Final = 2
+
+
+def size_class(recurrent: pd.Series[Any]) -> pd.Series[Any]:
+    """Size class of workloads by their number of cells seen on at least two days."""
+    return pd.Series(np.digitize(recurrent.to_numpy(), SIZE_CLASSES), index=recurrent.index)
+
+
+def kappa(days_seen: pd.Series[Any], day_count: int, horizon: int) -> float:
+    """
+    New cells ahead per singleton of a group.
+
+    Parameters
+    ----------
+    days_seen
+        x of each rare cell of the group.
+    day_count, horizon
+        T and H in days.
+
+    Returns
+    -------
+    float
+        The smoothed Good-Toulmin total over the singletons, clipped to [0.2, 1] H/T; three quarters of
+        H/T when the group has fewer than `MIN_GROUP_SINGLETONS`.
+    """
+    ratio = horizon / day_count
+    singletons = int((days_seen == 1).sum())
+    if singletons < MIN_GROUP_SINGLETONS:
+        return KAPPA_DEFAULT * ratio
+    total = expected_unseen(days_seen.to_numpy(dtype=np.int64), day_count, horizon)
+    return float(np.clip(total / singletons, KAPPA_BOUNDS[0] * ratio, KAPPA_BOUNDS[1] * ratio))
+
+
+def rare_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon: int) -> pd.DataFrame:
+    """
+    R per unit and zone.
+
+    Parameters
+    ----------
+    cells
+        Cells with ``subject``, ``direction``, ``zone``, ``novelty``, ``days_seen``, ``first_day``.
+    units
+        One row per (subject, direction, zone) to answer for, with its ``size`` class; units without a
+        singleton are listed too, or a quiet workload would be called complete.
+    day_count, horizon
+        T and H in days.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The units with ``mean``, ``variance``, ``none`` and ``episodes``.
+    """
+    unit = ["subject", "direction", "zone"]
+    rare = cells.loc[(cells["novelty"] == RARE).to_numpy()].merge(units, on=unit)
+    singles = rare.loc[(rare["days_seen"] == 1).to_numpy()]
+    clumps = _clumps(singles, [*unit, "size"])
+    counted = _counted(clumps, units, unit)
+    out = units.assign(mean=0.0, variance=0.0, none=1.0, episodes=counted[:, 0])
+    for size, zone in sorted(set(zip(units["size"], units["zone"], strict=True))):
+        member, own, brought = (
+            ((frame["size"] == size) & (frame["zone"] == zone)).to_numpy() for frame in (units, rare, clumps)
+        )
+        sizes = clumps["cells"].to_numpy(dtype=np.float64)[brought]
+        ratio = kappa(rare["days_seen"].loc[own], day_count, horizon)
+        _write(out, member, _group_forecast(counted[member], Clumps.of(sizes), 1.0, ratio))
+    return out
+
+
+def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon: int) -> pd.DataFrame:
+    """
+    B per unit: persistent newcomers, fitted apart for workloads with and without a deploy in the window.
+
+    Parameters
+    ----------
+    cells
+        As for `rare_ahead`.
+    units
+        One row per (subject, direction), with ``deployed``.
+    day_count, horizon
+        T and H in days.
+    """
+    born = cells.loc[(cells["novelty"] == BIRTH).to_numpy()]
+    exposure = float(max(day_count - first_birth_day(day_count) - UNDECIDED_DAYS, 1))
+    unit = ["subject", "direction"]
+    clumps = _clumps(born, unit)
+    counted = _counted(clumps, units, unit)
+    all_clumps = Clumps.of(clumps["cells"].to_numpy(dtype=np.float64))
+    out = units.assign(mean=0.0, variance=0.0, none=1.0, episodes=counted[:, 0])
+    for deployed in (False, True):
+        member = (units["deployed"] == deployed).to_numpy()
+        if member.any():
+            _write(out, member, _group_forecast(counted[member], all_clumps, exposure, float(horizon)))
+    return out
+
+
+def _clumps(cells: pd.DataFrame, unit: list[str]) -> pd.DataFrame:
+    """Cells per episode: per unit and first day."""
+    return cells.groupby([*unit, "first_day"], sort=True).size().rename("cells").reset_index()
+
+
+def _counted(clumps: pd.DataFrame, units: pd.DataFrame, unit: list[str]) -> Floats:
+    """Episodes and cells of each unit, in the order of ``units``; shape (n_units, 2)."""
+    sums = clumps.groupby(unit, sort=True)["cells"].agg(["size", "sum"])
+    keys = pd.MultiIndex.from_frame(units[unit])
+    return sums.reindex(keys, fill_value=0).to_numpy(dtype=np.float64)
+
+
+def _group_forecast(counted: Floats, clumps: Clumps, exposure: float, horizon: float) -> Forecast:
+    episodes, total = counted[:, 0], counted[:, 1]
+    group = GammaRate.fit(episodes, exposure)
+    ahead = group.ahead(episodes, exposure, horizon)
+    return forecast(group, clumps, episodes, clumps.shrunk(total, episodes), ahead)
+
+
+def _write(out: pd.DataFrame, member: Any, part: Forecast) -> None:
+    out.loc[member, "mean"] = part.mean
+    out.loc[member, "variance"] = part.variance
+    out.loc[member, "none"] = part.none
