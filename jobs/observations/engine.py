@@ -4,32 +4,16 @@ from functools import cache
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from jobs.observations.clock import calendar_table
 from jobs.observations.plan import batch_plan
-from jobs.observations.schema import TABLES
-
-_ARROW = {
-    "string": pa.string(),
-    "int8": pa.int8(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "boolean": pa.bool_(),
-}
+from jobs.observations.schema import arrow_schema
 
 
 @cache
 def _sql() -> tuple[dict[str, str], dict[str, str]]:
     """SQL of the plan; compiling it takes longer than a small batch."""
     return batch_plan().compiled("duckdb")
-
-
-@cache
-def arrow_schema(table: str) -> Any:
-    """Arrow schema of an observation table."""
-    found = next(t for t in TABLES if t.name == table)
-    return pa.schema([(name, _ARROW[kind]) for name, kind in found.columns.items()])
 
 
 def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:

@@ -8,7 +8,13 @@ All times are microseconds since the epoch, UTC; ``hour`` counts hours since the
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
+
+import pyarrow as pa
+
+#: Raised whenever a column, or the meaning of one, changes: a store of another layout is refused.
+VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +205,19 @@ BATCHES: Final = Table(
 )
 
 TABLES: Final = (EDGES, EDGE_PODS, IDENTITIES, ENDPOINTS, LOOKUPS, COVERAGE, LEDGER, BATCHES)
+
+BY_NAME: Final = {table.name: table for table in TABLES}
+
+_ARROW: Final = {
+    "string": pa.string(),
+    "int8": pa.int8(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "boolean": pa.bool_(),
+}
+
+
+@cache
+def arrow_schema(table: str) -> Any:
+    """Arrow schema of an observation table."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in BY_NAME[table].columns.items()])
