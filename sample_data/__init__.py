@@ -1,0 +1,1 @@
+"""A seeded, believable cluster with known truth: the demo's flows and the tests' worlds."""
