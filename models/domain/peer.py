@@ -7,8 +7,10 @@ form an observed peer gets is ``models.synthesis.peers``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+#: Stands for all namespaces of a cluster: pods, but neither nodes nor outside.
+EVERY_NAMESPACE: Final = "*"
 #: Sorted pairs of label key (without source) and value.
 Labels = tuple[tuple[str, str], ...]
 
@@ -57,7 +59,7 @@ class EndpointPeer:
     cluster
         Cilium's name of the peer's cluster when it is another one of the mesh; "" for the own cluster.
     namespace
-        Namespace of the peer; always filled.
+        Namespace of the peer; `EVERY_NAMESPACE` for the pods of all of them.
     workloads
         Sorted ``Kind/name`` of what the selector selects; more than one when they cannot be told apart.
     selector
@@ -77,6 +79,8 @@ class EndpointPeer:
     @property
     def title(self) -> str:
         """Name for sentences."""
+        if self.namespace == EVERY_NAMESPACE:
+            return "every pod of the cluster"
         names = " + ".join(name.partition("/")[2] or name for name in self.workloads)
         return f"{names or 'every pod'} in {self.namespace}" + (f" ({self.cluster})" if self.cluster else "")
 

@@ -154,9 +154,7 @@ class LabelIndex:
         selected = self._all
         for pair in pairs:
             selected &= self._pairs.get(pair, 0)
-        for key in own:
-            selected &= ~self._bit[key]
-        return selected
+        return selected & ~self._own(own)
 
     def label_sets(self, bits: int) -> list[str]:
         """Label-set keys of a bit set, sorted."""
@@ -196,15 +194,13 @@ class LabelIndex:
         Only keys that no own label set carries; greedily the one that excludes most strangers.
         """
         left = self.strangers(candidates, own)
-        mine = 0
-        for key in own:
-            mine |= self._bit[key]
+        mine = self._own(own)
         chosen: list[str] = []
         while left:
             gains = [
                 (-(bits & left).bit_count(), key in VOLATILE_KEYS, key)
                 for key, bits in self._present.items()
-                if bits & left and not bits & mine
+                if bits & left and not bits & mine and not key.startswith(_VOLATILE_PREFIXES)
             ]
             if not gains:
                 return None
@@ -212,3 +208,18 @@ class LabelIndex:
             chosen.append(key)
             left &= ~self._present[key]
         return tuple(sorted(chosen))
+
+    def smallest_without(
+        self, candidates: Iterable[Pair], absent: Iterable[str], own: Sequence[str]
+    ) -> Labels:
+        """Smallest choice of the candidates when label sets with one of the absent keys are out already."""
+        excluded = 0
+        for key in absent:
+            excluded |= self._present[key]
+        return self.smallest(candidates, [*own, *self.label_sets(excluded & ~self._own(own))]) or ()
+
+    def _own(self, own: Iterable[str]) -> int:
+        bits = 0
+        for key in own:
+            bits |= self._bit[key]
+        return bits

@@ -1,0 +1,159 @@
+"""The infer run: observations in, proposals out, every one of them replayed and linted before it is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from models.domain.agent import NEWEST
+from models.domain.capabilities import CapabilityHints
+from models.domain.proposal import LeftOut, Proposal
+from models.domain.proposal_json import left_out_to_json, proposal_to_json
+from models.domain.window import Window
+from models.errors import PortolanError
+from models.frames import Observations
+from models.manifest.parse import parse_objects
+from models.manifest.render import cilium_manifest
+from models.manifest.validate import problems
+from models.simulation.replay import agent_config, replay
+from models.synthesis.draft import Draft, Unproposed, draft
+from models.synthesis.view import Posture
+
+
+class LintError(PortolanError):
+    """A manifest that Portolan itself wrote would be refused: a defect, so nothing of the run is kept."""
+
+
+class ObservationReader(Protocol):
+    """Whatever can give the observations of a window."""
+
+    def observations(self, cluster: str, window: Window) -> Observations:
+        """Frames of one cluster and window."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferResult:
+    """
+    Outcome of a run.
+
+    ``proposals`` are sorted by namespace and name and carry their back-test; ``manifests`` are their
+    objects by proposal key, in enforce mode with all rules.
+    """
+
+    cluster: str
+    window: Window
+    proposals: tuple[Proposal, ...]
+    manifests: dict[str, dict[str, Any]]
+    unproposed: tuple[Unproposed, ...]
+    left_out: tuple[LeftOut, ...]
+    edge_count: int
+    effective_days: float
+    listened_share: float
+    lost_events: int
+    set_aside: dict[str, int]
+
+    def counts(self) -> dict[str, Any]:
+        """What a run record keeps."""
+        return {
+            "edges": self.edge_count,
+            "proposals": len(self.proposals),
+            "rules": sum(len(proposal.rules) for proposal in self.proposals),
+            "without_proposal": len(self.unproposed),
+            "effective_days": self.effective_days,
+            "listened_share": self.listened_share,
+            "lost_events": self.lost_events,
+            "set_aside": self.set_aside,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Contract form of the run, without what only the review knows (versions, decisions)."""
+        return {
+            "cluster": self.cluster,
+            "window": {"start": self.window.start.isoformat(), "end": self.window.end.isoformat()},
+            "coverage": {
+                "effective_days": self.effective_days,
+                "listened_share": self.listened_share,
+                "lost_events": self.lost_events,
+                "set_aside": self.set_aside,
+            },
+            "proposals": [
+                proposal_to_json(proposal, manifest=self.manifests[proposal.key])
+                for proposal in self.proposals
+            ],
+            "without_proposal": [
+                {
+                    "namespace": one.namespace,
+                    "workloads": list(one.workloads),
+                    "reason": one.reason,
+                    "why": one.why,
+                }
+                for one in self.unproposed
+            ],
+            "left_out": [left_out_to_json(line) for line in self.left_out],
+        }
+
+
+def run_infer(
+    store: ObservationReader,
+    *,
+    cluster: str,
+    as_of: datetime,
+    window_length: timedelta,
+    namespace: str | None = None,
+    posture: Posture = "balanced",
+    capabilities: CapabilityHints | None = None,
+    rejected_rules: frozenset[str] = frozenset(),
+) -> InferResult:
+    """Propose policies for one cluster from the window that ends at ``as_of``."""
+    observations = store.observations(cluster, Window.ending(as_of, window_length))
+    return propose(
+        observations,
+        namespace=namespace,
+        posture=posture,
+        capabilities=capabilities,
+        rejected_rules=rejected_rules,
+    )
+
+
+def propose(
+    observations: Observations,
+    *,
+    namespace: str | None = None,
+    posture: Posture = "balanced",
+    capabilities: CapabilityHints | None = None,
+    rejected_rules: frozenset[str] = frozenset(),
+) -> InferResult:
+    """Draft, render, lint and replay the proposals of a window."""
+    made = draft(
+        observations,
+        hints=capabilities,
+        posture=posture,
+        namespace=namespace,
+        rejected_rules=rejected_rules,
+    )
+    manifests = {proposal.key: cilium_manifest(proposal) for proposal in made.proposals}
+    _lint(made, manifests)
+    policies = parse_objects(list(manifests.values()), config=agent_config(made))
+    set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
+    return InferResult(
+        cluster=observations.cluster,
+        window=observations.window,
+        proposals=replay(made, policies),
+        manifests=manifests,
+        unproposed=made.unproposed,
+        left_out=made.left_out,
+        edge_count=len(made.table.edges),
+        effective_days=made.observed.effective_days,
+        listened_share=made.observed.listened_share,
+        lost_events=made.observed.lost_events,
+        set_aside={str(reason): int(flows) for reason, flows in set_aside.items()},
+    )
+
+
+def _lint(made: Draft, manifests: dict[str, dict[str, Any]]) -> None:
+    """Refuse to go on with a manifest that a cluster would refuse."""
+    version = made.capabilities.version_text or NEWEST
+    for manifest in manifests.values():
+        found = problems(manifest, cilium_version=version)
+        if found:
+            name = manifest["metadata"]["name"]
+            raise LintError(f"the manifest {name} would be refused: {'; '.join(map(str, found[:3]))}")

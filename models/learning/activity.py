@@ -1,0 +1,76 @@
+"""On which days a label set was seen, and whether its workload has fallen silent for good."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Final
+
+import pandas as pd
+
+from models.frames import Observations
+
+#: Days of silence after which a workload that was seen daily is gone; shorter silences are weekends.
+MIN_SILENT_DAYS: Final = 3
+#: A silence this many times longer than any earlier gap between two days is not a rhythm.
+SILENCE_PER_GAP: Final = 2
+#: Workloads that run to completion are silent between runs; monthly ones for 31 days.
+PERIODIC_SILENT_DAYS: Final = 35
+#: A workload seen on one day only says nothing about its rhythm; a weekly one returns within 7 days.
+SINGLE_DAY_SILENT_DAYS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """
+    Days of sight by label set.
+
+    Parameters
+    ----------
+    days
+        Day ordinals (proleptic Gregorian) by label-set key.
+    last_day
+        Last day with any observation of the cluster.
+    """
+
+    days: Mapping[str, frozenset[int]]
+    last_day: int
+
+    @classmethod
+    def of(cls, observations: Observations) -> "Activity":
+        """Days on which a label set was either end of an edge."""
+        frame = observations.edge_days
+        endpoints = frame[frame["peer_kind"] == "endpoint"]
+        seen = pd.concat(
+            [
+                frame[["subject", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
+                endpoints[["peer", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
+            ]
+        ).drop_duplicates()
+        ordinal = {day: date.fromisoformat(str(day)).toordinal() for day in seen["day"].unique()}
+        days: dict[str, set[int]] = {}
+        for key, day in zip(seen["key"].tolist(), seen["day"].tolist(), strict=True):
+            days.setdefault(key, set()).add(ordinal[day])
+        return cls({key: frozenset(value) for key, value in days.items()}, max(ordinal.values(), default=0))
+
+    def gone(self, keys: Iterable[str], *, periodic: bool) -> bool:
+        """
+        Whether a workload fell silent for longer than its own rhythm explains.
+
+        Parameters
+        ----------
+        keys
+            Its label sets.
+        periodic
+            It is a CronJob or Job.
+        """
+        seen = sorted(set().union(*(self.days.get(key, frozenset()) for key in keys)))
+        if not seen:
+            return False
+        silent = self.last_day - seen[-1]
+        if periodic:
+            return silent >= PERIODIC_SILENT_DAYS
+        if len(seen) == 1:
+            return silent >= SINGLE_DAY_SILENT_DAYS
+        gap = max(later - earlier for earlier, later in pairwise(seen))
+        return silent >= max(MIN_SILENT_DAYS, SILENCE_PER_GAP * gap + 1)

@@ -1,0 +1,254 @@
+"""
+Proposals to CiliumNetworkPolicy objects, byte for byte stable.
+
+Labels that Cilium adds to a pod are written with their source (``k8s:io.kubernetes.pod.namespace``),
+labels that the owner wrote as the owner wrote them (see docs/decisions). Only what every supported
+release reads the same way is written: no empty lists, one kind of peer per entry, ports as text.
+"""
+
+from collections.abc import Collection, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final, Literal
+
+from models.domain.capabilities import DEFAULT_DENY_SWITCH_SINCE, parse_version
+from models.domain.labels import CLUSTER_KEY, NAMESPACE_KEY, SERVICE_ACCOUNT_KEY
+from models.domain.peer import (
+    EVERY_NAMESPACE,
+    CidrPeer,
+    EndpointPeer,
+    EntityPeer,
+    FqdnPeer,
+    LabelSelector,
+    Peer,
+)
+from models.domain.proposal import Direction, Port, Proposal, Rule
+from models.domain.proposal_json import iso
+from models.errors import UnsupportedError
+from models.manifest.yaml_text import to_yaml
+from models.synthesis.entries import Entry, group_entries, port_lists
+
+__all__ = ["cilium_manifest", "comments", "manifest_yaml", "to_yaml"]
+
+Mode = Literal["enforce", "shadow"]
+ANNOTATION_PREFIX: Final = "portolan.dev"
+_SOURCED: Final = frozenset({NAMESPACE_KEY, CLUSTER_KEY, SERVICE_ACCOUNT_KEY})
+_DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
+
+
+def generator() -> str:
+    """Name and version of what wrote the manifest."""
+    try:
+        return f"portolan {version('portolan')}"
+    except PackageNotFoundError:
+        return "portolan"
+
+
+def _key(key: str) -> str:
+    return f"k8s:{key}" if key in _SOURCED else key
+
+
+def selector_form(selector: LabelSelector, namespace: str = "", cluster: str = "") -> dict[str, Any]:
+    """Selector as Cilium reads it, with the namespace and cluster where the peer is elsewhere."""
+    labels = [(_key(key), value) for key, value in selector.labels]
+    expressions: list[dict[str, Any]] = []
+    if namespace == EVERY_NAMESPACE:
+        expressions.append({"key": f"k8s:{NAMESPACE_KEY}", "operator": "Exists"})
+    elif namespace:
+        labels.append((f"k8s:{NAMESPACE_KEY}", namespace))
+    if cluster:
+        labels.append((f"k8s:{CLUSTER_KEY}", cluster))
+    expressions += [{"key": _key(key), "operator": "DoesNotExist"} for key in selector.absent]
+    form: dict[str, Any] = {}
+    if labels:
+        form["matchLabels"] = dict(sorted(labels))
+    if expressions:
+        form["matchExpressions"] = expressions
+    return form
+
+
+def _peers(entry: Entry, namespace: str) -> dict[str, Any]:
+    """The one peer key of an entry."""
+    way = "from" if entry.direction == "ingress" else "to"
+    first: Peer = entry.peers[0]
+    match first:
+        case EndpointPeer():
+            endpoints = [peer for peer in entry.peers if isinstance(peer, EndpointPeer)]
+            return {
+                f"{way}Endpoints": [
+                    selector_form(
+                        peer.selector,
+                        "" if peer.namespace == namespace and not peer.cluster else peer.namespace,
+                        peer.cluster,
+                    )
+                    for peer in endpoints
+                ]
+            }
+        case EntityPeer():
+            return {f"{way}Entities": [peer.entity for peer in entry.peers if isinstance(peer, EntityPeer)]}
+        case FqdnPeer():
+            return {
+                f"{way}FQDNs": [
+                    {"matchName": peer.name} if peer.name else {"matchPattern": peer.pattern}
+                    for peer in entry.peers
+                    if isinstance(peer, FqdnPeer)
+                ]
+            }
+        case CidrPeer():
+            return {f"{way}CIDR": [peer.cidr for peer in entry.peers if isinstance(peer, CidrPeer)]}
+
+
+def _icmp(ports: Sequence[Port]) -> list[dict[str, Any]]:
+    fields = [
+        {"family": port.protocol.removeprefix("ICMP").replace("v", "IPv"), "type": port.number}
+        for port in ports
+    ]
+    return [{"fields": fields}]
+
+
+def _to_ports(entry: Entry) -> list[dict[str, Any]]:
+    """Port elements; DNS inspection where it is asked for."""
+    elements = []
+    for ports in port_lists(entry.ports):
+        element: dict[str, Any] = {
+            "ports": [{"port": str(port.number), "protocol": port.protocol} for port in ports]
+        }
+        if entry.dns:
+            element["rules"] = {"dns": [{"matchPattern": pattern} for pattern in entry.dns]}
+        elements.append(element)
+    return elements
+
+
+def entry_form(entry: Entry, namespace: str) -> dict[str, Any]:
+    """One element of ``ingress`` or ``egress``."""
+    form = _peers(entry, namespace)
+    if entry.ports[0].icmp:
+        form["icmps"] = _icmp(entry.ports)
+    else:
+        form["toPorts"] = _to_ports(entry)
+    return form
+
+
+def chosen_rules(proposal: Proposal, include: Collection[str] | None) -> tuple[Rule, ...]:
+    """Rules of the proposal that are wanted; all when nothing is said."""
+    return tuple(rule for rule in proposal.rules if include is None or rule.id in include)
+
+
+def metadata(proposal: Proposal, rules: Sequence[Rule], mode: Mode) -> dict[str, Any]:
+    """Name, labels and the annotations that say where the object comes from."""
+    annotations = {
+        "cluster": proposal.cluster,
+        "evidence": f"{len(rules)} rules; {proposal.effective_days} effective days; {proposal.maturity}",
+        "fingerprint": proposal.fingerprint,
+        "generator": generator(),
+        "mode": mode,
+        "observed-since": (iso(proposal.observed_from_us) or "")[:10],
+        "proposal": proposal.key,
+        "workloads": ", ".join(proposal.subject.workloads),
+    }
+    return {
+        "name": proposal.name,
+        "namespace": proposal.namespace,
+        "labels": {
+            "app.kubernetes.io/component": "network-policy",
+            "app.kubernetes.io/managed-by": "portolan",
+        },
+        "annotations": {f"{ANNOTATION_PREFIX}/{key}": text for key, text in annotations.items() if text},
+    }
+
+
+def cilium_manifest(
+    proposal: Proposal,
+    *,
+    include: Collection[str] | None = None,
+    mode: Mode = "enforce",
+    cilium_version: str | None = None,
+) -> dict[str, Any]:
+    """
+    CiliumNetworkPolicy of a proposal.
+
+    Parameters
+    ----------
+    proposal
+        What to write.
+    include
+        Ids of the rules to write; all when ``None``. A direction of which no rule is wanted has no
+        section and stays open, whatever the proposal decided.
+    mode
+        ``shadow`` switches the default deny off: entries match and are reported, nothing is dropped.
+    cilium_version
+        Release of the target cluster; needed for ``shadow``.
+
+    Returns
+    -------
+    dict
+        Keys in the order to be written.
+
+    Raises
+    ------
+    UnsupportedError
+        If no rule is wanted, or if ``shadow`` is asked for a cluster that is not known to have the
+        switch: an older one ignores it and would enforce.
+    """
+    rules = chosen_rules(proposal, include)
+    if not rules:
+        raise UnsupportedError(f"{proposal.name}: no rule is chosen, and a policy without rules is refused")
+    spec: dict[str, Any] = {
+        "description": proposal.description,
+        "endpointSelector": selector_form(proposal.subject.selector),
+    }
+    sections = {
+        direction: [
+            entry_form(entry, proposal.namespace)
+            for entry in group_entries(rules, direction, proposal.namespace)
+        ]
+        for direction in _DIRECTIONS
+    }
+    present = [direction for direction in _DIRECTIONS if sections[direction]]
+    if mode == "shadow":
+        known = None if cilium_version is None else parse_version(cilium_version)
+        if known is None or known < DEFAULT_DENY_SWITCH_SINCE:
+            raise UnsupportedError(
+                "shadow mode needs Cilium 1.16 or later (set capabilities.cilium_version): "
+                "an older one ignores enableDefaultDeny and would enforce the policy"
+            )
+        spec["enableDefaultDeny"] = dict.fromkeys(present, False)
+    spec |= {direction: sections[direction] for direction in present}
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": metadata(proposal, rules, mode),
+        "spec": spec,
+    }
+
+
+def comments(proposal: Proposal, *, include: Collection[str] | None = None) -> tuple[str, ...]:
+    """Lines to put above a manifest: what each entry is for, and what a reviewer should look at."""
+    rules = chosen_rules(proposal, include)
+    lines = [proposal.description, *proposal.reasons]
+    for direction in _DIRECTIONS:
+        decision = proposal.decision(direction)
+        if not decision.enforced:
+            lines.append(f"{direction}: {decision.why}")
+            continue
+        for number, entry in enumerate(group_entries(rules, direction, proposal.namespace)):
+            lines.append(f"{direction}[{number}]: {_entry_comment(entry)}")
+    lines += [f"Assumed: {assumption.text}" for assumption in proposal.assumptions]
+    return tuple(lines)
+
+
+def _entry_comment(entry: Entry) -> str:
+    peers = "; ".join(peer.title for peer in entry.peers)
+    flags = sorted({flag for rule in entry.rules for flag in rule.flags} - {"icmp", "resolver"})
+    return peers + (f" [{', '.join(flags)}]" if flags else "")
+
+
+def manifest_yaml(
+    proposal: Proposal,
+    *,
+    include: Collection[str] | None = None,
+    mode: Mode = "enforce",
+    cilium_version: str | None = None,
+) -> str:
+    """The manifest as text with its comments, ready to be reviewed and applied."""
+    manifest = cilium_manifest(proposal, include=include, mode=mode, cilium_version=cilium_version)
+    return to_yaml(manifest, comments(proposal, include=include))

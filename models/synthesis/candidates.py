@@ -1,0 +1,203 @@
+"""
+Edges to candidate rules: every edge ends in exactly one candidate, or is left out with one reason.
+
+Whether traffic deserves a rule is decided on all edges that would share it: one replica's lost SYN does
+not take a rule away, and a scan of ports that never answered never makes one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from models.domain.peer import CidrPeer, EntityPeer
+from models.domain.proposal import Port
+from models.domain.workload import Workload
+from models.synthesis.addresses import classify
+from models.synthesis.edges import Edge
+from models.synthesis.targets import Target, edge_target
+from models.synthesis.view import ClusterView
+
+#: Distinct public clients of one answered port that make it a port for the world; fewer are listed.
+WORLD_MIN_ADDRESSES: Final = 10
+DAY_US: Final = 24 * 3600 * 1_000_000
+#: Unnamed outside addresses of one port above which a reviewer should ask for names or a prefix.
+ADDRESS_BUDGET: Final = 20
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A rule to be, with the edges it comes from."""
+
+    workload: Workload
+    direction: str
+    target: Target
+    edges: list[Edge] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """An edge that makes no rule, with the reason code."""
+
+    edge: Edge
+    workload: Workload | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What became of every edge: ``len(excluded) + sum(len(c.edges) for c in found)`` is their number."""
+
+    found: list[Candidate]
+    excluded: list[Excluded]
+
+
+def _subject_reason(view: ClusterView, edge: Edge, workload: Workload | None) -> str:
+    """Why no policy can be written for the edge's subject; "" when one can."""
+    if workload is None:
+        return "subject_not_a_pod" if edge.subject in view.workloads.entities else "subject_unknown"
+    if view.foreign(workload):
+        return "subject_other_cluster"
+    if workload.gone:
+        return "subject_gone"
+    return "" if workload.selector is not None else "subject_no_selector"
+
+
+def refused(edge: Edge) -> str:
+    """Why an edge of which nothing passed is no evidence; "" when something passed."""
+    if edge.working:
+        return ""
+    if edge.denied:
+        return "denied"
+    if edge.l7_denied:
+        return "l7_refused"
+    return "dropped" if edge.dropped else "no_request"
+
+
+def unanswered(edges: Sequence[Edge], target: Target) -> bool:
+    """
+    Whether nothing ever answered although every reply would have been seen.
+
+    TCP and SCTP only: one-way UDP (statsd, syslog) is legitimate, and a resolver's UDP answers vouch
+    for its TCP port. A reset alone is no answer.
+    """
+    if target.dns or any(port.protocol not in ("TCP", "SCTP") for port in target.ports):
+        return False
+    seen = all(edge.visible_days == edge.working_days for edge in edges)
+    return seen and not any(edge.answered_days for edge in edges)
+
+
+def never_answered(edge: Edge) -> bool:
+    """As `unanswered`, for one edge to an outside address that stands for itself."""
+    tcp = edge.protocol.upper() in ("TCP", "SCTP")
+    return tcp and edge.visible_days == edge.working_days and not edge.answered_days
+
+
+def _widen_to_world(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Replace the many outside clients of one exposed port by the entity world."""
+    kept: list[Candidate] = []
+    by_port: dict[tuple[tuple[str, ...], tuple[Port, ...]], list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        outside = candidate.target.outside and isinstance(candidate.target.peers[0], CidrPeer)
+        if candidate.direction == "ingress" and outside:
+            by_port[(candidate.workload.label_keys, candidate.target.ports)].append(candidate)
+        else:
+            kept.append(candidate)
+    for clients in by_port.values():
+        public = sum(classify(client.edges[0].peer) == "public" for client in clients)
+        if public < WORLD_MIN_ADDRESSES:
+            kept += clients
+            continue
+        seen = f"{public} public addresses connected"
+        target = Target(
+            (EntityPeer("world"),),
+            clients[0].target.ports,
+            outside=True,
+            flags=("internet_exposed", "needs_review"),
+            reasons=(f"{seen} to this port and were served: it is taken to be open to the internet.",),
+        )
+        edges = [edge for client in clients for edge in client.edges]
+        kept.append(Candidate(clients[0].workload, "ingress", target, edges))
+    return kept
+
+
+def _mark_many_addresses(candidates: list[Candidate]) -> list[Candidate]:
+    """Warn where a list of unnamed outside addresses grows beyond what a person can check."""
+    count: dict[tuple[tuple[str, ...], str, tuple[Port, ...]], int] = defaultdict(int)
+
+    def group(candidate: Candidate) -> tuple[tuple[str, ...], str, tuple[Port, ...]]:
+        return (candidate.workload.label_keys, candidate.direction, candidate.target.ports)
+
+    listed = [c for c in candidates if c.target.outside and isinstance(c.target.peers[0], CidrPeer)]
+    for candidate in listed:
+        count[group(candidate)] += 1
+    for candidate in listed:
+        if (many := count[group(candidate)]) > ADDRESS_BUDGET:
+            flags = tuple(sorted({*candidate.target.flags, "many_addresses", "needs_review"}))
+            why = f"One of {many} unnamed addresses on this port: names or a known prefix would be better."
+            candidate.target = replace(
+                candidate.target, flags=flags, reasons=(*candidate.target.reasons, why)
+            )
+    return candidates
+
+
+def _single_sighting(candidate: Candidate) -> bool:
+    """Outside traffic of one pod within one day."""
+    if not candidate.target.outside:
+        return False
+    pods = max(edge.subject_pods for edge in candidate.edges)
+    span = max(edge.last_us for edge in candidate.edges) - min(edge.first_us for edge in candidate.edges)
+    return span < DAY_US and pods <= 1
+
+
+def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
+    """
+    Sort every edge into a candidate rule or leave it out with a reason.
+
+    Parameters
+    ----------
+    view
+        The cluster.
+    edges
+        All of the window.
+    """
+    excluded: list[Excluded] = []
+    groups: dict[tuple[object, ...], Candidate] = {}
+    for edge in edges:
+        workload = view.workload(edge.subject)
+        reason = _subject_reason(view, edge, workload) or refused(edge)
+        target = reason or edge_target(view, edge)
+        if workload is None or isinstance(target, str):
+            excluded.append(Excluded(edge, workload, str(target)))
+            continue
+        if target.outside and never_answered(edge):
+            excluded.append(Excluded(edge, workload, "unanswered"))
+            continue
+        key = (workload.label_keys, edge.direction, target.peers, target.ports)
+        candidate = groups.setdefault(key, Candidate(workload, edge.direction, target))
+        if candidate.target != target:
+            candidate.target = _joined(candidate.target, target)
+        candidate.edges.append(edge)
+    found: list[Candidate] = []
+    for candidate in groups.values():
+        if unanswered(candidate.edges, candidate.target):
+            excluded += [Excluded(edge, candidate.workload, "unanswered") for edge in candidate.edges]
+        else:
+            found.append(candidate)
+    found = _mark_many_addresses(_widen_to_world(found))
+    if view.posture == "strict":
+        held = [candidate for candidate in found if _single_sighting(candidate)]
+        found = [candidate for candidate in found if not _single_sighting(candidate)]
+        excluded += [Excluded(edge, c.workload, "single_sighting") for c in held for edge in c.edges]
+    excluded.sort(key=lambda one: one.edge.place)
+    return Candidates(found, excluded)
+
+
+def _joined(one: Target, other: Target) -> Target:
+    """Two targets with one meaning and different remarks."""
+    return replace(
+        one,
+        dns=one.dns or other.dns,
+        flags=tuple(sorted({*one.flags, *other.flags})),
+        reasons=tuple(sorted({*one.reasons, *other.reasons})),
+    )

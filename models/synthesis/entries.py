@@ -1,0 +1,115 @@
+"""
+Rules to the entries of a manifest: the fewest that open nothing more, in an order that reads well.
+
+Peers with exactly the same ports share an entry, one peer with several ports is one entry. One kind of
+peer per entry, ICMP and DNS inspection apart, because Cilium refuses or misreads any other mix. What a
+reviewer must look at hard stands alone, so that it can be deleted alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer, Peer
+from models.domain.proposal import Direction, Port, Rule
+
+#: Ports per ``toPorts`` element that the schema accepts.
+MAX_PORTS: Final = 40
+_ALONE: Final = frozenset({"metadata", "internet_exposed"})
+_KINDS: Final = (EndpointPeer, EntityPeer, FqdnPeer, CidrPeer)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One element of ``ingress`` or ``egress``.
+
+    Parameters
+    ----------
+    direction
+        Which list.
+    peers
+        Of one kind, sorted.
+    ports
+        Sorted by protocol, then number; all ICMP or none.
+    dns
+        Question patterns for the DNS proxy.
+    rules
+        The rules it holds, sorted.
+    """
+
+    direction: Direction
+    peers: tuple[Peer, ...]
+    ports: tuple[Port, ...]
+    dns: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+
+def _class(rule: Rule, port: Port) -> tuple[int, int, str]:
+    """Place of an entry in its list: resolvers first, ICMP last, sensitive ones by themselves."""
+    alone = _ALONE & set(rule.flags)
+    kind = _KINDS.index(type(rule.peer))
+    if port.icmp:
+        return (len(_KINDS) + 1, kind, "")
+    return (0 if "resolver" in rule.flags else 1, kind, rule.peer.key if alone else "")
+
+
+def _peer_order(peer: Peer, namespace: str) -> tuple[bool, str, str, str]:
+    """Own namespace first, then by namespace and name."""
+    if isinstance(peer, EndpointPeer):
+        return (peer.namespace != namespace, peer.cluster, peer.namespace, peer.selector.text())
+    return (False, "", "", peer.key)
+
+
+def group_entries(rules: Iterable[Rule], direction: Direction, namespace: str) -> list[Entry]:
+    """
+    Entries of one direction.
+
+    Parameters
+    ----------
+    rules
+        Of any direction; the others are passed over.
+    direction
+        Which list.
+    namespace
+        Of the policy.
+    """
+    by_peer: dict[tuple[tuple[int, int, str], tuple[str, ...], Peer], list[Rule]] = defaultdict(list)
+    for rule in rules:
+        if rule.direction == direction:
+            by_peer[(_class(rule, rule.ports[0]), rule.dns, rule.peer)].append(rule)
+    by_ports: dict[
+        tuple[tuple[int, int, str], tuple[str, ...], tuple[Port, ...]], list[tuple[Peer, list[Rule]]]
+    ] = defaultdict(list)
+    for (place, dns, peer), mine in by_peer.items():
+        ports = tuple(sorted({port for rule in mine for port in rule.ports}))
+        by_ports[(place, dns, ports)].append((peer, mine))
+    entries = []
+    for (place, dns, ports), members in by_ports.items():
+        members.sort(key=lambda member: _peer_order(member[0], namespace))
+        held = sorted((rule for _, mine in members for rule in mine), key=lambda rule: rule.sort_key)
+        entry = Entry(direction, tuple(peer for peer, _ in members), ports, dns, tuple(held))
+        order = (place, not dns, [_peer_order(peer, namespace) for peer in entry.peers], ports)
+        entries.append((order, entry))
+    return [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
+
+
+def port_lists(ports: Sequence[Port]) -> list[tuple[Port, ...]]:
+    """Ports in lists that the schema accepts."""
+    return [tuple(ports[start : start + MAX_PORTS]) for start in range(0, len(ports), MAX_PORTS)]
+
+
+def with_paths(rules: Iterable[Rule], namespace: str) -> tuple[Rule, ...]:
+    """The rules with the entry that holds each, sorted; those of crowded entries flagged."""
+    ordered: list[Rule] = []
+    everything = tuple(rules)
+    directions: tuple[Direction, ...] = ("ingress", "egress")
+    for direction in directions:
+        for number, entry in enumerate(group_entries(everything, direction, namespace)):
+            crowded = ("many_ports",) if len(entry.ports) > MAX_PORTS else ()
+            ordered += [
+                replace(rule, path=f"{direction}[{number}]", flags=tuple(sorted({*rule.flags, *crowded})))
+                for rule in entry.rules
+            ]
+    return tuple(ordered)

@@ -1,0 +1,101 @@
+"""What was seen behind each rule, counted so that volume and replicas do not pass for certainty."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from models.domain.proposal import RuleEvidence
+from models.synthesis.edges import Edge, EdgeTable
+
+_SAMPLES: Final = 3
+MAX_ADDRESSES: Final = 20  # shown per rule; the number of all of them is kept beside
+SECOND_US: Final = 1_000_000
+_VERDICTS: Final = (
+    ("forwarded", "flows"),
+    ("audited", "audited"),
+    ("denied", "denied"),
+    ("l7_denied", "l7_denied"),
+    ("dropped", "dropped"),
+)
+
+
+class DayIndex:
+    """Days and hours of any group of edges, without a pass over all days for each."""
+
+    def __init__(self, table: EdgeTable) -> None:
+        order = np.argsort(table.day_edge, kind="stable")
+        edges = table.day_edge[order]
+        self._days = table.day_number[order]
+        self._hours = table.day_hours[order]
+        places = np.arange(len(table.edges) + 1)
+        self._bounds: np.ndarray[Any, np.dtype[np.int64]] = np.searchsorted(edges, places)
+
+    def seen(self, edges: Iterable[Edge]) -> tuple[int, int]:
+        """Distinct days, and at least how many distinct hours, on which any of the edges passed."""
+        hours: dict[int, int] = {}
+        for edge in edges:
+            start, end = self._bounds[edge.place], self._bounds[edge.place + 1]
+            pairs = zip(self._days[start:end].tolist(), self._hours[start:end].tolist(), strict=True)
+            for day, count in pairs:
+                hours[day] = max(hours.get(day, 0), count)
+        return len(hours), sum(hours.values())
+
+
+def _pods(edges: Sequence[Edge], side: str) -> int:
+    """
+    Distinct pods at one end.
+
+    Pods of different label sets are different pods; edges that share a label set are counted once, by
+    the edge that shows most of them.
+    """
+    most: dict[str, int] = {}
+    for edge in edges:
+        key, pods = (edge.subject, edge.subject_pods) if side == "subject" else (edge.peer, edge.peer_pods)
+        most[key] = max(most.get(key, 0), pods)
+    return sum(most.values())
+
+
+def rule_evidence(edges: Sequence[Edge], index: DayIndex, direction: str, days_observed: int) -> RuleEvidence:
+    """
+    Evidence of a rule.
+
+    Parameters
+    ----------
+    edges
+        The edges the rule comes from; at least one.
+    index
+        Of the table that they are in.
+    direction
+        Tells which end is the client.
+    days_observed
+        Days on which the subject could have been seen.
+    """
+    ordered = sorted(edges, key=lambda edge: (edge.first_us, edge.place))
+    days, hours = index.seen(ordered)
+    visible = sum(edge.visible_days for edge in ordered)
+    answered = sum(edge.answered_days for edge in ordered)
+    subjects, peers = _pods(ordered, "subject"), _pods(ordered, "peer")
+    addresses = sorted({edge.peer for edge in ordered if edge.peer_kind == "ip"})
+    verdicts = ((name, sum(getattr(edge, column) for edge in ordered)) for name, column in _VERDICTS)
+    samples = dict.fromkeys(sample for edge in (ordered[0], ordered[-1]) for sample in edge.samples)
+    last_us = max(edge.last_us for edge in ordered)
+    return RuleEvidence(
+        days_seen=days,
+        days_observed=max(days, days_observed),
+        hours_seen=hours,
+        client_pods=subjects if direction == "egress" else peers,
+        server_pods=peers if direction == "egress" else subjects,
+        flows=sum(edge.flows for edge in ordered),
+        connections=sum(edge.connections for edge in ordered),
+        answered_share=round(answered / visible, 4) if visible else None,
+        verdicts=tuple(sorted((name, count) for name, count in verdicts if count)),
+        first_us=ordered[0].first_us // SECOND_US * SECOND_US,
+        last_us=last_us // SECOND_US * SECOND_US,
+        names=tuple(sorted({name for edge in ordered for name in edge.names})),
+        addresses=tuple(addresses[:MAX_ADDRESSES]),
+        address_count=len(addresses),
+        samples=tuple(samples)[:_SAMPLES],
+        policies=tuple(sorted({policy for edge in ordered for policy in edge.policies})),
+        own_end=any(edge.own_end for edge in ordered),
+    )

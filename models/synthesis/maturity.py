@@ -1,0 +1,116 @@
+"""
+How long we really looked: effective days, and what may be said after so many of them.
+
+A window of fourteen days with a day of silence from the collector is not fourteen days of observation.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import pandas as pd
+
+from models.domain.proposal import Assumption, Maturity
+from models.domain.workload import Workload
+from models.frames import Observations
+
+MATURING_FROM_DAYS: Final = 7.0  # one whole week: every weekday was seen once
+STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job cannot be told from an accident
+#: Share of lost events above which an hour proves presence but not absence (as `reference/inference.md` §1).
+MAX_LOSS_SHARE: Final = 0.02
+#: Share of the window's hours that may be missing without shortening it: restarts of a collector.
+MAX_GAP_SHARE: Final = 0.02
+_HOUR_US: Final = 3600 * 1_000_000
+_DAY_US: Final = 24 * _HOUR_US
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """
+    How well a window was observed.
+
+    Parameters
+    ----------
+    effective_days
+        Days' worth of hours that were listened to without notable loss; at most the window's length.
+    days
+        Calendar days (UTC, ordinal) with at least one such hour, sorted.
+    listened_share
+        Share in [0, 1] of the window's hours.
+    lost_events
+        Events that Hubble said it lost.
+    start_us
+        Start of what was listened to, microseconds since the epoch.
+    assumptions
+        What had to be taken for granted.
+    """
+
+    effective_days: float
+    days: tuple[int, ...]
+    listened_share: float
+    lost_events: int
+    start_us: int
+    assumptions: tuple[Assumption, ...] = ()
+
+    def age_days(self, workload: Workload) -> float:
+        """Effective days on which the workload could have been seen: not before it existed."""
+        late_us = workload.first_us - self.start_us
+        if late_us < _DAY_US:
+            return self.effective_days
+        return round(max(0.0, self.effective_days - late_us / _DAY_US), 1)
+
+    def days_of(self, workload: Workload) -> int:
+        """Calendar days on which the workload could have been seen."""
+        born = workload.first_us // _DAY_US + date(1970, 1, 1).toordinal()
+        return sum(day >= born for day in self.days)
+
+
+def maturity(effective_days: float) -> Maturity:
+    """
+    What may be said after so many effective days.
+
+    Examples
+    --------
+    >>> maturity(6.9), maturity(13.9), maturity(14.0)
+    ('learning', 'maturing', 'stable')
+    """
+    if effective_days >= STABLE_FROM_DAYS:
+        return "stable"
+    return "maturing" if effective_days >= MATURING_FROM_DAYS else "learning"
+
+
+def observed(observations: Observations) -> Observed:
+    """
+    How well the window was observed, from its coverage.
+
+    Without any coverage rows the days that have edges are taken as fully observed, and it is said.
+    """
+    window = observations.window
+    start_us = int(window.start.timestamp()) * 1_000_000
+    coverage = observations.coverage
+    if coverage.empty:
+        days = sorted(
+            {date.fromisoformat(str(day)).toordinal() for day in observations.edge_days["day"].unique()}
+        )
+        first = observations.edge_days["first_us"].min() if len(observations.edge_days) else start_us
+        assumed = Assumption(
+            "coverage_unknown",
+            "No coverage was recorded: every day with traffic is taken as fully observed.",
+        )
+        return Observed(float(min(len(days), window.days)), tuple(days), 1.0, 0, int(first), (assumed,))
+    hours = coverage.groupby(["day", "hour"], sort=True)[["nodes", "flows", "replies", "lost_events"]].sum()
+    seen = hours["flows"] + hours["replies"]
+    loss = hours["lost_events"] / (seen + hours["lost_events"]).clip(lower=1)
+    good = hours[(hours["nodes"] > 0) & (loss <= MAX_LOSS_SHARE)].reset_index()
+    listened = len(good)
+    wanted = max(1, round(window.days * 24))
+    share = min(1.0, listened / wanted)
+    effective = window.days if share >= 1 - MAX_GAP_SHARE else listened / 24
+    first_hour = int(good["hour"].min()) * _HOUR_US if listened else start_us
+    return Observed(
+        effective_days=round(min(effective, window.days), 1),
+        days=tuple(sorted(date.fromisoformat(str(day)).toordinal() for day in good["day"].unique())),
+        listened_share=round(share, 4),
+        lost_events=int(pd.to_numeric(coverage["lost_events"]).sum()),
+        start_us=max(start_us, first_hour),
+    )

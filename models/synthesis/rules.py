@@ -1,0 +1,186 @@
+"""Candidates to rules: one per peer and port, with evidence, maturity, reasons and flags."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from models.domain.peer import CidrPeer, EntityPeer, FqdnPeer, Peer
+from models.domain.proposal import Direction, Port, Rule, RuleEvidence, rule_id
+from models.synthesis.candidates import Candidate
+from models.synthesis.edges import Edge
+from models.synthesis.evidence import DayIndex, rule_evidence
+from models.synthesis.maturity import maturity
+from models.synthesis.resolvers import AssumedResolver
+
+
+@dataclass(slots=True)
+class _Line:
+    """A rule while its edges are being collected."""
+
+    direction: Direction
+    peer: Peer
+    ports: tuple[Port, ...]
+    resolver: bool
+    outside: bool
+    edges: dict[int, Edge] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectTime:
+    """How long a subject could have been seen: effective days and calendar days."""
+
+    effective_days: float
+    days: int
+
+
+def build_rules(
+    key: str, candidates: Sequence[Candidate], index: DayIndex, time: SubjectTime
+) -> tuple[list[Rule], dict[int, tuple[str, ...]]]:
+    """
+    Rules of one proposal, without paths.
+
+    Parameters
+    ----------
+    key
+        Of the proposal.
+    candidates
+        Of its workload.
+    index
+        Days of the edges.
+    time
+        Of its workload.
+
+    Returns
+    -------
+    tuple
+        Rules sorted by `Rule.sort_key`, and the rule ids behind each edge by its place.
+    """
+    lines: dict[str, _Line] = {}
+    owners: dict[int, tuple[str, ...]] = {}
+    for candidate in candidates:
+        direction = cast("Direction", candidate.direction)
+        target = candidate.target
+        ids = []
+        for peer in target.peers:
+            identifier = rule_id(key, direction, peer, target.ports)
+            ids.append(identifier)
+            line = lines.setdefault(
+                identifier, _Line(direction, peer, target.ports, target.dns, target.outside)
+            )
+            line.edges.update({edge.place: edge for edge in candidate.edges})
+            line.flags.update(target.flags)
+            line.reasons.update(target.reasons)
+        for edge in candidate.edges:
+            owners[edge.place] = tuple(sorted({*owners.get(edge.place, ()), *ids}))
+    rules = [_rule(identifier, line, index, time) for identifier, line in lines.items()]
+    return sorted(rules, key=lambda rule: rule.sort_key), owners
+
+
+def _rule(identifier: str, line: _Line, index: DayIndex, time: SubjectTime) -> Rule:
+    edges = list(line.edges.values())
+    evidence = rule_evidence(edges, index, line.direction, time.days)
+    flags = line.flags | _evidence_flags(line, evidence)
+    if line.resolver:
+        flags.add("resolver")
+    if isinstance(line.peer, EntityPeer) and line.peer.entity == "host" and not _saw_host(edges):
+        flags.add("companion")
+    return Rule(
+        id=identifier,
+        direction=line.direction,
+        peer=line.peer,
+        ports=line.ports,
+        evidence=evidence,
+        maturity=maturity(time.effective_days),
+        reasons=(_summary(evidence), *sorted(line.reasons), *_remarks(flags)),
+        flags=tuple(sorted(flags)),
+    )
+
+
+def _saw_host(edges: Iterable[Edge]) -> bool:
+    return any(edge.peer == "host" for edge in edges)
+
+
+def _evidence_flags(line: _Line, evidence: RuleEvidence) -> set[str]:
+    verdicts = dict(evidence.verdicts)
+    tcp = all(port.protocol == "TCP" for port in line.ports)
+    found = {
+        "audited": "audited" in verdicts,
+        "denied_today": "denied" in verdicts,
+        "unconfirmed": evidence.answered_share is None and tcp,
+        "seen_from_other_end": not evidence.own_end,
+        "sctp": any(port.protocol == "SCTP" for port in line.ports),
+        "icmp": any(port.icmp for port in line.ports),
+    }
+    return {flag for flag, holds in found.items() if holds}
+
+
+_REMARKS = {
+    "audited": "It works today only because policy is in audit mode; enforcement as deployed would deny it.",
+    "denied_today": "Some attempts are refused by a policy that is deployed today.",
+    "unconfirmed": "Replies could not be seen in this source, so it is not known whether it was answered.",
+    "seen_from_other_end": "Seen only where the other end runs.",
+    "sctp": "SCTP has to be enabled in the cluster.",
+    "icmp": "ICMP rules have to be enabled in the cluster (they are by default).",
+    "companion": "Added beside remote-node: the same process may run on the pod's own node tomorrow.",
+}
+
+
+def _remarks(flags: set[str]) -> list[str]:
+    return [text for flag, text in _REMARKS.items() if flag in flags]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _summary(evidence: RuleEvidence) -> str:
+    """What was seen, in one sentence."""
+    text = f"Seen on {evidence.days_seen} of {_count(evidence.days_observed, 'day')}"
+    if evidence.client_pods:
+        text += f", from {_count(evidence.client_pods, 'pod')}"
+    if evidence.server_pods:
+        text += f", to {_count(evidence.server_pods, 'pod')}"
+    if evidence.address_count > 1:
+        text += f", {evidence.address_count} addresses"
+    return text + "."
+
+
+def assumed_rules(key: str, resolvers: Sequence[AssumedResolver], time: SubjectTime) -> list[Rule]:
+    """Rules to the cluster's resolvers for a workload that was not seen asking."""
+    return [
+        Rule(
+            id=rule_id(key, "egress", peer, resolver.target.ports),
+            direction="egress",
+            peer=peer,
+            ports=resolver.target.ports,
+            evidence=RuleEvidence(assumed=True, days_observed=time.days),
+            maturity="learning",
+            reasons=resolver.target.reasons,
+            flags=tuple(sorted({*resolver.target.flags, "resolver"})),
+        )
+        for resolver in resolvers
+        for peer in resolver.target.peers
+    ]
+
+
+def with_dns_inspection(rules: Sequence[Rule], *, fqdn: bool) -> list[Rule]:
+    """
+    Let the DNS proxy see the questions where names outside are used, or would be if they were known.
+
+    Every name may be asked (``*``): refusing the expansions of the search list stops some resolvers,
+    and being allowed to ask is not being allowed to connect.
+    """
+    outside = any(
+        isinstance(rule.peer, FqdnPeer) or (isinstance(rule.peer, CidrPeer) and "address_only" in rule.flags)
+        for rule in rules
+        if rule.direction == "egress"
+    )
+    if not (fqdn and outside):
+        return list(rules)
+    reason = "Questions pass the DNS proxy, which learns the addresses of the names this policy allows."
+    return [
+        replace(rule, dns=("*",), reasons=(*rule.reasons, reason)) if "resolver" in rule.flags else rule
+        for rule in rules
+    ]
