@@ -93,8 +93,20 @@ def matches_every_name(pattern: str, *, deep_wildcards: bool) -> bool:
 
 @lru_cache(maxsize=65536)
 def _expression(pattern: str, *, deep_wildcards: bool) -> re2._Regexp:
+    return re2.compile(pattern_expression(pattern, deep_wildcards=deep_wildcards), _QUIET)
+
+
+def pattern_expression(pattern: str, *, deep_wildcards: bool) -> str:
+    r"""
+    RE2 expression that a canonical name has to match as a whole.
+
+    Examples
+    --------
+    >>> pattern_expression("*.example.com", deep_wildcards=True)
+    '[-a-zA-Z0-9_]*\\.example\\.com\\.'
+    """
     if matches_every_name(pattern, deep_wildcards=deep_wildcards):
-        return re2.compile(_EVERY_NAME, _QUIET)
+        return _EVERY_NAME
     text = canonical_name(pattern)
     parts: list[str] = []
     if deep_wildcards and (leading := re.match(r"\*{2,}\.", text)):
@@ -102,4 +114,4 @@ def _expression(pattern: str, *, deep_wildcards: bool) -> re2._Regexp:
         text = text[leading.end() :]
     pieces = re.split(r"(\*+)", text)
     parts += [f"{_CHARACTER}*" if piece.startswith("*") else re2.escape(piece) for piece in pieces]
-    return re2.compile("".join(parts), _QUIET)
+    return "".join(parts)

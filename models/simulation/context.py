@@ -11,7 +11,7 @@ from typing import Final
 
 from models.domain.agent import AgentConfig
 from models.domain.cidr import Address, parse_address
-from models.domain.labels import RESERVED, LabelSet
+from models.domain.labels import ANY_SOURCE, RESERVED, LabelSet
 from models.domain.policy import Direction
 
 __all__ = [
@@ -152,6 +152,16 @@ class ResolvedSide:
     def host(self) -> bool:
         """The local host, subject of node policies."""
         return self.labels is not None and self.labels.reserved("host")
+
+    @property
+    def looks_like_host(self) -> bool:
+        """Carries a label ``host`` of *any* source: without the host firewall the agent leaves it alone."""
+        return self.labels is not None and self.labels.lookup(ANY_SOURCE, "host") is not None
+
+    @property
+    def initialising(self) -> bool:
+        """Carries a label ``init`` of *any* source: the agent always enforces it."""
+        return self.labels is not None and self.labels.lookup(ANY_SOURCE, "init") is not None
 
     @property
     def managed(self) -> bool:

@@ -32,6 +32,8 @@ from models.simulation.matching import (
 )
 from models.simulation.proxy import conflict, judge_request
 
+__all__ = ["Asked", "Decision", "Gate", "Verdict", "evaluate", "judge", "match_entry", "selects_subject"]
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -122,7 +124,7 @@ def _ungated(
         return _open(direction, "the agent enforces no policy (enable-policy: never)", attributed=True)
     if subject.labels is not None and not subject.managed:
         return _open(direction, f"the {direction.value} end is no endpoint that policies select")
-    if subject.host and not config.host_firewall:
+    if subject.looks_like_host and not config.host_firewall:
         return _open(direction, "the host has no policy without the host firewall", attributed=True)
     return None
 
@@ -141,11 +143,9 @@ def _decide(
     subject: ResolvedSide,
     config: AgentConfig,
 ) -> Gate:
-    always = config.enable_policy == "always" or (
-        subject.labels is not None and subject.labels.reserved("init")
-    )
+    always = config.enable_policy == "always" or subject.initialising
     enforcing = bool(collected) or always
-    default_deny = always if not collected else any(entry.default_deny for entry in collected)
+    default_deny = always or any(entry.default_deny for entry in collected)
     if not enforcing:
         reason = f"no policy selects the {direction.value} end in this direction"
         return _open(direction, reason, attributed=True)
