@@ -30,7 +30,7 @@ PRIOR_SD: Final = 3.0
 #: Starting points of the search, as log parameters: flat, and a typical estate.
 STARTS: Final = ((0.0, 0.0, 0.0, 0.0), (0.2, -0.3, -0.4, 1.0))
 #: Nelder-Mead stops when the log posterior and the log parameters move less than this.
-TOLERANCE: Final = 1e-4
+TOLERANCE: Final = 1e-3
 MAX_EVALUATIONS: Final = 2000
 
 
@@ -148,6 +148,6 @@ def _died(model: BgBb, returns: Ints, last: Ints, opportunities: Ints) -> Floats
     # partial[m, x', k] = log of the sum of term[x', m .. ends[k]-1], filled from the newest day back
     partial = np.full((longest + 1, len(hits), len(ends)), -np.inf)
     for m in range(longest - 1, -1, -1):
-        inside = ends > m
-        partial[m][:, inside] = np.logaddexp(partial[m + 1][:, inside], term[:, m, None])
+        later = int(np.searchsorted(ends, m, side="right"))  # windows that end after day m
+        np.logaddexp(partial[m + 1, :, later:], term[:, m, None], out=partial[m, :, later:])
     return np.asarray(partial[last, returns, end_of], dtype=np.float64)

@@ -1,0 +1,128 @@
+"""
+Last night's partition, moved on only where that pays.
+
+The cost of a role changes by a simple amount when one workload joins or leaves, so a night's moves need
+the overlap of the workload with each role and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from models.learning.agglomeration import RolePrices
+
+#: Rounds of moves over all workloads; real partitions settle after one or two.
+MAX_ROUNDS: Final = 10
+
+Profiles = Mapping[str, frozenset[str]]
+
+
+@dataclass(slots=True)
+class _Role:
+    """Members of a role and how many of them show each cell."""
+
+    members: set[str] = field(default_factory=set)
+    cells: Counter[str] = field(default_factory=Counter)
+
+    def add(self, workload: str, profile: frozenset[str]) -> None:
+        self.members.add(workload)
+        self.cells.update(profile)
+
+    def remove(self, workload: str, profile: frozenset[str]) -> None:
+        self.members.remove(workload)
+        self.cells.subtract(profile)
+        for cell in profile:
+            if not self.cells[cell]:
+                del self.cells[cell]
+
+    def cost_to_join(self, profile: frozenset[str], prices: RolePrices) -> float | None:
+        """Added cost of one more member; ``None`` when it shares no cell with the role."""
+        common = len(profile & self.cells.keys())
+        if not common:
+            return None
+        fresh = len(profile) - common
+        widened = len(self.members) * fresh + len(self.cells) - common
+        return prices.lam * fresh + prices.alpha * widened
+
+    def saved_by_leaving(self, profile: frozenset[str], prices: RolePrices) -> float:
+        """Cost that goes when a member goes."""
+        if len(self.members) == 1:
+            return prices.role([profile])
+        only_here = sum(self.cells[cell] == 1 for cell in profile)
+        given = len(self.cells) - len(profile)
+        return prices.lam * only_here + prices.alpha * (given + (len(self.members) - 1) * only_here)
+
+
+class Partition:
+    """
+    A partition of workloads that can be moved on.
+
+    Parameters
+    ----------
+    parts
+        Members of each role, sorted by a canonical key; the order decides ties.
+    profiles
+        Cells per workload.
+    prices
+        Prices of the description.
+    """
+
+    def __init__(self, parts: Iterable[Iterable[str]], profiles: Profiles, prices: RolePrices) -> None:
+        self._profiles = profiles
+        self._prices = prices
+        self._roles: list[_Role] = []
+        self._home: dict[str, int] = {}
+        for part in parts:
+            self._found()
+            for workload in part:
+                self._put(workload, len(self._roles) - 1)
+
+    def place(self, workload: str) -> None:
+        """Give a new workload the role where it saves most, or one of its own."""
+        target, cost = self._cheapest(workload, leaving=None)
+        alone = self._prices.role([self._profiles[workload]])
+        self._put(workload, target if target is not None and cost < alone else self._found())
+
+    def settle(self, hysteresis: float) -> None:
+        """Move workloads, in order, while a move saves more than ``hysteresis``."""
+        for _ in range(MAX_ROUNDS):
+            moved = [self._move(workload, hysteresis) for workload in sorted(self._home)]
+            if not any(moved):
+                return
+
+    def parts(self) -> list[list[str]]:
+        """Members per role, sorted."""
+        return sorted(sorted(role.members) for role in self._roles if role.members)
+
+    def _move(self, workload: str, hysteresis: float) -> bool:
+        profile = self._profiles[workload]
+        home = self._home[workload]
+        saved = self._roles[home].saved_by_leaving(profile, self._prices)
+        target, joined = self._cheapest(workload, leaving=home)
+        alone = self._prices.role([profile])
+        if saved - min(joined, alone) <= hysteresis:
+            return False
+        self._roles[home].remove(workload, profile)
+        self._put(workload, target if target is not None and joined <= alone else self._found())
+        return True
+
+    def _cheapest(self, workload: str, leaving: int | None) -> tuple[int | None, float]:
+        profile = self._profiles[workload]
+        best: tuple[float, int] | None = None
+        for index, role in enumerate(self._roles):
+            cost = None if index == leaving else role.cost_to_join(profile, self._prices)
+            if cost is not None and (best is None or (cost, index) < best):
+                best = (cost, index)
+        return (best[1], best[0]) if best else (None, float("inf"))
+
+    def _put(self, workload: str, index: int) -> None:
+        self._roles[index].add(workload, self._profiles[workload])
+        self._home[workload] = index
+
+    def _found(self) -> int:
+        self._roles.append(_Role())
+        return len(self._roles) - 1
