@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+
+from models.domain.capabilities import CapabilityHints
+from models.synthesis.view import Posture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +28,5 @@ class InferConfig:
 
     cluster: str | None  # None: the only cluster in the store
     window: timedelta
-    posture: str
-    capabilities: Any = None  # models' Capabilities; None: read off the data
-
-
-@dataclass(frozen=True, slots=True)
-class MaintainConfig:
-    """What maintenance keeps."""
-
-    retention_days: int
-    compact: bool = True
-    retain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleConfig:
-    """When jobs run; cron expressions are in UTC."""
-
-    infer: str
-    maintenance: str
+    posture: Posture
+    capabilities: CapabilityHints

@@ -13,7 +13,9 @@ class RunLog(Protocol):
     ``abandoned`` by whoever takes its lease over.
     """
 
-    def start(self, *, run_id: str, kind: str, trigger: str, parameters: Mapping[str, Any], now: datetime) -> None:
+    def start(
+        self, *, run_id: str, kind: str, trigger: str, parameters: Mapping[str, Any], now: datetime
+    ) -> None:
         """Record that a run began."""
 
     def finish(

@@ -23,6 +23,7 @@ RENEWALS_PER_LEASE: Final = 6
 _POLL: Final = timedelta(seconds=1)
 #: An error is a sentence; what is longer came from a library and is cut.
 _MAX_ERROR_CHARS: Final = 2000
+_DIED: Final = "the process ended without a word"
 
 #: Everything that writes observations shares one lease: two writers would only wait for each other.
 OBSERVATIONS_LEASE: Final = "observations"
@@ -37,7 +38,7 @@ class RunRequest:
     trigger: str  # cli | api | schedule
     parameters: Mapping[str, Any] = field(default_factory=dict)
     wait: timedelta = timedelta()  # how long to wait for another holder
-    not_if_done_since: datetime | None = None  # the moment a schedule fired: another process may have served it
+    not_if_done_since: datetime | None = None  # when a schedule fired: another process may have served it
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,7 @@ class Runner:
         run_id = uuid.uuid4().hex
         deadline = time.monotonic() + request.wait.total_seconds()
         while True:
-            answer = self._leases.acquire(
-                request.lease, run_id, now=self._clock(), length=self._lease_length
-            )
+            answer = self._leases.acquire(request.lease, run_id, now=self._clock(), length=self._lease_length)
             if answer.granted:
                 break
             if time.monotonic() >= deadline:
@@ -76,9 +75,7 @@ class Runner:
             time.sleep(_POLL.total_seconds())
         now = self._clock()
         if answer.other is not None:
-            self._log.finish(
-                answer.other, outcome="abandoned", counts={}, error="the process ended without a word", now=now
-            )
+            self._log.finish(answer.other, outcome="abandoned", counts={}, error=_DIED, now=now)
         due = request.not_if_done_since
         last = self._log.last_success(request.kind) if due else None
         if due is not None and last is not None and last >= due:

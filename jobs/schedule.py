@@ -91,7 +91,9 @@ class Scheduler:
             self._scheduler.add_job(lambda: job.work(missed), id=f"{job.name}:missed", next_run_time=now)
         # The moment a firing was due: another process may serve the same one a second earlier.
         self._scheduler.add_job(
-            lambda: job.work(previous_due(cron, self._clock() - timedelta(hours=1), self._clock()) or self._clock()),
+            lambda: job.work(
+                previous_due(cron, self._clock() - timedelta(hours=1), self._clock()) or self._clock()
+            ),
             CronTrigger.from_crontab(cron, timezone=UTC),
             id=job.name,
         )

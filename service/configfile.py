@@ -30,13 +30,11 @@ def load_settings(
     config: Path | None = None,
     data_dir: Path | None = None,
     log_format: str | None = None,
-    environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settings of this process: command line over environment over file over defaults."""
-    environ = os.environ if environ is None else environ
-    path = _find_file(config, data_dir, environ)
+    path = _find_file(config, data_dir)
     values = {} if path is None else _read_file(path)
-    _check_environment(environ)
+    _check_environment()
     given: dict[str, Any] = {}
     if data_dir is not None:
         given["data_dir"] = data_dir
@@ -66,15 +64,15 @@ def load_settings(
         raise BadInputError(f"environment: {error}") from None
 
 
-def _find_file(config: Path | None, data_dir: Path | None, environ: Mapping[str, str]) -> Path | None:
-    if config is None and environ.get(ENV_FILE):
-        config = Path(environ[ENV_FILE])
+def _find_file(config: Path | None, data_dir: Path | None) -> Path | None:
+    if config is None and os.environ.get(ENV_FILE):
+        config = Path(os.environ[ENV_FILE])
     if config is not None:
         if not config.is_file():
             raise BadInputError(f"{config}: no such configuration file")
         return config
     folder = data_dir or Path(
-        environ.get(f"{ENV_PREFIX}DATA_DIR") or Settings.model_fields["data_dir"].default
+        os.environ.get(f"{ENV_PREFIX}DATA_DIR") or Settings.model_fields["data_dir"].default
     )
     return next((path for path in (Path(FILE_NAME), folder / FILE_NAME) if path.is_file()), None)
 
@@ -156,14 +154,14 @@ def _check_keys(values: Mapping[Any, Any], model: type[BaseModel], where: str, p
 
 def _nearest(key: str, model: type[BaseModel], prefix: str) -> str:
     """Say which known key was probably meant."""
-    known = sorted(model.model_fields)
-    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.0 if len(known) == 1 else 0.5)
-    if near:
-        return f"; the nearest known key is {prefix + near[0]!r}"
     elsewhere = sorted(path for path, _ in setting_paths() if path.rsplit(".", 1)[-1] == key)
     if elsewhere:
         return f"; the nearest known key is {elsewhere[0]!r}"
-    return f"; known keys are {', '.join(known)}"
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    return (
+        f"; the nearest known key is {prefix + near[0]!r}" if near else f"; known keys are {', '.join(known)}"
+    )
 
 
 def setting_paths(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -177,9 +175,9 @@ def setting_paths(model: type[BaseModel] = Settings, prefix: str = "") -> Iterat
             yield from setting_paths(inner, f"{prefix}{key}{listed}.")
 
 
-def _check_environment(environ: Mapping[str, str]) -> None:
+def _check_environment() -> None:
     """Refuse a ``PORTOLAN_…`` variable that names no setting."""
-    for variable in sorted(environ):
+    for variable in sorted(os.environ):
         if not variable.upper().startswith(ENV_PREFIX) or variable.upper() == ENV_FILE:
             continue
         model: type[BaseModel] | None = Settings
@@ -199,7 +197,7 @@ def _nearest_variable(variable: str) -> str:
 
 def variable_of(path: str) -> str:
     """Environment variable of a setting; a list is one variable that holds JSON."""
-    return ENV_PREFIX + path.split("[]")[0].replace(".", ENV_NESTING).upper()
+    return ENV_PREFIX + path.split("[]", maxsplit=1)[0].replace(".", ENV_NESTING).upper()
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

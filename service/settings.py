@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from models.synthesis.view import Posture
 from service.cron import check_cron
 from service.durations import Duration
 
@@ -24,10 +25,24 @@ ENV_PREFIX: Final = "PORTOLAN_"
 ENV_NESTING: Final = "__"
 FILE_NAME: Final = "portolan.yaml"
 
-Posture = Literal["generous", "balanced", "strict"]
 LogFormat = Literal["auto", "text", "json"]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+
+
+def check_bind(host: str, *, allowed: bool) -> None:
+    """Refuse an address that other machines can reach unless that was asked for."""
+    if allowed or host == "localhost":
+        return
+    try:
+        loopback = ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(
+            f"server.host {host!r} can be reached by other machines, and there is no login: "
+            "set server.allow_non_loopback to true if that is meant"
+        )
 
 
 class Section(BaseModel):
@@ -59,9 +74,9 @@ class CapabilitySettings(Section):
     l7: bool | None = None
     """Write L7 rules (HTTP methods and routes)."""
     cilium_version: Annotated[str, Field(pattern=r"^v?1\.\d{1,2}(\.\d{1,3})?$")] | None = None
-    """Cilium version of the cluster, as `1.17`."""
-    default_deny_switch: bool | None = None
-    """The cluster knows `enableDefaultDeny` (Cilium 1.16 and newer), which shadow manifests need."""
+    """Cilium version of the cluster, as `1.17`; shadow manifests need 1.16 or newer."""
+    distribution: Literal["aks", "openshift", "generic"] | None = None
+    """Where a resolver is looked for that was never seen."""
 
 
 class ScheduleSettings(Section):
@@ -78,7 +93,7 @@ class ScheduleSettings(Section):
 class RetentionSettings(Section):
     """How long things are kept."""
 
-    observations: Annotated[int, Field(ge=1, le=3650)] = 90
+    observations: Annotated[int, Field(ge=1, le=3650)] = 63
     """Days of observations to keep; must cover the window."""
     runs: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days of run records to keep."""
@@ -106,7 +121,7 @@ class DatabaseSettings(Section):
     """Where proposals, decisions and runs are kept."""
 
     url: str | None = None
-    """`postgresql://user@host/name`, without a password; a SQLite file in the data directory where not given."""
+    """`postgresql://user@host/name`, without a password; otherwise a SQLite file in the data directory."""
     password_file: Path | None = None
     """File that holds the password of the database."""
 
@@ -184,18 +199,3 @@ class Settings(BaseSettings):
                 "retention.observations is shorter than window: the store would forget what it needs"
             )
         return self
-
-
-def check_bind(host: str, *, allowed: bool) -> None:
-    """Refuse an address that other machines can reach unless that was asked for."""
-    if allowed or host == "localhost":
-        return
-    try:
-        loopback = ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(
-            f"server.host {host!r} can be reached by other machines, and there is no login: "
-            "set server.allow_non_loopback to true if that is meant"
-        )

@@ -80,6 +80,8 @@ class ProposalRow(Row):
     rejected_version: Mapped[int | None] = mapped_column(Integer)
     withdrawn: Mapped[bool]
     approved_rules: Mapped[list[str]]
+    # As it was when it was approved: newer evidence must not change what is deployed.
+    approved_body: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
     revision: Mapped[int] = mapped_column(Integer)
     first_proposed_at: Mapped[datetime]
     last_proposed_at: Mapped[datetime]

@@ -11,10 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Apply; there is no way back: a backup is."""
     ${upgrades if upgrades else "pass"}
-
-
-def downgrade() -> None:
-    """Take back."""
-    ${downgrades if downgrades else "pass"}

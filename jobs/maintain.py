@@ -1,0 +1,32 @@
+"""One maintenance run: forget what is too old, merge the small files, delete what nobody reads any more."""
+
+from datetime import date
+from typing import Any
+
+from jobs.observations.maintenance import KEEP, KEEP_DAYS, compact, retain, vacuum
+from jobs.observations.store import ObservationStore
+
+
+def run_maintain(
+    store: ObservationStore, *, today: date, keep_days: int | None, compaction: bool
+) -> dict[str, Any]:
+    """
+    Maintain the observation tables; says what was done.
+
+    ``keep_days`` replaces the retention of the tables that hold observations; ledger and cursors keep
+    their own, which follow from how long files stay around. None forgets nothing.
+    """
+    counts: dict[str, Any] = {}
+    with store.writing() as writer:
+        if keep_days is not None:
+            wanted = {table: keep_days if days == KEEP_DAYS else days for table, days in KEEP.items()}
+            dropped = retain(writer, today, wanted)
+            counts["days_dropped"] = sum(len(one.days) for one in dropped)
+        if compaction:
+            merged = compact(writer)
+            counts["days_merged"] = len(merged)
+            counts["rows_before"] = sum(one.rows_before for one in merged)
+            counts["rows_after"] = sum(one.rows_after for one in merged)
+        if keep_days is not None or compaction:
+            counts["files_deleted"] = sum(one.files for one in vacuum(writer))
+    return counts

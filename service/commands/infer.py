@@ -1,0 +1,55 @@
+"""``portolan infer``: proposals from what was observed."""
+
+from typing import Annotated
+
+import typer
+
+from service.commands.options import (
+    ConfigFile,
+    DataDir,
+    Format,
+    LogFormatOption,
+    OutputFormat,
+    PostureOption,
+    parse_length,
+    parse_time,
+    portolan_for,
+)
+from service.commands.output import print_json, print_text
+from service.runs.service import PATIENCE, InferOptions, Start
+from service.runs.service import infer as run
+
+
+def infer(
+    *,
+    cluster: Annotated[
+        str | None, typer.Option(help="Cluster to propose for; every observed one by default.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Propose for this namespace only.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default."),
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="How far back to look, as in 14d.")] = None,
+    posture: Annotated[
+        PostureOption | None, typer.Option(help="How far to reach beyond what was seen.")
+    ] = None,
+    output: Format = OutputFormat.TABLE,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Propose a policy for every workload; a new version appears only where the meaning changed."""
+    options = InferOptions(
+        cluster, namespace, parse_time(as_of), parse_length(window), posture.value if posture else None
+    )
+    with portolan_for(data_dir, config, log_format) as portolan:
+        result = run(portolan, options, Start("cli", PATIENCE))
+    if output is OutputFormat.JSON:
+        print_json({"run": result.run_id, **result.counts})
+        return
+    counts = result.counts
+    print_text(
+        f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
+        f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"
+    )

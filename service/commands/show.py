@@ -1,0 +1,137 @@
+"""One proposal, readable: the policy, why each rule is in it, what speaks against it, what is not in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from models.manifest.render import to_yaml
+from service.commands.output import iso, print_text
+
+#: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
+MAX_LEFT_OUT: Final = 20
+
+
+def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> None:
+    """Print a proposal (``service.proposals.views.detail``) and the decisions on it."""
+    print_text(f"{found['namespace']}/{found['name']}   {found['key']}")
+    in_force = f", version {found['approved_version']} is in force" if found["approved_version"] else ""
+    print_text(f"version {found['version']} ({found['version_state']}), {found['state']}{in_force}")
+    print_text(f"{found['maturity']}: {found['effective_days']:g} effective days of observation")
+    for workload in found["subject"]["workloads"]:
+        print_text(f"selects {workload}")
+    print_text()
+    if found["manifest"] is None:
+        print_text("(every rule was rejected: nothing to write)")
+    else:
+        print_text(to_yaml(found["manifest"]).rstrip())
+    _print_rules(found["rules"])
+    _print_directions(found["completeness"])
+    _print_doubts(found)
+    _print_left_out(found["left_out"])
+    _print_backtest(found["backtest"])
+    _print_rejected(found["rejected_rules"])
+    _print_decisions(decisions)
+
+
+def _heading(title: str) -> None:
+    print_text()
+    print_text(title.upper())
+
+
+def _print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
+    _heading(f"rules and their evidence ({len(rules)})")
+    for rule in rules:
+        marks = [flag for flag in rule["flags"] if flag]
+        decided = rule["decision"]["state"]
+        print_text(f"{rule['id']}  {rule['title']}   [{rule['path']}] {decided}")
+        print_text(f"    {evidence_line(rule['evidence'])}")
+        if rule["dns"]:
+            print_text(f"    DNS: {', '.join(rule['dns'])}")
+        if marks:
+            print_text(f"    marked: {', '.join(marks)}")
+        for reason in rule["reasons"]:
+            print_text(f"    - {reason}")
+
+
+def evidence_line(evidence: Mapping[str, Any]) -> str:
+    """Evidence of a rule in one line."""
+    if evidence["assumed"]:
+        return "not seen: assumed"
+    answered = evidence["answered_share"]
+    parts = [
+        f"seen on {evidence['days_seen']} of {evidence['days_observed']} days",
+        f"{evidence['hours_seen']} hours",
+        f"{evidence['client_pods']} client and {evidence['server_pods']} server pods",
+        f"{evidence['flows']:,} flows",
+        "replies could not be seen" if answered is None else f"answered {answered:.0%}",
+        f"last {evidence['last_seen']}",
+    ]
+    if not evidence["own_end"]:
+        parts.append("seen at the other end only")
+    return ", ".join(parts)
+
+
+def _print_directions(completeness: Mapping[str, Mapping[str, Any]]) -> None:
+    _heading("directions")
+    for direction in ("ingress", "egress"):
+        found = completeness[direction]
+        print_text(f"{direction}: {'constrained' if found['enforced'] else 'left open'}; {found['why']}")
+
+
+def _print_doubts(found: Mapping[str, Any]) -> None:
+    lines = [*found["reasons"], *(assumption["text"] for assumption in found["assumptions"])]
+    if lines or found["flags"]:
+        _heading("doubts and assumptions")
+        if found["flags"]:
+            print_text(f"marked: {', '.join(found['flags'])}")
+        for line in lines:
+            print_text(f"- {line}")
+
+
+def _print_left_out(lines: Sequence[Mapping[str, Any]]) -> None:
+    if not lines:
+        return
+    _heading(f"seen and not allowed ({len(lines)})")
+    for line in lines[:MAX_LEFT_OUT]:
+        count = line["flows"] + line["denied"]
+        works = "; it works today" if line["works"] else ""
+        print_text(
+            f"{line['direction']} {line['peer']} {line['port']}: {line['reason']}, {count:,} records on "
+            f"{line['days_seen']} days{works}"
+        )
+        print_text(f"    {line['why']}")
+    if len(lines) > MAX_LEFT_OUT:
+        print_text(f"… and {len(lines) - MAX_LEFT_OUT} more (--format json)")
+
+
+def _print_backtest(backtest: Mapping[str, Any] | None) -> None:
+    if backtest is None:
+        return
+    _heading("replay of the window against this policy")
+    print_text(
+        f"{backtest['admitted']:,} of {backtest['checked']:,} edge-days that worked would be admitted"
+        + (f", {backtest['undecided']:,} could not be decided" if backtest["undecided"] else "")
+    )
+    for denial in backtest["denied"]:
+        print_text(
+            f"would deny {denial['direction']} {denial['peer']} {denial['port']} "
+            f"({denial['edge_days']} edge-days): {denial['why']}"
+        )
+
+
+def _print_rejected(rejected: Sequence[Mapping[str, Any]]) -> None:
+    if not rejected:
+        return
+    _heading(f"rejected rules ({len(rejected)})")
+    for rule in rejected:
+        print_text(f"{rule['id']}  {rule['title']}")
+        print_text(f"    {rule['reviewer']}, {iso(rule['decided_at'])}: {rule['reason']}")
+
+
+def _print_decisions(decisions: Sequence[Mapping[str, Any]]) -> None:
+    if not decisions:
+        return
+    _heading("decisions")
+    for item in decisions:
+        what = f"rule {item['rule_id']}" if item["rule_id"] else f"version {item['version']}"
+        why = f": {item['reason']}" if item["reason"] else ""
+        print_text(f"{iso(item['decided_at'])}  {item['reviewer']}  {item['decision']} {what}{why}")

@@ -1,0 +1,56 @@
+"""Proposals as manifests, checked by the linter before anybody sees them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models.manifest.render_kubernetes import kubernetes_comments, kubernetes_manifest
+
+from models.domain.proposal import Proposal
+from models.errors import UnsupportedError
+from models.manifest.render import cilium_manifest, comments, to_yaml
+from models.manifest.validate import NEWEST, problems
+
+Kind = Literal["cilium", "kubernetes"]
+Mode = Literal["shadow", "enforce"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to render for."""
+
+    kind: Kind = "cilium"
+    mode: Mode = "enforce"
+    cilium_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One object, ready to be written."""
+
+    path: str
+    manifest: Mapping[str, Any]
+    text: str
+
+
+def render(proposal: Proposal, include: Collection[str], target: Target) -> tuple[Mapping[str, Any], str]:
+    """Manifest of a proposal with some of its rules, and its text; refuses what a cluster would refuse."""
+    if target.kind == "cilium":
+        manifest = cilium_manifest(
+            proposal, include=include, mode=target.mode, cilium_version=target.cilium_version
+        )
+        lines = comments(proposal, include=include)
+    elif target.mode == "shadow":
+        raise UnsupportedError(
+            "a NetworkPolicy always denies: shadow mode exists for CiliumNetworkPolicy only"
+        )
+    else:
+        manifest = kubernetes_manifest(proposal, include=include)
+        lines = kubernetes_comments(proposal, include=include)
+    found = problems(manifest, cilium_version=target.cilium_version or NEWEST)
+    if found:
+        raise UnsupportedError(
+            f"{proposal.namespace}/{proposal.name} would be refused by a cluster: "
+            + "; ".join(str(problem) for problem in found[:5])
+        )
+    return manifest, to_yaml(manifest, lines)

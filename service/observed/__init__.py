@@ -1,0 +1,1 @@
+"""What was observed: clusters, namespaces, workloads, edges; read only."""

@@ -1,0 +1,233 @@
+"""
+Questions to the observation store, answered by DuckDB over the tables.
+
+Partial rows of a batch are merged by adding up and by taking extremes, so grouping by fewer columns
+than the key gives the same answer before and after compaction. Values from outside are parameters,
+never part of the SQL text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+
+from jobs.observations.store import ObservationStore
+
+#: A request may wait for a second, not for the disk of a whole year.
+_CONFIG: Final = {"threads": 2}
+
+#: Owner of a label set: the one most recently named by a record.
+_OWNERS: Final = """
+    SELECT cluster, label_key, max(namespace) AS namespace,
+           coalesce(arg_max(workload, last_us) FILTER (workload <> ''), '') AS workload,
+           coalesce(arg_max(workload_kind, last_us) FILTER (workload <> ''), '') AS workload_kind,
+           arg_max(labels, last_us) AS labels,
+           sum(flows) AS flows, min(first_us) AS first_us, max(last_us) AS last_us
+    FROM identities WHERE entity = '' GROUP BY cluster, label_key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedCluster:
+    """A cluster that flows came from, and how well it was listened to."""
+
+    name: str
+    first_seen: datetime
+    last_seen: datetime
+    nodes: int
+    flows: int
+    lost_events: int
+    rejects: int
+    skipped: int
+
+    @property
+    def observed_until(self) -> datetime:
+        """End of the newest hour with a record in it: where a window may end."""
+        return self.last_seen.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Conditions of a question; None asks for everything."""
+
+    cluster: str | None = None
+    namespace: str | None = None
+    workload: str | None = None
+    direction: str | None = None
+    peer_kind: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+    verdict: str | None = None
+    text: str | None = None
+    first_day: str | None = None
+    last_day: str | None = None
+
+
+def moment(us: int) -> datetime:
+    """Microseconds since the epoch as a time."""
+    return datetime.fromtimestamp(us / 1_000_000, tz=UTC)
+
+
+def _ask(
+    store: ObservationStore,
+    tables: Sequence[str],
+    sql: str,
+    parameters: dict[str, Any] | None = None,
+    days: tuple[str | None, str | None] = (None, None),
+) -> list[dict[str, Any]]:
+    with duckdb.connect(config=_CONFIG) as con:
+        for table in tables:
+            con.register(table, store.dataset(table, *days))
+        answer = con.execute(sql, parameters or {})
+        columns = [column[0] for column in answer.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
+
+
+def clusters(store: ObservationStore) -> list[ObservedCluster]:
+    """Clusters by name."""
+    rows = _ask(
+        store,
+        ["coverage"],
+        """
+        SELECT cluster, min(first_us) FILTER (flows > 0) AS first_us,
+               max(last_us) FILTER (flows > 0) AS last_us,
+               count(DISTINCT node) FILTER (flows > 0) AS nodes, sum(flows) AS flows,
+               sum(lost_events) AS lost_events, sum(rejects) AS rejects, sum(skipped) AS skipped
+        FROM coverage GROUP BY cluster HAVING sum(flows) > 0 ORDER BY cluster
+        """,
+    )
+    return [
+        ObservedCluster(
+            row["cluster"],
+            moment(row["first_us"]),
+            moment(row["last_us"]),
+            row["nodes"],
+            int(row["flows"]),
+            int(row["lost_events"]),
+            int(row["rejects"]),
+            int(row["skipped"]),
+        )
+        for row in rows
+    ]
+
+
+def namespaces(store: ObservationStore, cluster: str | None) -> list[dict[str, Any]]:
+    """Namespaces with how many workloads and flows were seen in them."""
+    return _ask(
+        store,
+        ["identities"],
+        f"""
+        SELECT cluster, namespace, count(DISTINCT workload || ':' || workload_kind) AS workloads,
+               sum(flows)::BIGINT AS flows, min(first_us) AS first_us, max(last_us) AS last_us
+        FROM ({_OWNERS}) WHERE namespace <> '' AND ($cluster IS NULL OR cluster = $cluster)
+        GROUP BY cluster, namespace ORDER BY cluster, namespace
+        """,
+        {"cluster": cluster},
+    )
+
+
+_WORKLOAD_ORDER: Final = ("cluster", "namespace", "workload", "workload_kind")
+
+
+def workloads(
+    store: ObservationStore, where: Where, *, after: Sequence[Any] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Workloads; pods whose owner no record named are one workload without a name per label set."""
+    parameters = {
+        "cluster": where.cluster,
+        "namespace": where.namespace,
+        "text": where.text,
+        "limit": limit,
+    }
+    return _ask(
+        store,
+        ["identities"],
+        f"""
+        WITH found AS (
+          SELECT cluster, namespace, CASE WHEN workload = '' THEN label_key ELSE workload END AS workload,
+                 workload_kind, count(*) AS label_sets, arg_max(labels, last_us) AS labels,
+                 sum(flows)::BIGINT AS flows, min(first_us) AS first_us, max(last_us) AS last_us
+          FROM ({_OWNERS}) WHERE namespace <> '' GROUP BY ALL)
+        SELECT * FROM found
+        WHERE ($cluster IS NULL OR cluster = $cluster) AND ($namespace IS NULL OR namespace = $namespace)
+          AND ($text IS NULL OR contains(lower(workload), lower($text)))
+          {_behind(_WORKLOAD_ORDER, after, parameters)}
+        ORDER BY {", ".join(_WORKLOAD_ORDER)} LIMIT $limit
+        """,
+        parameters,
+    )
+
+
+EDGE_ORDER: Final = (
+    "cluster",
+    "namespace",
+    "workload",
+    "subject",
+    "direction",
+    "peer_kind",
+    "peer",
+    "protocol",
+    "port",
+    "icmp_type",
+)
+
+
+def edges(
+    store: ObservationStore, where: Where, *, after: Sequence[Any] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Edges over all hours of the days asked for, as observed: not yet oriented, named or screened."""
+    parameters: dict[str, Any] = {
+        "cluster": where.cluster,
+        "namespace": where.namespace,
+        "workload": where.workload,
+        "direction": where.direction,
+        "peer_kind": where.peer_kind,
+        "protocol": where.protocol,
+        "port": where.port,
+        "verdict": where.verdict,
+        "limit": limit,
+    }
+    return _ask(
+        store,
+        ["edges", "identities"],
+        f"""
+        WITH owners AS ({_OWNERS}),
+        summed AS (
+          SELECT cluster, subject, direction, peer_kind, peer, protocol, port, icmp_type,
+                 string_agg(DISTINCT nullif(peer_names, ''), ',') AS peer_names,
+                 sum(flows)::BIGINT AS flows, sum(connections)::BIGINT AS connections,
+                 sum(answered)::BIGINT AS answered,
+                 list_sort(list(DISTINCT verdict)) AS verdicts, count(DISTINCT day) AS days,
+                 count(DISTINCT hour) AS hours, min(first_us) AS first_us, max(last_us) AS last_us
+          FROM edges
+          WHERE ($cluster IS NULL OR cluster = $cluster) AND ($direction IS NULL OR direction = $direction)
+            AND ($peer_kind IS NULL OR peer_kind = $peer_kind)
+            AND ($protocol IS NULL OR protocol = $protocol)
+            AND ($port IS NULL OR port = $port) AND ($verdict IS NULL OR verdict = $verdict)
+          GROUP BY ALL),
+        named AS (
+          SELECT summed.*, coalesce(s.namespace, '') AS namespace, coalesce(s.workload, '') AS workload,
+                 coalesce(p.namespace, '') AS peer_namespace, coalesce(p.workload, '') AS peer_workload
+          FROM summed
+          LEFT JOIN owners s ON s.cluster = summed.cluster AND s.label_key = summed.subject
+          LEFT JOIN owners p ON p.cluster = summed.cluster AND p.label_key = summed.peer
+                            AND summed.peer_kind = 'endpoint')
+        SELECT * FROM named
+        WHERE ($namespace IS NULL OR namespace = $namespace) AND ($workload IS NULL OR workload = $workload)
+          {_behind(EDGE_ORDER, after, parameters)}
+        ORDER BY {", ".join(EDGE_ORDER)} LIMIT $limit
+        """,
+        parameters,
+        (where.first_day, where.last_day),
+    )
+
+
+def _behind(order: Sequence[str], after: Sequence[Any] | None, parameters: dict[str, Any]) -> str:
+    """Condition of everything behind a cursor in this order."""
+    if after is None:
+        return ""
+    names = [f"after_{column}" for column in order]
+    parameters.update(zip(names, after, strict=True))
+    return f"AND ({', '.join(order)}) > ({', '.join('$' + name for name in names)})"

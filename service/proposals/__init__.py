@@ -1,0 +1,1 @@
+"""Proposals: stored, listed, decided on."""

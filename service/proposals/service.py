@@ -1,0 +1,349 @@
+"""
+What a run and a reviewer do to proposals; the only place that moves them.
+
+Everything here works inside a transaction that the caller opened.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from models.domain.proposal import Proposal, Rule
+from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.errors import BadInputError, NotFoundError
+from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
+from service.errors import PreconditionFailedError
+from service.proposals import repository
+from service.review import transitions
+from service.review.transitions import RuleState, RuleView, Standing, Verb
+
+#: Flag of a rule that no automation may approve (see ``models.domain.proposal.Rule.flags``).
+NEEDS_REVIEW: Final = "needs_review"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a run changed."""
+
+    proposals: int
+    new: int
+    changed: int
+    unchanged: int
+    withdrawn: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """A decision as it arrives, from whichever door."""
+
+    verb: Verb
+    reviewer: str
+    reason: str = ""
+    include_flagged: bool = False
+
+
+def standing_of(row: ProposalRow) -> Standing:
+    """Facts of a row that its state follows from."""
+    return Standing(row.current_version, row.approved_version, row.rejected_version, row.withdrawn)
+
+
+def _apply(row: ProposalRow, standing: Standing) -> None:
+    row.current_version = standing.current
+    row.approved_version = standing.approved
+    row.rejected_version = standing.rejected
+    row.withdrawn = standing.withdrawn
+    row.state = standing.state
+    row.revision += 1
+
+
+def record(
+    session: Session,
+    proposals: Iterable[Proposal],
+    *,
+    cluster: str,
+    namespace: str | None,
+    run_id: str | None,
+    now: datetime,
+) -> Recorded:
+    """Keep what a run proposed: new versions only where the meaning changed."""
+    seen: list[str] = []
+    tally = {"new": 0, "changed": 0, "unchanged": 0}
+    for proposal in proposals:
+        seen.append(proposal.key)
+        tally[_record_one(session, proposal, run_id, now)] += 1
+    withdrawn = repository.withdraw_others(session, cluster=cluster, namespace=namespace, proposed=seen)
+    for row in withdrawn:
+        _apply(row, transitions.withdraw(standing_of(row)))
+    return Recorded(proposals=len(seen), withdrawn=len(withdrawn), **tally)
+
+
+def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: datetime) -> str:
+    body = proposal_to_json(proposal)
+    row = repository.lock_proposal(session, proposal.key)
+    if row is None:
+        standing = transitions.propose_again(None, meaning_changed=True)
+        row = ProposalRow(
+            key=proposal.key,
+            cluster=proposal.cluster,
+            namespace=proposal.namespace,
+            name=proposal.name,
+            current_version=0,
+            approved_rules=[],
+            withdrawn=False,
+            revision=0,
+            first_proposed_at=now,
+        )
+        outcome = "new"
+    else:
+        stored = _current(session, row)
+        same = _same_meaning(proposal_from_json(stored.body), proposal, _rejected(session, row.key))
+        standing = transitions.propose_again(standing_of(row), meaning_changed=not same)
+        outcome = "unchanged" if same else "changed"
+    _apply(row, standing)
+    row.name = proposal.name
+    row.maturity = proposal.maturity
+    row.rule_count = len(proposal.rules)
+    row.flagged_count = sum(NEEDS_REVIEW in rule.flags for rule in proposal.rules)
+    row.last_proposed_at = now
+    if outcome == "new":
+        session.add(row)
+        session.flush()
+    if outcome == "unchanged":
+        stored.body, stored.last_proposed_at, stored.run_id = (
+            body,
+            now,
+            run_id,
+        )  # newer evidence, same meaning
+    else:
+        session.add(
+            ProposalVersionRow(
+                key=row.key,
+                version=standing.current,
+                fingerprint=proposal.fingerprint,
+                body=body,
+                created_at=now,
+                last_proposed_at=now,
+                run_id=run_id,
+            )
+        )
+    return outcome
+
+
+def _same_meaning(stored: Proposal, proposed: Proposal, rejected: frozenset[str]) -> bool:
+    """Whether a reviewer would read the same policy; what he rejected himself is no news to him."""
+
+    def meaning(proposal: Proposal) -> str:
+        kept = tuple(rule for rule in proposal.rules if rule.id not in rejected)
+        return replace(proposal, rules=kept).fingerprint
+
+    return stored.fingerprint == proposed.fingerprint or meaning(stored) == meaning(proposed)
+
+
+def _rejected(session: Session, key: str) -> frozenset[str]:
+    standings = repository.standings_of(session, key)
+    return frozenset(rule_id for rule_id, row in standings.items() if row.state == RuleState.REJECTED)
+
+
+def _current(session: Session, row: ProposalRow, version: int | None = None) -> ProposalVersionRow:
+    wanted = row.current_version if version is None else version
+    found = repository.version_of(session, row.key, wanted)
+    if found is None:
+        raise NotFoundError(f"proposal {row.key} has no version {wanted}")
+    return found
+
+
+def get(session: Session, key: str) -> ProposalRow:
+    """Proposal by its full key."""
+    row = session.get(ProposalRow, key)
+    if row is None:
+        raise NotFoundError(f"no proposal with the key {key!r}")
+    return row
+
+
+def resolve(session: Session, reference: str) -> ProposalRow:
+    """The one proposal that a person means (see ``repository.find_proposals``)."""
+    found = repository.find_proposals(session, reference)
+    if not found:
+        raise NotFoundError(f"no proposal {reference!r}: 'portolan proposals' lists them")
+    if len(found) > 1:
+        choices = ", ".join(f"{row.namespace}/{row.name} ({row.key})" for row in found[:5])
+        raise BadInputError(f"{reference!r} fits {len(found)} proposals: {choices}")
+    return found[0]
+
+
+def version_body(session: Session, row: ProposalRow, version: int | None = None) -> Mapping[str, Any]:
+    """Contract form of a version, as the run proposed it."""
+    return _current(session, row, version).body
+
+
+def etag(row: ProposalRow) -> str:
+    """Entity tag of a proposal: changes with every run and every decision."""
+    return f'"{row.key}-{row.revision}"'
+
+
+def _check_unchanged(row: ProposalRow, if_match: str | None) -> None:
+    if if_match is None or if_match.strip() == "*":
+        return
+    if etag(row) not in [tag.strip() for tag in if_match.split(",")]:
+        raise PreconditionFailedError(
+            f"the proposal changed since it was read: it is {etag(row)} now; read it again"
+        )
+
+
+def _rule_views(rules: Iterable[Rule], standings: Mapping[str, RuleStandingRow]) -> tuple[RuleView, ...]:
+    return tuple(
+        RuleView(
+            rule.id,
+            NEEDS_REVIEW in rule.flags,
+            RuleState(standings[rule.id].state) if rule.id in standings else RuleState.UNDECIDED,
+        )
+        for rule in rules
+    )
+
+
+def decide_proposal(
+    session: Session, key: str, request: DecisionRequest, *, now: datetime, if_match: str | None = None
+) -> ProposalRow:
+    """Decide on the current version of a proposal."""
+    _check_request(request)
+    row = _locked(session, key)
+    _check_unchanged(row, if_match)
+    body = version_body(session, row)
+    rules = proposal_from_json(body).rules
+    standings = repository.standings_of(session, key)
+    standing, in_force = transitions.decide(
+        standing_of(row),
+        request.verb,
+        rules=_rule_views(rules, standings),
+        reason=request.reason,
+        include_flagged=request.include_flagged,
+    )
+    version = row.current_version
+    _apply(row, standing)
+    if standing.approved is None:
+        row.approved_rules, row.approved_body = [], None
+    elif request.verb is Verb.APPROVE:
+        row.approved_rules, row.approved_body = sorted(in_force), dict(body)
+    _log(session, row, request, version=version, rule_id=None, now=now)
+    return row
+
+
+def decide_rule(
+    session: Session,
+    key: str,
+    rule_id: str,
+    request: DecisionRequest,
+    *,
+    now: datetime,
+    if_match: str | None = None,
+) -> ProposalRow:
+    """Decide on one rule; the decision holds for every later version with the same rule."""
+    _check_request(request)
+    if request.include_flagged:
+        raise BadInputError("include_flagged goes with the approval of a proposal, not of a rule")
+    row = _locked(session, key)
+    _check_unchanged(row, if_match)
+    rule = _find_rule(session, row, rule_id)
+    standing = session.get(RuleStandingRow, (key, rule_id))
+    if rule is None and standing is None:
+        raise NotFoundError(f"proposal {key} has no rule {rule_id!r}")
+    state = transitions.decide_rule(
+        RuleState.UNDECIDED if standing is None else RuleState(standing.state),
+        request.verb,
+        needs_review=rule is not None and NEEDS_REVIEW in rule.flags,
+        reason=request.reason,
+    )
+    if standing is None:
+        standing = RuleStandingRow(key=key, rule_id=rule_id, title=rule.title if rule else rule_id)
+        session.add(standing)
+    standing.state, standing.reviewer = state, request.reviewer
+    standing.reason, standing.decided_at = request.reason, now
+    row.revision += 1
+    _log(session, row, request, version=row.current_version, rule_id=rule_id, now=now)
+    return row
+
+
+def _find_rule(session: Session, row: ProposalRow, rule_id: str) -> Rule | None:
+    """Rule of the current version, or of the one in force."""
+    for version in (row.current_version, row.approved_version):
+        if version is not None:
+            rules = proposal_from_json(version_body(session, row, version)).rules
+            found = next((rule for rule in rules if rule.id == rule_id), None)
+            if found is not None:
+                return found
+    return None
+
+
+def _locked(session: Session, key: str) -> ProposalRow:
+    row = repository.lock_proposal(session, key)
+    if row is None:
+        raise NotFoundError(f"no proposal with the key {key!r}")
+    return row
+
+
+def _check_request(request: DecisionRequest) -> None:
+    if not request.reviewer.strip():
+        raise BadInputError("a decision needs the name of the reviewer")
+    if "\x00" in request.reviewer + request.reason:
+        raise BadInputError("a decision cannot hold the character NUL")
+
+
+def _log(
+    session: Session,
+    row: ProposalRow,
+    request: DecisionRequest,
+    *,
+    version: int,
+    rule_id: str | None,
+    now: datetime,
+) -> None:
+    session.add(
+        DecisionRow(
+            key=row.key,
+            version=version,
+            rule_id=rule_id,
+            verb=request.verb,
+            reviewer=request.reviewer,
+            reason=request.reason,
+            decided_at=now,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Exportable:
+    """A version to export, and the rules of it that may be written."""
+
+    row: ProposalRow
+    version: int
+    proposal: Proposal
+    include: frozenset[str]
+
+
+def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Exportable | None:
+    """
+    What an export of this proposal may hold; None when there is nothing.
+
+    Approved: the version in force with the rules that were approved, less what was rejected since and
+    with what was approved one by one since. Any: the version in force, otherwise the current one with
+    every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
+    """
+    if row.approved_version is not None and row.approved_body is not None:
+        version, body = row.approved_version, row.approved_body
+    elif approved_only or row.state != transitions.ProposalState.PROPOSED:
+        return None
+    else:
+        version, body = row.current_version, version_body(session, row)
+    proposal = proposal_from_json(body)
+    standings = repository.standings_of(session, row.key)
+    approved = frozenset(row.approved_rules)
+    include = set()
+    for view in _rule_views(proposal.rules, standings):
+        if view.state is RuleState.REJECTED:
+            continue
+        if row.approved_version is None or view.id in approved or view.state is RuleState.APPROVED:
+            include.add(view.id)
+    return Exportable(row, version, proposal, frozenset(include)) if include else None

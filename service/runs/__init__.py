@@ -1,0 +1,1 @@
+"""Runs of jobs: records, leases, and starting one."""

@@ -1,0 +1,269 @@
+"""The runs themselves: each takes its lease, calls one job, and keeps what came of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO, Final
+
+import structlog
+
+from jobs.config import FileSource
+from jobs.ingest import run_ingest
+from jobs.maintain import run_maintain
+from jobs.propose import InferResult, run_infer
+from jobs.pull import pull
+from jobs.runs import OBSERVATIONS_LEASE, Claim, RunRequest, RunResult
+from jobs.sources.report import IngestReport
+from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
+from models.synthesis.view import Posture
+from service.observed import queries
+from service.proposals import repository, service
+from service.runs.repository import remove_runs_before
+from service.wiring import Portolan
+
+#: A person at a terminal rather waits for a pull that is under way than to be turned away.
+PATIENCE: Final = timedelta(minutes=10)
+
+Progress = Callable[[int, int, int], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Who asked for a run, and how long it may wait for another one."""
+
+    trigger: str  # cli | api | schedule
+    wait: timedelta = timedelta()
+    due: datetime | None = None  # the moment a schedule fired
+
+
+def _logged(event: str, run_id: str, counts: Mapping[str, Any]) -> None:
+    flat = {key: value for key, value in counts.items() if isinstance(value, int | float | str)}
+    log.info(event, run=run_id, **flat)
+
+
+def ingest(
+    portolan: Portolan,
+    paths: Sequence[str],
+    *,
+    cluster: str | None,
+    start: Start,
+    stdin: BinaryIO | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Read files of Hubble flows into the observation store."""
+    reports: list[IngestReport] = []
+
+    def work(run_id: str) -> Mapping[str, Any]:
+        log.info("ingest.started", run=run_id, paths=list(paths))
+        report = run_ingest(
+            paths,
+            store=portolan.store,
+            cluster=cluster or portolan.settings.cluster,
+            stdin=stdin,
+            progress=progress,
+        )
+        reports.append(report)
+        counts = ingest_counts(report.as_json())
+        _logged("ingest.done", run_id, counts)
+        return counts
+
+    request = RunRequest(
+        "ingest", OBSERVATIONS_LEASE, start.trigger, {"paths": list(paths), "cluster": cluster}, start.wait
+    )
+    portolan.runner.run(request, work)
+    return reports[0]
+
+
+def ingest_counts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Totals of an ingest report; the list of files stays out of the run's record."""
+    return {
+        "records": report["records"],
+        "accepted": report["accepted"],
+        "skipped": sum(report["skipped"].values()),
+        "rejected": sum(report["rejected"].values()),
+        "duplicates": report["duplicates"],
+        "lost_events": report["lost_events"],
+        "files": len(report["files"]),
+    }
+
+
+def chosen_sources(portolan: Portolan, names: Sequence[str]) -> list[FileSource]:
+    """Configured sources by name; all of them where none is named."""
+    sources = portolan.sources()
+    if not sources:
+        raise BadInputError("no sources are configured: name them under 'sources' in portolan.yaml")
+    known = {source.name: source for source in sources}
+    for name in names:
+        if name not in known:
+            raise NotFoundError(f"no source {name!r} is configured; there are {', '.join(sorted(known))}")
+    return [known[name] for name in names] if names else sources
+
+
+def claim_pull(portolan: Portolan, source: FileSource, start: Start) -> Claim:
+    """Take the lease of whoever writes observations."""
+    parameters = {"source": source.name}
+    return portolan.runner.claim(
+        RunRequest(f"pull:{source.name}", OBSERVATIONS_LEASE, start.trigger, parameters, start.wait)
+    )
+
+
+def perform_pull(
+    portolan: Portolan, source: FileSource, claim: Claim, *, progress: Progress | None = None
+) -> RunResult:
+    """Read what a source has that was not read before."""
+
+    def work(run_id: str) -> Mapping[str, Any]:
+        counts = ingest_counts(pull(source, store=portolan.store, progress=progress).as_json())
+        if counts["records"]:
+            _logged("pull.done", run_id, {"source": source.name, **counts})
+        return {"source": source.name, **counts}
+
+    return claim.perform(work)
+
+
+def pull_source(
+    portolan: Portolan, source: FileSource, *, start: Start, progress: Progress | None = None
+) -> RunResult:
+    """Claim and perform a pull in one go."""
+    return perform_pull(portolan, source, claim_pull(portolan, source, start), progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class InferOptions:
+    """What a command or request may say about an inference; None: as configured."""
+
+    cluster: str | None = None
+    namespace: str | None = None
+    as_of: datetime | None = None
+    window: timedelta | None = None
+    posture: Posture | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Same for the record of the run."""
+        return {
+            "cluster": self.cluster,
+            "namespace": self.namespace,
+            "as_of": self.as_of.astimezone(UTC).isoformat() if self.as_of else None,
+            "window_seconds": int(self.window.total_seconds()) if self.window else None,
+            "posture": self.posture,
+        }
+
+
+def claim_infer(portolan: Portolan, options: InferOptions, start: Start) -> Claim:
+    """Take the lease of inference; one at a time, whatever the cluster."""
+    return portolan.runner.claim(
+        RunRequest(
+            "infer",
+            "infer",
+            start.trigger,
+            options.parameters(),
+            wait=start.wait,
+            not_if_done_since=start.due,
+        )
+    )
+
+
+def infer(portolan: Portolan, options: InferOptions, start: Start) -> RunResult:
+    """Propose policies for one cluster, or for every cluster that was observed."""
+    return perform_infer(portolan, options, claim_infer(portolan, options, start))
+
+
+def perform_infer(portolan: Portolan, options: InferOptions, claim: Claim) -> RunResult:
+    """Do what was claimed."""
+    return claim.perform(lambda run_id: _infer(portolan, options, run_id))
+
+
+def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[str, Any]:
+    config = portolan.infer_config()
+    wanted = options.cluster or config.cluster
+    observed = queries.clusters(portolan.store)
+    if not observed:
+        raise TooLittleEvidenceError("nothing was observed yet: 'portolan ingest' reads flows")
+    if wanted is not None and wanted not in {cluster.name for cluster in observed}:
+        names = ", ".join(cluster.name for cluster in observed)
+        raise NotFoundError(f"cluster {wanted!r} was not observed; there are {names}")
+    clusters = [cluster for cluster in observed if wanted in {None, cluster.name}]
+    total: dict[str, int] = {}
+    config = replace(
+        config, window=options.window or config.window, posture=options.posture or config.posture
+    )
+    for cluster in clusters:
+        log.info("infer.started", run=run_id, cluster=cluster.name)
+        as_of = options.as_of or min(portolan.clock(), cluster.observed_until)
+        with portolan.database.read() as session:
+            rejected = repository.rejected_rules(session, cluster.name)
+        result = run_infer(
+            portolan.observations,
+            cluster=cluster.name,
+            as_of=as_of,
+            window_length=config.window,
+            namespace=options.namespace,
+            posture=config.posture,
+            capabilities=config.capabilities,
+            rejected_rules=rejected,
+        )
+        recorded = _keep(portolan, result, cluster.name, options.namespace, run_id)
+        for key, value in asdict(recorded).items():
+            total[key] = total.get(key, 0) + value
+    _logged("infer.done", run_id, total)
+    return {"clusters": [cluster.name for cluster in clusters], **total}
+
+
+def _keep(
+    portolan: Portolan, result: InferResult, cluster: str, namespace: str | None, run_id: str
+) -> service.Recorded:
+    now = portolan.clock()
+    with portolan.database.write() as session:
+        recorded = service.record(
+            session, result.proposals, cluster=cluster, namespace=namespace, run_id=run_id, now=now
+        )
+        if namespace is None:
+            repository.save_inference(
+                session, cluster=cluster, run_id=run_id, body=inference_body(result), now=now
+            )
+        return recorded
+
+
+def inference_body(result: InferResult) -> dict[str, Any]:
+    """What an inference said beyond its proposals."""
+    return {key: value for key, value in result.to_json().items() if key != "proposals"}
+
+
+def claim_maintain(portolan: Portolan, start: Start) -> Claim:
+    """Take the lease of whoever writes observations."""
+    return portolan.runner.claim(
+        RunRequest(
+            "maintain",
+            OBSERVATIONS_LEASE,
+            start.trigger,
+            {},
+            wait=start.wait,
+            not_if_done_since=start.due,
+        )
+    )
+
+
+def perform_maintain(
+    portolan: Portolan, claim: Claim, *, do_compact: bool = True, do_retain: bool = True
+) -> RunResult:
+    """Forget what is too old, then merge the small files of the day."""
+
+    def work(run_id: str) -> Mapping[str, Any]:
+        now = portolan.clock()
+        keep_days = portolan.settings.retention.observations
+        counts = run_maintain(
+            portolan.store,
+            today=now.date(),
+            keep_days=keep_days if do_retain else None,
+            compaction=do_compact,
+        )
+        if do_retain:
+            with portolan.database.write() as session:
+                keep_runs = timedelta(days=portolan.settings.retention.runs)
+                counts["runs_removed"] = remove_runs_before(session, now - keep_runs)
+        _logged("maintain.done", run_id, counts)
+        return counts
+
+    return claim.perform(work)

@@ -1,0 +1,55 @@
+"""Which jobs this process plans, from the settings; the rules of lateness are in ``jobs.schedule``."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from jobs.config import FileSource
+from jobs.schedule import Job, Scheduler
+from models.errors import ConflictError, PortolanError, TooLittleEvidenceError
+from service.runs import service
+from service.runs.service import PATIENCE, InferOptions, Start
+from service.wiring import Portolan
+
+log = structlog.get_logger()
+
+
+def plan_jobs(portolan: Portolan, scheduler: Scheduler) -> None:
+    """Add the pulls, the nightly inference and the nightly maintenance."""
+    last = portolan.run_log.last_success
+    for source in portolan.sources():
+        kind = f"pull:{source.name}"
+        work = partial(_quietly, kind, partial(_pull, portolan, source))
+        scheduler.add(Job(kind, source.interval, work, partial(last, kind)))
+    schedule = portolan.settings.schedule
+    infer = partial(_quietly, "infer", partial(_infer, portolan))
+    maintain = partial(_quietly, "maintain", partial(_maintain, portolan))
+    scheduler.add(Job("infer", schedule.infer, infer, partial(last, "infer")))
+    scheduler.add(Job("maintain", schedule.maintenance, maintain, partial(last, "maintain")))
+
+
+def _pull(portolan: Portolan, source: FileSource, due: datetime) -> None:
+    del due  # a pull that finds nothing new is cheap, so two processes may both pull
+    service.pull_source(portolan, source, start=Start("schedule"))
+
+
+def _infer(portolan: Portolan, due: datetime) -> None:
+    service.infer(portolan, InferOptions(), Start("schedule", PATIENCE, due))
+
+
+def _maintain(portolan: Portolan, due: datetime) -> None:
+    service.perform_maintain(portolan, service.claim_maintain(portolan, Start("schedule", PATIENCE, due)))
+
+
+def _quietly(job: str, work: Callable[[datetime], None], due: datetime) -> None:
+    """Say in one line what is nobody's mistake; what is, the scheduler reports."""
+    try:
+        work(due)
+    except ConflictError as error:
+        log.info("job.skipped", job=job, why=str(error))
+    except TooLittleEvidenceError as error:
+        log.info("job.nothing", job=job, why=str(error))
+    except PortolanError as error:
+        log.error("job.failed", job=job, error=str(error))  # noqa: TRY400 - a traceback would say no more

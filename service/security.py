@@ -1,0 +1,121 @@
+"""
+What stands between a browser and the API.
+
+There is no login yet, so whoever can reach the port may decide. What must not be able to reach it is
+a web page of somebody else that is open in the reviewer's browser: by a form, by a script (Origin), or
+by a DNS name of its own that suddenly points to 127.0.0.1 (Host).
+"""
+
+import re
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.problems import problem_response
+
+#: Largest request: a decision is a sentence or two.
+MAX_BODY_BYTES: Final = 64 * 1024
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
+
+#: Everything is served by Portolan itself, nothing is inline, nobody may frame the page.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+log = structlog.get_logger()
+
+
+class Guard:
+    """ASGI middleware: refuses requests that another site may have caused, and adds security headers."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str], any_host: bool) -> None:
+        self._app = app
+        self._allowed = _LOOPBACK_NAMES | {host.lower() for host in allowed_hosts}
+        self._any_host = any_host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            status, detail = refusal
+            await problem_response(status, detail)(scope, receive, send_with_headers)
+            return
+        try:
+            await self._app(scope, _limited(receive), send_with_headers)
+        except Exception:
+            log.exception("request.failed", path=scope["path"], method=scope["method"])
+            if started:
+                raise
+            response = problem_response(500, "Something went wrong inside; the log says what.")
+            await response(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        match = _HOST.fullmatch(headers.get("host", ""))
+        if match is None:
+            return 400, "Host: missing or not a host name"
+        if not self._any_host and match[1].lower() not in self._allowed:
+            return 421, "Host: not a name of this service (server.allowed_hosts lists further names)"
+        return None if scope["method"] in _SAFE_METHODS else _refuse_edit(headers)
+
+
+def _refuse_edit(headers: Headers) -> tuple[int, str] | None:
+    """Why a request that changes something is refused: its origin, its size or its form."""
+    origin = headers.get("origin")
+    if origin is not None and origin.split("://", 1)[-1].lower() != headers["host"].lower():
+        return 403, "Origin: only pages of this service may send edits"
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return 403, "Sec-Fetch-Site: only pages of this service may send edits"
+    declared = headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > MAX_BODY_BYTES:
+        return 413, f"The largest request is {MAX_BODY_BYTES} bytes"
+    has_body = declared != "0" or "transfer-encoding" in headers
+    media_type = headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    if has_body and media_type != "application/json":
+        return 415, "Content-Type: only application/json is read"
+    return None
+
+
+def _limited(receive: Receive) -> Receive:
+    """Same stream, cut where it grows past the limit."""
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        if message["type"] == "http.request":
+            total += len(message.get("body", b""))
+            if total > MAX_BODY_BYTES:
+                raise HTTPException(413, f"The largest request is {MAX_BODY_BYTES} bytes")
+        return message
+
+    return counted
