@@ -8,6 +8,8 @@ import orjson
 import yaml
 import zstandard
 
+Sighting = tuple[tuple[str, ...], tuple[str, ...], str]  # labels of subject and peer, peer's address
+
 
 class SeenEdge(NamedTuple):
     """An edge as its subject's node reported it; ``peer`` is a workload, an entity or an address."""
@@ -45,7 +47,8 @@ class EdgeReader:
 
     def __init__(self) -> None:
         self._owners: dict[tuple[str, str], str] = {}
-        self._pending: dict[tuple[Any, ...], set[str]] = {}
+        self._names: dict[tuple[Any, ...], set[str]] = {}
+        self._sightings: dict[tuple[Any, ...], set[Sighting]] = {}
 
     def add(self, flow: dict[str, Any]) -> None:
         """Note the edge of one flow, if it is one."""
@@ -77,16 +80,28 @@ class EdgeReader:
             port,
             icmp,
         )
-        self._pending.setdefault(key, set()).update(names)
+        self._names.setdefault(key, set()).update(names)
+        seen = (tuple(subject["labels"]), tuple(peer.get("labels", ())), peer_ip)
+        self._sightings.setdefault(key, set()).add(seen)
 
     def edges(self) -> dict[SeenEdge, set[str]]:
         """Every edge seen, with the names its peer went by."""
         found: dict[SeenEdge, set[str]] = {}
-        for (subject, direction, (kind, peer), protocol, port, icmp), names in self._pending.items():
-            shown = self._owners[peer] if kind == "endpoint" else peer
-            edge = SeenEdge(self._owners[subject], direction, kind, shown, protocol, port, icmp)
-            found.setdefault(edge, set()).update(names)
+        for key, names in self._names.items():
+            found.setdefault(self._edge(key), set()).update(names)
         return found
+
+    def sightings(self) -> dict[SeenEdge, list[Sighting]]:
+        """Every edge seen, with the labels of both ends and the peer's address, each way it occurred."""
+        found: dict[SeenEdge, set[Sighting]] = {}
+        for key, seen in self._sightings.items():
+            found.setdefault(self._edge(key), set()).update(seen)
+        return {edge: sorted(seen) for edge, seen in sorted(found.items(), key=str)}
+
+    def _edge(self, key: tuple[Any, ...]) -> SeenEdge:
+        subject, direction, (kind, peer), protocol, port, icmp = key
+        shown = self._owners[peer] if kind == "endpoint" else peer
+        return SeenEdge(self._owners[subject], direction, kind, shown, protocol, port, icmp)
 
 
 def _peer(end: dict[str, Any], ip: str) -> tuple[str, Any]:
@@ -98,33 +113,44 @@ def _peer(end: dict[str, Any], ip: str) -> tuple[str, Any]:
     return "world", ip
 
 
-def match_truth(truth: list[dict[str, Any]], seen: dict[SeenEdge, set[str]]) -> tuple[list[Any], list[Any]]:
-    """Edges seen that the truth lacks, and edges of the truth that were not seen."""
-    exact: dict[SeenEdge, int] = {}
-    outside: dict[tuple[Any, ...], list[int]] = {}
-    for number, row in enumerate(truth):
-        peer, icmp = row["peer"], row.get("icmp_type")
-        shared = (row["subject"], row["direction"])
-        rest = (row["protocol"], row["port"], icmp)
-        if peer["kind"] == "endpoint":
-            exact[SeenEdge(*shared, "endpoint", peer["workload"], *rest)] = number
-        elif peer["kind"] == "entity" and peer["entity"] != "world":
-            exact[SeenEdge(*shared, "entity", peer["entity"], *rest)] = number
-        else:
-            outside.setdefault((*shared, *rest), []).append(number)
-    unknown, met = [], set()
-    for edge, names in seen.items():
+class TruthIndex:
+    """Finds the rows of the truth that an edge seen in the records belongs to."""
+
+    def __init__(self, truth: list[dict[str, Any]]) -> None:
+        self.truth = truth
+        self._exact: dict[SeenEdge, int] = {}
+        self._outside: dict[tuple[Any, ...], list[int]] = {}
+        for number, row in enumerate(truth):
+            peer = row["peer"]
+            shared, rest = (
+                (row["subject"], row["direction"]),
+                (row["protocol"], row["port"], row.get("icmp_type")),
+            )
+            if peer["kind"] == "endpoint":
+                self._exact[SeenEdge(*shared, "endpoint", peer["workload"], *rest)] = number
+            elif peer["kind"] == "entity" and peer["entity"] != "world":
+                self._exact[SeenEdge(*shared, "entity", peer["entity"], *rest)] = number
+            else:
+                self._outside.setdefault((*shared, *rest), []).append(number)
+
+    def rows(self, edge: SeenEdge) -> list[int]:
+        """Numbers of the fitting rows; more than one where names share an address."""
         if edge.kind != "world":
-            met.add(exact.get(edge, -1))
-            unknown += [edge] if edge not in exact else []
-            continue
-        rows = outside.get((edge.subject, edge.direction, edge.protocol, edge.port, edge.icmp_type), [])
-        fitting = [number for number in rows if _covers(truth[number]["peer"], edge.peer)]
-        met.update(fitting)
-        told = {truth[number]["peer"].get("name") for number in fitting}
-        if not fitting or not names <= told:
-            unknown.append((edge, sorted(names)))
-    return unknown, [row for number, row in enumerate(truth) if number not in met]
+            return [self._exact[edge]] if edge in self._exact else []
+        rows = self._outside.get((edge.subject, edge.direction, edge.protocol, edge.port, edge.icmp_type), [])
+        return [number for number in rows if _covers(self.truth[number]["peer"], edge.peer)]
+
+    def compare(self, seen: dict[SeenEdge, set[str]]) -> tuple[list[Any], list[Any]]:
+        """Edges seen that the truth lacks, and rows of the truth that were not seen."""
+        unknown: list[Any] = []
+        met: set[int] = set()
+        for edge, names in seen.items():
+            fitting = self.rows(edge)
+            met.update(fitting)
+            told = {self.truth[number]["peer"].get("name") for number in fitting}
+            if not fitting or not names <= told:
+                unknown.append((edge, sorted(names)))
+        return unknown, [row for number, row in enumerate(self.truth) if number not in met]
 
 
 def _covers(peer: dict[str, Any], ip: str) -> bool:

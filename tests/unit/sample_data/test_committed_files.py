@@ -12,7 +12,7 @@ import yaml
 from sample_data.generate import Generator
 from sample_data.world.sample import sample_world
 from tests.support import ROOT
-from tests.unit.sample_data.reading import EdgeReader, lines_of, load_truth, match_truth, records
+from tests.unit.sample_data.reading import EdgeReader, TruthIndex, lines_of, load_truth, records
 
 SAMPLE = ROOT / "sample_data"
 FLOWS = SAMPLE / "flows"
@@ -47,7 +47,7 @@ def test_truth_covers_every_edge_and_nothing_else(truth: dict[str, Any]) -> None
             total += 1
             uuids.add((record["node_name"], record["flow"]["uuid"]))
             reader.add(record["flow"])
-    unknown, unseen = match_truth(truth["edges"], reader.edges())
+    unknown, unseen = TruthIndex(truth["edges"]).compare(reader.edges())
     assert unknown == []
     assert unseen == []
     assert len(uuids) == total
