@@ -201,7 +201,7 @@ BATCHES: Final = Table(
         "end": "int64",
         "tail_hash": "string",
     },
-    sums=("records", "accepted", "skipped", "rejected", "duplicates", "lost_events", "lines"),
+    sums=("records", "accepted", "skipped", "rejected", "duplicates", "lost_events"),
 )
 
 TABLES: Final = (EDGES, EDGE_PODS, IDENTITIES, ENDPOINTS, LOOKUPS, COVERAGE, LEDGER, BATCHES)

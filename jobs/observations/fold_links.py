@@ -1,0 +1,66 @@
+"""What became of single links: turned round, led through a service to its pods, or set aside."""
+
+from typing import Any, Final
+
+import pandas as pd
+
+from jobs.observations.fold_direction import AMBIGUOUS, MISREPORTED, UNMARKED, resolve_directions
+from jobs.observations.fold_peers import behind, each, link_local
+from jobs.observations.fold_rows import LINK
+
+_CHANGES: Final = [
+    *(f"c_{name}" for name in LINK),
+    *("turned", "c_to_kind", "c_to_peer", "to_port", "c_aside"),
+]
+_WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
+#: Types that are no request of anybody: errors about other packets, and what routers and hosts need
+#: of each other (RFC 792, RFC 4443, RFC 4861). Cilium lets the related ones pass by itself.
+_ICMP_ERRORS: Final = {"ICMPv4": {3, 4, 5, 11, 12}, "ICMPv6": {1, 2, 3, 4}}
+_ICMP_NEIGHBOURS: Final = {"ICMPv4": {9, 10}, "ICMPv6": {*range(130, 138), 143}}
+
+
+def unfit(protocol: str, port: int, icmp_type: int) -> str:
+    """Why a protocol, port or ICMP type can be in no rule; "" when it can."""
+    if protocol in _WITH_PORTS:
+        return "port_zero" if port <= 0 else ""
+    if protocol not in _ICMP_ERRORS:
+        return "unsupported_protocol"
+    if icmp_type in _ICMP_ERRORS[protocol]:
+        return "icmp_error"
+    return "icmp_neighbour" if icmp_type in _ICMP_NEIGHBOURS[protocol] else ""
+
+
+def link_changes(
+    links: pd.DataFrame,
+    services: dict[str, str],
+    backends: dict[tuple[str, str], set[tuple[str, int]]],
+) -> pd.DataFrame:
+    """
+    Exceptions per link.
+
+    ``services`` gives the name of the service that has an address, ``backends`` the pods behind it.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for link in each(resolve_directions(links).sort_values(list(LINK))):
+        turned = link.outcome in (MISREPORTED, UNMARKED)
+        port = int(link.own_port) if turned else int(link.port)
+        kind = peer = None
+        to_port = port if turned else None
+        aside = link.outcome if link.outcome == AMBIGUOUS else unfit(link.protocol, port, int(link.icmp_type))
+        service = link.peer if link.peer_kind == "service" else services.get(link.peer, "")
+        if not aside and service and link.peer_kind in ("service", "ip", "unresolved"):
+            found = behind(service, link.protocol, port, backends)
+            if found is None:
+                aside = "service_without_known_pods"
+            else:
+                kind, (peer, to_port) = "endpoint", found
+        elif not aside and link.peer_kind == "ip" and link_local(link.peer, port):
+            aside = "link_local"
+        if turned or aside or kind:
+            rows.append((*(getattr(link, name) for name in LINK), turned, kind, peer, to_port, aside or None))
+    frame = pd.DataFrame(rows, columns=_CHANGES)
+    texts = [name for name in _CHANGES if name not in ("c_port", "c_icmp_type", "turned", "to_port")]
+    return frame.astype(
+        dict.fromkeys(texts, "str")
+        | {"turned": "bool", "to_port": "Int32", "c_port": "int32", "c_icmp_type": "int32"}
+    )

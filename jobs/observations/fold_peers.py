@@ -1,0 +1,154 @@
+"""
+What an address really was: a pod, a node, a service, or something no policy can name.
+
+Identities reach a node late, so a pod may show as ``world`` or as nothing at all for some seconds;
+the address and the day say which pod it was. What fits two is left alone, and counted.
+"""
+
+import ipaddress
+from collections.abc import Container, Iterator
+from datetime import date, timedelta
+from typing import Any, Final
+
+import pandas as pd
+
+from models.domain.cidr import parse_address
+from models.synthesis.addresses import METADATA_ADDRESSES
+
+#: Pods answer to names through these even though they are link-local: resolvers and cloud credentials.
+_DNS_PORT: Final = 53
+_LINK_LOCAL_SERVICES: Final = METADATA_ADDRESSES | {"169.254.169.253", "169.254.170.2", "169.254.170.23"}
+_BROADCAST: Final = ipaddress.ip_address("255.255.255.255")
+#: An address is looked up on its own day first, then on the day before and after.
+_NEAR: Final = timedelta(days=1)
+#: Nodes by what a policy would call them, the surest first; "host" is what only the node itself sees.
+_NODE_ENTITIES: Final = ("kube-apiserver", "remote-node", "host", "ingress")
+
+_CHANGES: Final = ["p_day", "p_kind", "p_peer", "to_kind", "to_peer", "p_aside"]
+
+
+def each(rows: pd.DataFrame) -> Iterator[Any]:
+    """Rows as named tuples; pandas has no types for their fields."""
+    return iter(rows.itertuples(index=False))
+
+
+def special(text: str) -> str:
+    """Why an address can be no peer of a rule: multicast, loopback, unspecified, malformed …; or ""."""
+    address = parse_address(text)
+    if address is None:
+        return "unresolved"
+    if address.is_unspecified:
+        return "unspecified_address"
+    if address.is_multicast:
+        return "multicast"
+    if address == _BROADCAST:
+        return "broadcast"
+    if address.is_loopback:
+        return "loopback"
+    return ""
+
+
+def link_local(text: str, port: int) -> bool:
+    """Whether an address is link-local and no service that pods are meant to use."""
+    address = parse_address(text)
+    return (
+        address is not None
+        and address.is_link_local
+        and port != _DNS_PORT
+        and str(address) not in _LINK_LOCAL_SERVICES
+    )
+
+
+def holders_of(endpoints: pd.DataFrame, entities: dict[str, str]) -> pd.DataFrame:
+    """Who had which address on which day: ``day ip kind peer``, one row per holder."""
+    holders = endpoints[endpoints["ip"] != ""].copy()
+    entity = holders["label_key"].map(entities).fillna("")
+    holders["kind"] = entity.eq("").map({True: "endpoint", False: "entity"})
+    holders["peer"] = holders["label_key"].where(entity.eq(""), entity)
+    usable = holders["label_key"].ne("") & (entity.eq("") | entity.isin(_NODE_ENTITIES))
+    return holders.loc[usable, ["day", "ip", "kind", "peer"]].drop_duplicates()
+
+
+def peer_changes(peers: pd.DataFrame, holders: pd.DataFrame, services: Container[str]) -> pd.DataFrame:
+    """
+    Exceptions per day: peers that are something else than their row says, or nothing.
+
+    ``peers`` has one row per ``day peer_kind peer`` of the window; addresses of ``services`` are left
+    to ``fold_links``, since what is behind them depends on the port.
+    """
+    by_day: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for holder in each(holders):
+        by_day.setdefault((holder.day, holder.ip), set()).add((holder.kind, holder.peer))
+    rows = []
+    for row in each(peers.sort_values(["day", "peer_kind", "peer"])):
+        if row.peer in services:
+            continue
+        change = _change(row.day, row.peer_kind, row.peer, by_day)
+        if change is not None:
+            rows.append((row.day, row.peer_kind, row.peer, *change))
+    return pd.DataFrame(rows, columns=_CHANGES, dtype="str")
+
+
+def _change(
+    day: str, kind: str, peer: str, by_day: dict[tuple[str, str], set[tuple[str, str]]]
+) -> tuple[str, str, str] | None:
+    """Kind, peer and reason to set aside of one peer on one day; None where the row is right."""
+    if kind == "entity":
+        return (kind, peer, "health") if peer == "health" else None
+    if kind not in ("ip", "unresolved"):
+        return None
+    why = special(peer)
+    if why:
+        return kind, peer, why
+    found = _holder(day, peer, by_day)
+    if found is not None:
+        return found[0], found[1], ""
+    if kind == "unresolved":
+        return kind, peer, "unresolved"
+    canonical = str(parse_address(peer))
+    return (kind, canonical, "") if canonical != peer else None
+
+
+def _holder(
+    day: str, address: str, by_day: dict[tuple[str, str], set[tuple[str, str]]]
+) -> tuple[str, str] | None:
+    """The one holder of an address on a day, else of the days around it; None for nobody, or for two."""
+    own = by_day.get((day, address))
+    if own is None:
+        here = date.fromisoformat(day)
+        own = set()
+        for near in (here - _NEAR, here + _NEAR):
+            own |= by_day.get((near.isoformat(), address), set())
+    nodes = {peer for kind, peer in own if kind == "entity"}
+    if nodes and len(nodes) == len(own):
+        return "entity", next(entity for entity in _NODE_ENTITIES if entity in nodes)
+    return next(iter(own)) if len(own) == 1 else None
+
+
+def services_of(endpoints: pd.DataFrame) -> dict[str, str]:
+    """Service that has an address; addresses that led to two services in the window are left out."""
+    rows = endpoints[endpoints["workload_kind"].eq("Service") & endpoints["label_key"].eq("")]
+    names: dict[str, set[str]] = {}
+    for row in each(rows):
+        if row.ip:
+            names.setdefault(row.ip, set()).add(row.workload)
+    return {address: next(iter(found)) for address, found in sorted(names.items()) if len(found) == 1}
+
+
+def backends_of(named: pd.DataFrame) -> dict[tuple[str, str], set[tuple[str, int]]]:
+    """Pods and target ports behind each (service, protocol): from records that named service and pod."""
+    backends: dict[tuple[str, str], set[tuple[str, int]]] = {}
+    for row in each(named):
+        backends.setdefault((row.service, row.protocol), set()).add((row.peer, int(row.port)))
+    return backends
+
+
+def behind(
+    service: str, protocol: str, port: int, backends: dict[tuple[str, str], set[tuple[str, int]]]
+) -> tuple[str, int] | None:
+    """Pod and port behind a service address, only where the window leaves no doubt."""
+    known = backends.get((service, protocol), set())
+    if len(known) == 1:
+        return next(iter(known))
+    same_port = {backend for backend in known if backend[1] == port}
+    return next(iter(same_port)) if len(same_port) == 1 and len({key for key, _ in known}) == 1 else None
