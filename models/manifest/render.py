@@ -27,11 +27,13 @@ from models.errors import UnsupportedError
 from models.manifest.yaml_text import to_yaml
 from models.synthesis.entries import Entry, group_entries, port_lists
 
-__all__ = ["cilium_manifest", "comments", "manifest_yaml", "to_yaml"]
+__all__ = ["cilium_manifest", "comments", "manifest_yaml", "remarks", "to_yaml"]
 
 Mode = Literal["enforce", "shadow"]
 ANNOTATION_PREFIX: Final = "portolan.dev"
 _SOURCED: Final = frozenset({NAMESPACE_KEY, CLUSTER_KEY, SERVICE_ACCOUNT_KEY})
+#: Said by the entry itself or by its place.
+_SILENT_FLAGS: Final = frozenset({"icmp", "resolver", "assumed_dns"})
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
 
 
@@ -222,24 +224,39 @@ def cilium_manifest(
 
 
 def comments(proposal: Proposal, *, include: Collection[str] | None = None) -> tuple[str, ...]:
-    """Lines to put above a manifest: what each entry is for, and what a reviewer should look at."""
-    rules = chosen_rules(proposal, include)
+    """Lines to put above a manifest: what it is, which directions stay open, what was assumed."""
     lines = [proposal.description, *proposal.reasons]
+    chosen = len(chosen_rules(proposal, include))
+    if chosen < len(proposal.rules):
+        lines.append(f"Holds {chosen} of the {len(proposal.rules)} rules that were proposed.")
     for direction in _DIRECTIONS:
         decision = proposal.decision(direction)
         if not decision.enforced:
             lines.append(f"{direction}: {decision.why}")
-            continue
-        for number, entry in enumerate(group_entries(rules, direction, proposal.namespace)):
-            lines.append(f"{direction}[{number}]: {_entry_comment(entry)}")
     lines += [f"Assumed: {assumption.text}" for assumption in proposal.assumptions]
     return tuple(lines)
 
 
 def _entry_comment(entry: Entry) -> str:
+    """Why an entry is there: its peers, how often they were seen, and what to look at."""
     peers = "; ".join(peer.title for peer in entry.peers)
-    flags = sorted({flag for rule in entry.rules for flag in rule.flags} - {"icmp", "resolver"})
-    return peers + (f" [{', '.join(flags)}]" if flags else "")
+    seen = [rule.evidence for rule in entry.rules if not rule.evidence.assumed]
+    text = f"{peers}: assumed"
+    if seen:
+        low, high = min(e.days_seen for e in seen), max(e.days_seen for e in seen)
+        days = str(low) if low == high else f"{low} to {high}"
+        text = f"{peers}: seen on {days} of {max(e.days_observed for e in seen)} days"
+    flags = sorted({flag for rule in entry.rules for flag in rule.flags} - _SILENT_FLAGS)
+    return text + (f" [{', '.join(flags)}]" if flags else "")
+
+
+def remarks(proposal: Proposal, *, include: Collection[str] | None = None) -> dict[str, list[str]]:
+    """One comment per entry of each section, in the order of the manifest."""
+    rules = chosen_rules(proposal, include)
+    return {
+        direction: [_entry_comment(entry) for entry in group_entries(rules, direction, proposal.namespace)]
+        for direction in _DIRECTIONS
+    }
 
 
 def manifest_yaml(
@@ -249,6 +266,6 @@ def manifest_yaml(
     mode: Mode = "enforce",
     cilium_version: str | None = None,
 ) -> str:
-    """The manifest as text with its comments, ready to be reviewed and applied."""
+    """The manifest as text, with a reason above every entry, ready to be reviewed and applied."""
     manifest = cilium_manifest(proposal, include=include, mode=mode, cilium_version=cilium_version)
-    return to_yaml(manifest, comments(proposal, include=include))
+    return to_yaml(manifest, comments(proposal, include=include), remarks(proposal, include=include))

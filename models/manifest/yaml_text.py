@@ -6,7 +6,7 @@ YAML 1.1 and 1.2 agree that it is a string; everything else is quoted. Order is 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -15,6 +15,8 @@ import yaml
 _PLAIN: Final = re.compile(r"[A-Za-z/][-A-Za-z0-9_./ (),+]*(:[A-Za-z0-9][-A-Za-z0-9_./]*)?")
 #: Words that one of the two YAML versions reads as something else than text, in any case.
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
+_SECTION: Final = re.compile(r"  (?P<name>[A-Za-z]+):\n")
+_ELEMENT: Final = "    - "
 _WIDTH: Final = 10_000  # never fold: a folded line differs between library versions
 
 
@@ -52,7 +54,29 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(document: Mapping[str, Any], comments: tuple[str, ...] = ()) -> str:
+def _comment(line: str, indent: str = "") -> str:
+    """One comment line; whatever could end it early becomes a blank."""
+    return f"{indent}# {re.sub(r'[^ -~]', ' ', line)}".rstrip() + "\n"
+
+
+def _with_remarks(body: str, remarks: Mapping[str, Sequence[str]]) -> str:
+    """Comments above the elements of the lists of ``spec``, in their order."""
+    lines: list[str] = []
+    left: Iterator[str] = iter(())
+    for line in body.splitlines(keepends=True):
+        if section := _SECTION.match(line):
+            left = iter(remarks.get(section["name"], ()))
+        if line.startswith(_ELEMENT) and (remark := next(left, None)) is not None:
+            lines.append(_comment(remark, " " * (len(_ELEMENT) - 2)))
+        lines.append(line)
+    return "".join(lines)
+
+
+def to_yaml(
+    document: Mapping[str, Any],
+    comments: Sequence[str] = (),
+    remarks: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """
     One document as text, byte for byte the same for the same input.
 
@@ -62,8 +86,9 @@ def to_yaml(document: Mapping[str, Any], comments: tuple[str, ...] = ()) -> str:
         Mappings, lists, strings, integers and booleans; keys keep their order.
     comments
         Lines to put on top, without ``#``; control characters in them become blanks.
+    remarks
+        For a list directly below ``spec``, one comment per element.
     """
-    head = "".join(f"# {re.sub(r'[^ -~]', ' ', line)}".rstrip() + "\n" for line in comments)
     body = yaml.dump(
         dict(document),
         Dumper=_Dumper,
@@ -72,4 +97,4 @@ def to_yaml(document: Mapping[str, Any], comments: tuple[str, ...] = ()) -> str:
         width=_WIDTH,
         default_flow_style=False,
     )
-    return head + body
+    return "".join(map(_comment, comments)) + (_with_remarks(body, remarks) if remarks else body)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from models.domain.agent import LOCAL_CLUSTER, AgentConfig
+from models.domain.agent import LOCAL_CLUSTER, AgentConfig, release
 from models.domain.capabilities import LOCAL_DNS_IS_HOST_SINCE
 from models.domain.labels import LabelSet
 from models.domain.policy import Direction, Entry, PolicySet
@@ -35,10 +35,12 @@ _PROTOCOLS: Final = {"ICMPV4": "ICMP", "ICMPV6": "ICMPv6", "ICMP": "ICMP"}
 def agent_config(draft: Draft) -> AgentConfig:
     """Settings of the cluster as far as they are known."""
     cluster = draft.view.local_cluster
+    version = draft.capabilities.version_text or DEFAULT_VERSION
     return AgentConfig(
-        cilium_version=draft.capabilities.version_text or DEFAULT_VERSION,
+        cilium_version=version,
         cluster_name=cluster or LOCAL_CLUSTER,
-        default_local_cluster=None if cluster else False,
+        # Pods without the cluster label, as in old records, would match no peer selector at all.
+        default_local_cluster=bool(cluster) and release(version).local_cluster_default,
     )
 
 
@@ -57,10 +59,10 @@ class Replay:
     def __init__(self, draft: Draft, policies: PolicySet) -> None:
         self._draft = draft
         self._config = agent_config(draft)
-        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        self._entries: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for entry in policies.entries:
-            self._entries[entry.policy.namespace].append(entry)
-        self._selected: dict[str, PolicySet] = {}
+            self._entries[(entry.policy.namespace, entry.direction.value)].append(entry)
+        self._selected: dict[tuple[str, str], PolicySet] = {}
 
     def _labels(self, label_key: str) -> tuple[str, ...]:
         """Labels of a pod as it is today: of the current set if this one was replaced."""
@@ -70,14 +72,15 @@ class Replay:
         return self._draft.view.workloads.texts.get(label_key, ())
 
     def _policies(self, edge: Edge) -> PolicySet:
-        """The policies that select the subject of an edge."""
-        if edge.subject not in self._selected:
+        """What the policies that select the subject of an edge say about its direction."""
+        asked = (edge.subject, edge.direction)
+        if asked not in self._selected:
             labels = LabelSet.of(self._labels(edge.subject))
             workload = self._draft.view.workload(edge.subject)
-            entries = self._entries[workload.namespace] if workload is not None else []
+            entries = self._entries[(workload.namespace, edge.direction)] if workload is not None else []
             mine = tuple(entry for entry in entries if entry.subject.matches(labels))
-            self._selected[edge.subject] = PolicySet(mine, (), {})
-        return self._selected[edge.subject]
+            self._selected[asked] = PolicySet(mine, (), {})
+        return self._selected[asked]
 
     def _peer(self, edge: Edge) -> Side:
         """The other end, by what the records say of it."""
