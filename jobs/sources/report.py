@@ -1,0 +1,129 @@
+"""What an ingest did: how many of what, per file, and what the data lacks."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jobs.rejects import Reject
+
+#: Fewer flows than this say nothing about what a source leaves out.
+MIN_FLOWS_TO_MISS: Final = 10
+
+#: Fact -> what its absence from a whole file costs.
+COSTS: Final = {
+    "is_reply": "replies can only be told by flags, trace reasons and their mirror; what stays unclear is left out",
+    "labels": "pods are known by namespace and workload only: selectors need labels from the cluster",
+    "node_name": "coverage per node is unknown, and flows without a uuid are told apart less well",
+    "ports": "no port can be allowed: only which workloads talk to each other is learned",
+    "addresses": "peers outside the cluster stay unnamed: no CIDR and no FQDN rule can be learned",
+}
+
+
+@dataclass(slots=True)
+class FileReport:
+    """Counts of one file (or of standard input, ``-``)."""
+
+    path: str
+    records: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    lost_events: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    present: Counter[str] = field(default_factory=Counter)  # flows that have each fact of COSTS
+    flows: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts for the report; reasons in order of their names."""
+        return {
+            "path": self.path,
+            "records": self.records,
+            "accepted": self.accepted,
+            "skipped": dict(sorted(self.skipped.items())),
+            "rejected": dict(sorted(self.rejected.items())),
+            "duplicates": self.duplicates,
+            "lost_events": self.lost_events,
+        }
+
+    def counts(self) -> Counter[str]:
+        """Total counts, as the table ``batches`` keeps them."""
+        return Counter(
+            records=self.records,
+            accepted=self.accepted,
+            skipped=self.skipped.total(),
+            rejected=self.rejected.total(),
+            duplicates=self.duplicates,
+            lost_events=self.lost_events,
+        )
+
+    def refuse(self, rejects: Iterable[Reject]) -> None:
+        """Count lines that were not used."""
+        for reject in rejects:
+            self.records += 1
+            self.rejected[reject.reason] += 1
+
+    def warnings(self) -> list[str]:
+        """What the whole file lacks, and what that costs."""
+        if self.flows < MIN_FLOWS_TO_MISS:
+            return []
+        return [
+            f"{self.path}: no flow has {fact}: {cost}"
+            for fact, cost in COSTS.items()
+            if not self.present[fact]
+        ]
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """
+    Counts of one ingest.
+
+    ``records = accepted + sum(skipped) + sum(rejected) + duplicates``, for each file and in total.
+    """
+
+    files: list[FileReport] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """Records and lines met, whatever became of them."""
+        return sum(file.records for file in self.files)
+
+    @property
+    def accepted(self) -> int:
+        """Flows that are new and now stored."""
+        return sum(file.accepted for file in self.files)
+
+    @property
+    def duplicates(self) -> int:
+        """Records that were stored before."""
+        return sum(file.duplicates for file in self.files)
+
+    @property
+    def lost_events(self) -> int:
+        """Events that Hubble says it lost."""
+        return sum(file.lost_events for file in self.files)
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Records that are no flows, by reason."""
+        return sum((file.skipped for file in self.files), Counter())
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Lines and records that could not be used, by reason; they are kept in ``rejects/``."""
+        return sum((file.rejected for file in self.files), Counter())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as ``portolan ingest --format json`` prints it."""
+        return {
+            "records": self.records,
+            "accepted": self.accepted,
+            "skipped": dict(sorted(self.skipped.items())),
+            "rejected": dict(sorted(self.rejected.items())),
+            "duplicates": self.duplicates,
+            "lost_events": self.lost_events,
+            "files": [file.as_json() for file in self.files],
+            "warnings": list(self.warnings),
+        }
