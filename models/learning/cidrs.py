@@ -1,0 +1,265 @@
+"""
+CIDR cover of unnamed outside addresses, with an explicit budget of addresses nobody was seen at.
+
+Bottom-up on the binary trie of the observed addresses, ``cost(v) = min(price(v), cost(left) +
+cost(right))``. Between two branchings of the trie only the tightest prefix can be cheapest, so there are
+fewer nodes than twice the addresses. When the cheapest cover opens more than the budget, a rising surcharge
+per unseen address is put on every price until it fits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pandas as pd
+
+from models.errors import BadInputError
+from models.learning.base import Estimator, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from models.domain.cidr import Address, Network
+
+#: Widest prefix ever proposed, per address family (method, section 6.3).
+WIDEST: Final = {4: 16, 6: 32}
+#: Price of an entry, and per doubling of its unseen addresses, by whether the owner is known (section 7).
+PRICE_KNOWN: Final = (5.0, 0.5)
+PRICE_UNKNOWN: Final = (8.0, 1.0)
+#: Unseen addresses a subject's cover may add (balanced posture).
+BUDGET: Final = 256
+#: Halvings of the surcharge interval; its ends are 2^-40 and 2^40 per address.
+_SURCHARGE_STEPS: Final = 24
+_SURCHARGE_EXPONENT: Final = 40.0
+
+_BLOCKS: Final = ["subject", "cidr", "owner", "addresses", "unseen", "price"]
+_ASIDE: Final = ["subject", "address", "reason"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    network: Network
+    owner: str
+    addresses: int
+
+    @property
+    def unseen(self) -> int:
+        return int(self.network.num_addresses) - self.addresses
+
+    @property
+    def price(self) -> float:
+        base, slope = PRICE_KNOWN if self.owner else PRICE_UNKNOWN
+        return base + slope * math.log2(self.unseen + 1)
+
+
+class CidrCover(Estimator):
+    """
+    Prefixes per subject.
+
+    Parameters
+    ----------
+    budget
+        Unseen addresses that a subject's prefixes may add in all, over both families.
+    declared
+        Private prefixes an operator declared as one network; private addresses outside them are not
+        covered, because they stand for pods, services or nodes.
+
+    Attributes
+    ----------
+    blocks_ : pandas.DataFrame
+        ``subject``, ``cidr``, ``owner``, ``addresses`` (observed inside), ``unseen``, ``price``; sorted,
+        disjoint per subject, and every covered address lies in exactly one.
+    set_aside_ : pandas.DataFrame
+        ``subject``, ``address``, ``reason`` for addresses that no prefix is proposed for.
+    """
+
+    def __init__(self, budget: int = BUDGET, declared: tuple[str, ...] = ()) -> None:
+        self.budget = budget
+        self.declared = declared
+
+    def fit(
+        self,
+        addresses: pd.DataFrame,
+        ranges: Mapping[str, str] | None = None,
+        quarantined: pd.DataFrame | None = None,
+    ) -> Self:
+        """
+        Cover what was seen.
+
+        Parameters
+        ----------
+        addresses
+            ``subject``, ``address``; repeated rows count once.
+        ranges
+            Published ranges: prefix to the owner's name. Further candidates, and cheaper ones.
+        quarantined
+            ``subject``, ``address`` that no prefix may hold.
+
+        Raises
+        ------
+        BadInputError
+            If a column is missing, the budget is below zero, or a declared or published prefix is none.
+        """
+        require(addresses, ("subject", "address"), "addresses")
+        if self.budget < 0:
+            raise BadInputError(f"a budget of {self.budget} addresses: it cannot be below zero")
+        declared = [_network(text) for text in self.declared]
+        known = sorted(((_network(text), owner) for text, owner in (ranges or {}).items()), key=_range_order)
+        blocked = _blocked(quarantined)
+        blocks: list[tuple[str, _Block]] = []
+        aside: list[tuple[str, str, str]] = []
+        for subject, own in addresses.groupby("subject", sort=True)["address"]:
+            usable: set[Address] = set()
+            held = blocked.get(str(subject), frozenset())
+            for text in sorted(set(own.astype(str))):
+                address, reason = _classify(text, declared)
+                if address is None or address in held:
+                    aside.append((str(subject), text, reason or "quarantined"))
+                else:
+                    usable.add(address)
+            cover = _Cover(known, declared, held)
+            blocks += [
+                (str(subject), block) for block in cover.within(sorted(usable, key=_order), self.budget)
+            ]
+        rows = [(s, str(b.network), b.owner, b.addresses, b.unseen, b.price) for s, b in blocks]
+        self.blocks_ = pd.DataFrame(rows, columns=_BLOCKS)
+        self.set_aside_ = pd.DataFrame(sorted(aside), columns=_ASIDE)
+        return self
+
+
+class _Cover:
+    """Cheapest cover of sorted addresses."""
+
+    def __init__(
+        self,
+        known: Sequence[tuple[Network, str]],
+        declared: Sequence[Network],
+        blocked: frozenset[Address],
+    ) -> None:
+        self.known = known
+        self.declared = declared
+        self.blocked = sorted(blocked, key=_order)
+
+    def within(self, addresses: list[Address], budget: int) -> list[_Block]:
+        cover = self._cheapest(addresses, 0.0)
+        if sum(block.unseen for block in cover) <= budget:
+            return cover
+        low, high = -_SURCHARGE_EXPONENT, _SURCHARGE_EXPONENT
+        best = self._cheapest(addresses, math.inf)
+        for _ in range(_SURCHARGE_STEPS):
+            middle = (low + high) / 2.0
+            cover = self._cheapest(addresses, 2.0**middle)
+            if sum(block.unseen for block in cover) <= budget:
+                best, high = cover, middle
+            else:
+                low = middle
+        return best
+
+    def _cheapest(self, addresses: list[Address], surcharge: float) -> list[_Block]:
+        families = [[a for a in addresses if a.version == version] for version in (4, 6)]
+        return [block for own in families if own for block in self._split(own, surcharge)[1]]
+
+    def _split(self, addresses: list[Address], surcharge: float) -> tuple[float, list[_Block]]:
+        tight = _tightest(addresses)
+        best: tuple[float, list[_Block]] = (math.inf, [])
+        if len(addresses) > 1:
+            cut = _branching(addresses, tight)
+            left, right = self._split(addresses[:cut], surcharge), self._split(addresses[cut:], surcharge)
+            best = (left[0] + right[0], left[1] + right[1])
+        for network in self._candidates(tight):
+            block = _Block(network, self._owner(network), len(addresses))
+            extra = surcharge * block.unseen if block.unseen else 0.0
+            if block.price + extra < best[0]:
+                best = (block.price + extra, [block])
+        return best
+
+    def _candidates(self, tight: Network) -> list[Network]:
+        wider = [network for network, _ in self.known if _inside(tight, network)]
+        return [network for network in (tight, *wider[:1]) if self._allowed(network)]
+
+    def _allowed(self, network: Network) -> bool:
+        if network.prefixlen < WIDEST[network.version] or any(a in network for a in self.blocked):
+            return False
+        single = network.prefixlen == network.max_prefixlen
+        if single or not network.is_private:
+            return True
+        return any(_inside(network, declared) for declared in self.declared)
+
+    def _owner(self, network: Network) -> str:
+        return next((owner for published, owner in self.known if _inside(network, published)), "")
+
+
+def _classify(text: str, declared: Sequence[Network]) -> tuple[Address | None, str]:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None, "no address"
+    refusals = (
+        (address.is_unspecified, "unresolved"),
+        (address.is_loopback, "loopback"),
+        (address.is_link_local, "link local: instance metadata or a node's resolver"),
+        (address.is_multicast, "multicast"),
+        (text == "255.255.255.255", "broadcast"),
+    )
+    reason = next((why for refused, why in refusals if refused), "")
+    if reason:
+        return None, reason
+    if address.is_private and not any(_holds(network, address) for network in declared):
+        return None, "private and not in a declared network: select the endpoint or entity"
+    return address, ""
+
+
+def _blocked(quarantined: pd.DataFrame | None) -> dict[str, frozenset[Address]]:
+    if quarantined is None:
+        return {}
+    require(quarantined, ("subject", "address"), "quarantined addresses")
+    found: dict[str, set[Address]] = {}
+    for subject, text in quarantined[["subject", "address"]].itertuples(index=False):
+        try:
+            found.setdefault(str(subject), set()).add(ipaddress.ip_address(str(text)))
+        except ValueError:
+            continue  # what is no address cannot be admitted by a prefix either
+    return {subject: frozenset(own) for subject, own in found.items()}
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise BadInputError(f"{text!r} is no address range") from error
+
+
+def _order(address: Address) -> tuple[int, int]:
+    return address.version, int(address)
+
+
+def _range_order(item: tuple[Network, str]) -> tuple[int, int, int, str]:
+    network, owner = item
+    return network.version, -network.prefixlen, int(network.network_address), owner
+
+
+def _tightest(addresses: Sequence[Address]) -> Network:
+    """Longest prefix that holds sorted addresses of one family."""
+    first, last = int(addresses[0]), int(addresses[-1])
+    bits = addresses[0].max_prefixlen - (first ^ last).bit_length()
+    network: Any = ipaddress.ip_network((addresses[0], bits), strict=False)
+    return network  # type: ignore[no-any-return]
+
+
+def _branching(addresses: Sequence[Address], tight: Network) -> int:
+    """Index of the first address in the upper half of the tightest prefix."""
+    middle = int(tight.network_address) + int(tight.num_addresses) // 2
+    return next(index for index, address in enumerate(addresses) if int(address) >= middle)
+
+
+def _inside(inner: Network, outer: Network) -> bool:
+    if inner.version != outer.version or inner.prefixlen < outer.prefixlen:
+        return False
+    return inner.network_address in outer
+
+
+def _holds(network: Network, address: Address) -> bool:
+    return network.version == address.version and address in network

@@ -1,0 +1,215 @@
+"""
+FQDN patterns by expected novelty: a wildcard has to earn what it opens.
+
+Exact names S under a node are replaced by a pattern only if ``price + lambda < lambda |S| + mu N``, with
+N the new names expected within the horizon. Names that all came early and stayed expect no others, however
+many they are; one new name a day does. A pattern on a shared suffix becomes a request to a person.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+
+from models.domain.fqdn import FqdnSelector
+from models.learning.base import Estimator, require
+from models.learning.name_candidates import Candidate, candidates, tidy_name
+from models.learning.recurrence import HORIZON
+from models.learning.suffixes import is_shared, registrable, shared_suffix
+from models.learning.unseen import expected_unseen
+
+#: Price of one more rule entry, and of one denial expected outside the cluster (balanced, section 7).
+NAME_LAMBDA: Final = 0.25
+EXTERNAL_MU: Final = 8.0
+#: Upper ends of the size classes that share a mean novelty, and the weight of that mean in names.
+SIZE_CLASSES: Final = (2, 6, 15)
+CLASS_WEIGHT: Final = 4.0
+
+_SELECTED: Final = ["subject", "name", "selector", "is_pattern", "observed"]
+_PATTERNS: Final = ["subject", "pattern", "names", "expected_new", "price", "gain"]
+
+
+class NamePatterns(Estimator):
+    """
+    Names and patterns per subject.
+
+    Parameters
+    ----------
+    horizon
+        Days ahead for which new names are expected.
+    mu
+        Price of one expected denial; the posture's exchange rate.
+    lam
+        Price of one rule entry.
+    deep_wildcards
+        Offer ``**.`` patterns: Cilium 1.19 and later only.
+    cluster_domain
+        Names under it are refused.
+
+    Attributes
+    ----------
+    selected_ : pandas.DataFrame
+        ``subject``, ``name`` (tidy), ``selector`` (name or pattern), ``is_pattern``, ``observed`` (as it
+        came): every accepted input name once, sorted.
+    patterns_ : pandas.DataFrame
+        ``subject``, ``pattern``, ``names`` (count), ``expected_new``, ``price``, ``gain``.
+    requests_ : pandas.DataFrame
+        The same columns for patterns on shared suffixes that would pay: for a person to decide; their
+        names stay exact in ``selected_``.
+    rejected_ : pandas.DataFrame
+        ``subject``, ``observed``, ``reason`` of names that no rule can hold.
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: int = HORIZON,
+        mu: float = EXTERNAL_MU,
+        lam: float = NAME_LAMBDA,
+        deep_wildcards: bool = False,
+        cluster_domain: str = "cluster.local",
+    ) -> None:
+        self.horizon = horizon
+        self.mu = mu
+        self.lam = lam
+        self.deep_wildcards = deep_wildcards
+        self.cluster_domain = cluster_domain
+
+    def fit(self, names: pd.DataFrame, day_count: int, quarantined: pd.DataFrame | None = None) -> Self:
+        """
+        Choose selectors.
+
+        Parameters
+        ----------
+        names
+            ``subject``, ``name``, ``days_seen`` (full days on which the name was connected to).
+        day_count
+            T. Below eight full days nothing is extrapolated and every name stays exact.
+        quarantined
+            ``subject``, ``name`` that must not be re-admitted: a pattern that matches one is dropped.
+
+        Raises
+        ------
+        BadInputError
+            If a column is missing.
+        """
+        require(names, ("subject", "name", "days_seen"), "names")
+        tidy = self._tidy(names)
+        self.rejected_ = _frame(tidy.loc[tidy["reason"] != ""], ["subject", "observed", "reason"])
+        known = tidy.loc[tidy["reason"] == ""]
+        seen = known.groupby(["subject", "name"], sort=True)["days_seen"].max()
+        offers = self._offers(seen, day_count)
+        blocked = self._blocked(quarantined)
+        chosen: list[tuple[str, Candidate, float, float]] = []
+        requests: list[tuple[str, Candidate, float, float]] = []
+        for subject in sorted(offers):
+            harmless = [o for o in offers[subject] if not self._readmits(o[0], blocked.get(subject, ()))]
+            chosen += [(subject, *o) for o in self._choose([o for o in harmless if not o[0].shared])]
+            requests += [(subject, *o) for o in self._choose([o for o in harmless if o[0].shared])]
+        self.patterns_ = _pattern_frame(chosen)
+        self.requests_ = _pattern_frame(requests)
+        self.selected_ = _selected(known, chosen)
+        return self
+
+    def _tidy(self, names: pd.DataFrame) -> pd.DataFrame:
+        distinct = {text: tidy_name(text, self.cluster_domain) for text in names["name"].astype(str).unique()}
+        observed = names["name"].astype(str)
+        return pd.DataFrame(
+            {
+                "subject": names["subject"].astype(str),
+                "observed": observed,
+                "name": observed.map({text: name for text, (name, _) in distinct.items()}),
+                "reason": observed.map({text: reason for text, (_, reason) in distinct.items()}),
+                "days_seen": names["days_seen"].astype("int64"),
+            },
+        )
+
+    def _offers(self, seen: pd.Series[Any], day_count: int) -> dict[str, list[tuple[Candidate, float]]]:
+        """Candidates per subject with the new names expected under each, shrunk to their size class."""
+        raw: list[tuple[str, Candidate, float]] = []
+        for subject, own in seen.groupby(level="subject", sort=True):
+            days = {str(name): int(x) for name, x in own.droplevel("subject").items()}
+            for group in _by_party(days):
+                for candidate in candidates(group, deep_wildcards=self.deep_wildcards):
+                    x = np.array([days[name] for name in candidate.names], dtype=np.int64)
+                    new = max(expected_unseen(x, day_count, self.horizon), 0.0)
+                    raw.append((str(subject), candidate, new))
+        means = _class_means(raw)
+        offers: dict[str, list[tuple[Candidate, float]]] = {}
+        for subject, candidate, new in raw:
+            size = len(candidate.names)
+            shrunk = (size * new + CLASS_WEIGHT * means[_size_class(size)]) / (size + CLASS_WEIGHT)
+            offers.setdefault(subject, []).append((candidate, shrunk))
+        return offers
+
+    def _blocked(self, quarantined: pd.DataFrame | None) -> dict[str, tuple[str, ...]]:
+        if quarantined is None:
+            return {}
+        require(quarantined, ("subject", "name"), "quarantined names")
+        grouped = quarantined.groupby("subject", sort=True)["name"]
+        return {str(subject): tuple(sorted(set(own.astype(str)))) for subject, own in grouped}
+
+    def _readmits(self, candidate: Candidate, names: tuple[str, ...]) -> bool:
+        selector = FqdnSelector(pattern=candidate.pattern)
+        return any(selector.matches(name, deep_wildcards=True) for name in names)
+
+    def _choose(self, offers: list[tuple[Candidate, float]]) -> list[tuple[Candidate, float, float]]:
+        """Greedily take the pattern that saves most, then ask again about the names that are left."""
+        chosen: list[tuple[Candidate, float, float]] = []
+        covered: set[str] = set()
+        while offers:
+            gains = [(self._gain(candidate, new, covered), candidate.pattern) for candidate, new in offers]
+            best = min(range(len(offers)), key=lambda index: (-gains[index][0], gains[index][1]))
+            if gains[best][0] <= 0.0:
+                break
+            candidate, new = offers.pop(best)
+            chosen.append((candidate, new, gains[best][0]))
+            covered.update(candidate.names)
+        return chosen
+
+    def _gain(self, candidate: Candidate, new: float, covered: set[str]) -> float:
+        left = [name for name in candidate.names if name not in covered]
+        share = len(left) / len(candidate.names)
+        return self.lam * len(left) + self.mu * new * share - candidate.price - self.lam
+
+
+def _by_party(days: dict[str, int]) -> list[tuple[str, ...]]:
+    """Names grouped by who holds them; neighbours on a shared suffix are grouped once more by it."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(days):
+        groups.setdefault(("party", registrable(name) or name), []).append(name)
+        if is_shared(shared_suffix(name)) and name.partition(".")[2] == shared_suffix(name):
+            groups.setdefault(("suffix", shared_suffix(name)), []).append(name)
+    return [tuple(groups[key]) for key in sorted(groups)]
+
+
+def _size_class(size: int) -> int:
+    return int(np.digitize(size, SIZE_CLASSES, right=True))
+
+
+def _class_means(raw: list[tuple[str, Candidate, float]]) -> dict[int, float]:
+    sums: dict[int, list[float]] = {}
+    for _, candidate, new in raw:
+        sums.setdefault(_size_class(len(candidate.names)), []).append(new)
+    return {size: float(np.mean(sorted(values))) for size, values in sums.items()}
+
+
+def _pattern_frame(chosen: list[tuple[str, Candidate, float, float]]) -> pd.DataFrame:
+    rows = [(s, c.pattern, len(c.names), new, c.price, gain) for s, c, new, gain in chosen]
+    return pd.DataFrame(sorted(rows), columns=_PATTERNS)
+
+
+def _selected(known: pd.DataFrame, chosen: list[tuple[str, Candidate, float, float]]) -> pd.DataFrame:
+    by_name = {(s, name): c.pattern for s, c, _, _ in reversed(chosen) for name in c.names}
+    rows = known[["subject", "name", "observed"]].drop_duplicates()
+    pairs = zip(rows["subject"], rows["name"], strict=True)
+    selector = [by_name.get((subject, name), name) for subject, name in pairs]
+    frame = rows.assign(selector=selector)
+    frame["is_pattern"] = frame["selector"] != frame["name"]
+    return _frame(frame, _SELECTED)
+
+
+def _frame(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return frame[columns].drop_duplicates().sort_values(columns).reset_index(drop=True)

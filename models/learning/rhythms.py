@@ -1,0 +1,158 @@
+"""
+When a cell shows: shown to people, and used in the forecasts only where the method says so.
+
+A rhythm needs two full cycles. What was seen once is a one-off or, on a day where months turn, a
+candidate for a monthly job that the window is too short to confirm.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.learning import bitmaps
+from models.learning.base import Estimator, require, series
+from models.learning.days import HOURS_PER_DAY, ObservedDays
+from models.learning.recurrence import MIN_WEEKLY_DAYS, weekly
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Share of days from which a cell counts as there every day (method, section 6.6).
+DAILY_SHARE: Final = 0.9
+#: Active hours a day from which daily presence is continuous.
+CONTINUOUS_HOURS: Final = 12
+#: Share of weekend days up to which presence on weekdays is a working rhythm.
+WEEKEND_SHARE: Final = 0.2
+#: Active hours a day, and spread of the starting hour, up to which a daily job runs at its hour.
+JOB_HOURS: Final = 3
+JOB_START_SPREAD: Final = 2
+#: Full days since first sight that make two cycles of a day.
+MIN_DAILY_DAYS: Final = 2
+#: Days of the month on which monthly jobs run, besides the last one.
+MONTH_PHASE_DAYS: Final = (1, 15)
+_SATURDAY: Final = 5
+
+
+class Rhythm(StrEnum):
+    """How a cell returns."""
+
+    CONTINUOUS = "continuous"
+    WORKDAY = "workday"
+    DAILY_JOB = "daily_job"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY_CANDIDATE = "monthly_candidate"
+    SPORADIC = "sporadic"
+    ONE_OFF = "one_off"
+    UNKNOWN = "unknown"
+
+
+class Rhythms(Estimator):
+    """
+    Rhythm per cell.
+
+    Parameters
+    ----------
+    daily_share
+        Share of days since first sight that counts as every day.
+
+    Attributes
+    ----------
+    rhythm_ : pandas.Series
+        One of `Rhythm`, keyed by cell; ``unknown`` for cells that no full day has shown.
+    """
+
+    def __init__(self, daily_share: float = DAILY_SHARE) -> None:
+        self.daily_share = daily_share
+
+    def fit(self, cells: pd.DataFrame, days: ObservedDays) -> Self:
+        """
+        Name the rhythms.
+
+        Parameters
+        ----------
+        cells
+            `DayIncidence.cells_`; a number in the optional column ``cron_expected`` marks a job's cell.
+        days
+            The window.
+
+        Raises
+        ------
+        BadInputError
+            If a column is missing.
+        """
+        require(cells, ("days", "first_day", "days_seen", "hours", "active_days", "start_hours"), "cells")
+        bitmap = cells["days"].to_numpy(dtype=np.uint64)
+        seen = cells["days_seen"].to_numpy(dtype=np.int64)
+        first = np.maximum(cells["first_day"].to_numpy(dtype=np.int64), 0)
+        age = days.count - first
+        daily = (seen >= self.daily_share * age) & (age >= MIN_DAILY_DAYS) & (seen >= MIN_DAILY_DAYS)
+        hours = cells["hours"].to_numpy() / np.maximum(cells["active_days"].to_numpy(), 1)
+        spread = start_spread(cells["start_hours"].to_numpy(dtype=np.uint64))
+        job = (hours <= JOB_HOURS) & (spread <= JOB_START_SPREAD)
+        owned = cells["cron_expected"].notna().to_numpy() if "cron_expected" in cells.columns else np.False_
+        phase = (bitmap & ~_month_phases(days)) == 0
+        choices = [
+            (seen == 0, Rhythm.UNKNOWN),
+            (daily & (hours >= CONTINUOUS_HOURS), Rhythm.CONTINUOUS),
+            (_workday(bitmap, first, age, days, self.daily_share), Rhythm.WORKDAY),
+            (daily & job, Rhythm.DAILY_JOB),
+            (daily, Rhythm.DAILY),
+            (weekly(cells, days), Rhythm.WEEKLY),
+            (phase | ((seen == 1) & owned), Rhythm.MONTHLY_CANDIDATE),
+            (seen == 1, Rhythm.ONE_OFF),
+        ]
+        names = np.select(
+            [flag for flag, _ in choices], [str(name) for _, name in choices], str(Rhythm.SPORADIC)
+        )
+        self.rhythm_ = series(names, cells.index, "rhythm").astype("str")
+        return self
+
+
+def start_spread(start_hours: bitmaps.Bits) -> npt.NDArray[np.int64]:
+    """
+    Hours between the earliest and the latest start, the short way round the clock.
+
+    Examples
+    --------
+    >>> start_spread(np.array([(1 << 23) | (1 << 1), 1 << 4], dtype=np.uint64)).tolist()
+    [2, 0]
+    """
+    count = np.arange(HOURS_PER_DAY, dtype=np.uint64)
+    on = (start_hours[:, None] >> count[None, :]) & np.uint64(1) == 1
+    gap = np.zeros(len(start_hours), dtype=np.int64)
+    longest = gap.copy()
+    for hour in [*range(HOURS_PER_DAY), *range(HOURS_PER_DAY)]:  # twice round, so that the seam is no seam
+        gap = np.where(on[:, hour], 0, gap + 1)
+        longest = np.maximum(longest, np.minimum(gap, HOURS_PER_DAY - 1))
+    return np.maximum(HOURS_PER_DAY - 1 - longest, 0)
+
+
+def _workday(
+    bitmap: bitmaps.Bits,
+    first: npt.NDArray[np.int64],
+    age: npt.NDArray[np.int64],
+    days: ObservedDays,
+    share: float,
+) -> npt.NDArray[np.bool_]:
+    weekend = bitmaps.mask_of(days.weekdays >= _SATURDAY)
+    working = bitmaps.mask_of(days.weekdays < _SATURDAY)
+    since = first.astype(np.uint64)
+    counts = [
+        (bitmaps.count_bits(bitmap & mask), bitmaps.count_bits((mask >> since) << since))
+        for mask in (working, weekend)
+    ]
+    (on_work, work), (on_rest, rest) = counts
+    enough = (age >= MIN_WEEKLY_DAYS) & (rest > 0)
+    return np.asarray(enough & (on_work >= share * work) & (on_rest <= WEEKEND_SHARE * rest))
+
+
+def _month_phases(days: ObservedDays) -> np.uint64:
+    dates = [date.fromisoformat(day) for day in days.full]
+    phase = [day.day in MONTH_PHASE_DAYS or (day + timedelta(days=1)).day == 1 for day in dates]
+    return bitmaps.mask_of(np.array(phase, dtype=np.bool_))
