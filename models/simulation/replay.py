@@ -135,7 +135,7 @@ def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
     tester = Replay(draft, policies)
     by_proposal: dict[str, list[Edge]] = defaultdict(list)
     for edge in draft.table.edges:
-        key = draft.subject_of.get(edge.subject)
+        key = draft.ledger.proposal_of.get(edge.subject)
         if key is not None and works(edge):
             by_proposal[key].append(edge)
     return tuple(_tested(draft, tester, one, by_proposal[one.key]) for one in draft.proposals)
@@ -146,7 +146,7 @@ def _tested(draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Ed
     checked = admitted = undecided = 0
     denied: dict[tuple[str, str, str, str, str], int] = defaultdict(int)
     for edge in edges:
-        reason = draft.reason_of.get(edge.place, "")
+        reason = draft.ledger.reason_of.get(edge.place, "")
         if reason in NEEDS_NO_RULE:
             continue
         checked += edge.working_days
@@ -156,6 +156,8 @@ def _tested(draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Ed
             continue
         if verdict is Verdict.UNKNOWN and not reason:
             undecided += edge.working_days
+        if not reason and edge.place in draft.ledger.partly_rejected:
+            reason = "rejected"
         sentence = WHY[reason] if reason else f"A rule was made for it, but the replay says: {why}."
         key = (edge.direction, peer_text(draft.view, edge), port_text(edge), reason or NOT_ADMITTED, sentence)
         denied[key] += edge.working_days

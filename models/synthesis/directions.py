@@ -5,7 +5,8 @@ A section in a policy denies everything else in its direction. So there is a sec
 was observed and what was observed can be written down; otherwise the direction stays open and says why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from models.domain.proposal import Direction, DirectionDecision, Rule
@@ -31,35 +32,37 @@ def _blocks(one: Excluded, days: int, posture: Posture) -> bool:
     return one.edge.working_days >= max(MIN_PERSISTENT_DAYS, PERSISTENT_SHARE * days)
 
 
-def decide(
-    direction: Direction,
-    rules: Sequence[Rule],
-    excluded: Iterable[Excluded],
-    rejected: int,
-    days: int,
-    posture: Posture,
-) -> DirectionDecision:
+@dataclass(frozen=True, slots=True)
+class Evidence:
     """
-    Decide on one direction of one workload.
+    What is known of a workload's two directions.
 
     Parameters
     ----------
-    direction
-        Which.
     rules
-        Of any direction, without assumed ones.
+        Of either direction, without assumed ones.
     excluded
         Edges of the workload that make no rule.
     rejected
-        Rules of the direction that a reviewer rejected.
+        A reviewer rejected rules of this workload.
     days
         Calendar days on which the workload could have been seen.
     posture
         ``generous`` keeps a direction open for every working edge that cannot be written.
     """
-    mine = [rule for rule in rules if rule.direction == direction]
-    here = [one for one in excluded if one.edge.direction == direction]
-    blocking = [one for one in here if _blocks(one, days, posture)]
+
+    rules: Sequence[Rule]
+    excluded: Sequence[Excluded]
+    rejected: bool
+    days: int
+    posture: Posture
+
+
+def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
+    """Decide on one direction of one workload."""
+    mine = [rule for rule in evidence.rules if rule.direction == direction]
+    here = [one for one in evidence.excluded if one.edge.direction == direction]
+    blocking = [one for one in here if _blocks(one, evidence.days, evidence.posture)]
     kind = _EACH[direction]
     if blocking:
         codes = ", ".join(sorted({one.reason for one in blocking}))
@@ -70,7 +73,7 @@ def decide(
             "so a default deny would break them.",
         )
     if not mine:
-        if rejected:
+        if evidence.rejected:
             return DirectionDecision(
                 False,
                 "all_rejected",

@@ -1,0 +1,176 @@
+"""One workload's proposal: rules, directions, resolvers and the words around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.domain.peer import LabelSelector
+from models.domain.proposal import Assumption, DirectionDecision, Proposal, Rule, Subject
+from models.domain.workload import Workload
+from models.synthesis.candidates import Candidate, Excluded
+from models.synthesis.directions import Evidence, decide
+from models.synthesis.entries import with_paths
+from models.synthesis.evidence import SECOND_US, DayIndex
+from models.synthesis.leftovers import left_out
+from models.synthesis.maturity import Observed, maturity
+from models.synthesis.naming import policy_name, proposal_key
+from models.synthesis.resolvers import AssumedResolver, is_resolver
+from models.synthesis.rules import SubjectTime, assumed_rules, build_rules, with_dns_inspection
+from models.synthesis.view import ClusterView
+
+_DAY_US = 24 * 3600 * SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every proposal of a run shares."""
+
+    cluster: str
+    view: ClusterView
+    index: DayIndex
+    observed: Observed
+    resolvers: Sequence[AssumedResolver]
+    rejected: frozenset[str]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """
+    What became of a workload and its edges.
+
+    Parameters
+    ----------
+    proposal
+        ``None`` when neither direction can be constrained.
+    ingress, egress
+        What was decided about each direction.
+    rules_of
+        Rule ids by place of the edge.
+    partly_rejected
+        Places of edges that lost one of several rules to a rejection.
+    excluded
+        Edges without a rule.
+    """
+
+    proposal: Proposal | None
+    ingress: DirectionDecision
+    egress: DirectionDecision
+    rules_of: dict[int, tuple[str, ...]]
+    partly_rejected: set[int]
+    excluded: list[Excluded]
+
+    def settle(
+        self, candidates: Sequence[Candidate], ids_of: dict[int, tuple[str, ...]], kept: set[str]
+    ) -> None:
+        """Give every edge of the candidates its rules, or the reason why it has none."""
+        open_ways = {
+            way
+            for way, decision in (("ingress", self.ingress), ("egress", self.egress))
+            if not decision.enforced
+        }
+        for candidate in candidates:
+            for edge in candidate.edges:
+                ids = tuple(identifier for identifier in ids_of[edge.place] if identifier in kept)
+                if not ids:
+                    self.excluded.append(Excluded(edge, candidate.workload, "rejected"))
+                elif candidate.direction in open_ways:
+                    self.excluded.append(Excluded(edge, candidate.workload, "direction_open"))
+                else:
+                    self.rules_of[edge.place] = ids
+                    if len(ids) < len(ids_of[edge.place]):
+                        self.partly_rejected.add(edge.place)
+
+
+def propose_for(
+    setting: Setting,
+    workload: Workload,
+    selector: LabelSelector,
+    candidates: Sequence[Candidate],
+    excluded: Sequence[Excluded],
+) -> Outcome:
+    """
+    Proposal for one workload.
+
+    Parameters
+    ----------
+    setting
+        Of the run.
+    workload, selector
+        Whom it is for.
+    candidates, excluded
+        All edges of the workload.
+    """
+    view = setting.view
+    key = proposal_key(setting.cluster, workload)
+    time = SubjectTime(setting.observed.age_days(workload), setting.observed.days_of(workload))
+    everything, ids_of = build_rules(key, candidates, setting.index, time)
+    rules = [rule for rule in everything if rule.id not in setting.rejected]
+    evidence = Evidence(rules, excluded, len(rules) < len(everything), time.days, view.posture)
+    ingress, egress = decide("ingress", evidence), decide("egress", evidence)
+    outcome = Outcome(None, ingress, egress, {}, set(), list(excluded))
+    outcome.settle(candidates, ids_of, {rule.id for rule in rules})
+    if egress.enforced and not is_resolver(view, workload) and not _resolves(everything):
+        assumed = assumed_rules(key, setting.resolvers, time)
+        rules += [rule for rule in assumed if rule.id not in setting.rejected]
+    constrained = {"ingress": ingress.enforced, "egress": egress.enforced}
+    rules = [rule for rule in rules if constrained[rule.direction]]
+    if rules:
+        placed = with_paths(with_dns_inspection(rules, fqdn=view.capabilities.fqdn), workload.namespace)
+        about = _About(key, workload, selector, time)
+        outcome.proposal = _proposal(setting, about, placed, outcome)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Whom a proposal is for."""
+
+    key: str
+    workload: Workload
+    selector: LabelSelector
+    time: SubjectTime
+
+
+def _resolves(rules: Sequence[Rule]) -> bool:
+    return any("resolver" in rule.flags and rule.direction == "egress" for rule in rules)
+
+
+def _description(workload: Workload, rules: Sequence[Rule]) -> str:
+    """One sentence that changes only when the rules do."""
+    peers = {
+        way: len({rule.peer.key for rule in rules if rule.direction == way}) for way in ("ingress", "egress")
+    }
+    word = {"ingress": "from", "egress": "to"}
+    parts = [f"{way} {word[way]} {n} peer{'' if n == 1 else 's'}" for way, n in peers.items() if n]
+    what = " and ".join(member.replace("/", " ") for member in workload.members)
+    return f"Allow-list of {what}, proposed from observed traffic: {' and '.join(parts)}."
+
+
+def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome: Outcome) -> Proposal:
+    """Put one proposal together."""
+    workload, time = about.workload, about.time
+    assumptions = [*setting.view.capabilities.assumptions, *setting.observed.assumptions]
+    assumed = next((rule.reasons[0] for rule in rules if rule.evidence.assumed), "")
+    if assumed:
+        assumptions.append(Assumption("assumed_dns", assumed))
+    review = {"needs_review"} if any("needs_review" in rule.flags for rule in rules) else set()
+    reasons = list(workload.notes)
+    if any(rule.direction == "egress" for rule in rules):
+        reasons.append("Apply the ingress of the servers it calls before, or together with, this egress.")
+    return Proposal(
+        key=about.key,
+        cluster=setting.cluster,
+        namespace=workload.namespace,
+        name=policy_name(workload),
+        subject=Subject(about.selector, workload.members, workload.service_account),
+        description=_description(workload, rules),
+        rules=rules,
+        ingress=outcome.ingress,
+        egress=outcome.egress,
+        left_out=left_out(setting.view, outcome.excluded),
+        maturity=maturity(time.effective_days),
+        observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
+        effective_days=time.effective_days,
+        assumptions=tuple(sorted(set(assumptions))),
+        reasons=tuple(reasons),
+        flags=tuple(sorted({*workload.flags, *review})),
+    )
