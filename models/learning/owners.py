@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 LASTING_KINDS: Final = frozenset(
     {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Rollout", "DeploymentConfig"}
 )
+#: Kinds whose pods run to completion and are silent between runs.
+RUN_KINDS: Final = frozenset({"CronJob", "Job"})
 
 _HASH_LABELS: Final = ("pod-template-hash", "rollouts-pod-template-hash")
 _JOB_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")

@@ -7,54 +7,21 @@ version, the two halves of a canary. Two owners under one label set cannot be to
 so they are one workload too, and it says so.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from models.domain.labels import CLUSTER_KEY, NAMESPACE_KEY
 from models.domain.peer import LabelSelector
 from models.domain.workload import Workload
 from models.frames import Observations
 from models.learning.activity import Activity
-from models.learning.label_choice import (
-    ANCHOR_KEYS,
-    ROLLOUT_KEYS,
-    LabelIndex,
-    Pair,
-    kubernetes_labels,
-    service_account,
-    usable,
-)
-from models.learning.owners import Owner, drop_intermediate, owner_of_pod_name, owner_of_record, rollout_stem
+from models.learning.label_choice import ANCHOR_KEYS, LabelIndex, Pair, service_account, usable
+from models.learning.label_sets import Groups, LabelSetSeen, current_sets, group_by_workload, seen_label_sets
+from models.learning.owners import LASTING_KINDS, RUN_KINDS, Owner, drop_intermediate, rollout_stem
 
-#: A label set that was not seen for this long while a newer one of the same workload was is replaced.
-REPLACED_AFTER_US: Final = 24 * 3600 * 1_000_000
 #: A label that had more values than this over time names versions; one change is a renaming.
 MAX_RENAMINGS: Final = 2
-
-
-@dataclass(slots=True)
-class _LabelSet:
-    key: str
-    cluster: str
-    namespace: str
-    labels: dict[str, str]
-    first_us: int
-    last_us: int
-    recorded: set[Owner] = field(default_factory=set)
-    from_pods: set[Owner] = field(default_factory=set)
-
-    @property
-    def owners(self) -> set[Owner]:
-        """Best known owners: records before pod names before labels."""
-        if self.recorded:
-            return drop_intermediate(self.recorded)
-        if self.from_pods:
-            return drop_intermediate(self.from_pods)
-        name = next((self.labels[key] for key in ANCHOR_KEYS if self.labels.get(key)), "")
-        return {Owner("", name)} if name else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,113 +50,11 @@ class Workloads:
     texts: Mapping[str, tuple[str, ...]]
 
 
-def _label_sets(
-    observations: Observations, texts: dict[str, tuple[str, ...]], entities: dict[str, str]
-) -> dict[str, _LabelSet]:
-    """One record per label set of a pod, with every owner that was named for it."""
-    found: dict[str, _LabelSet] = {}
-    for row in observations.identities.to_dict("records"):
-        key = str(row["label_key"])
-        texts[key] = tuple(sorted(str(text) for text in json.loads(row["labels"] or "[]")))
-        if row["entity"]:
-            entities[key] = str(row["entity"])
-            continue
-        labels = kubernetes_labels(texts[key])
-        one = found.get(key)
-        if one is None:
-            namespace = labels.get(NAMESPACE_KEY, "") or str(row["namespace"])
-            one = found[key] = _LabelSet(
-                key, labels.get(CLUSTER_KEY, ""), namespace, labels, int(row["first_us"]), int(row["last_us"])
-            )
-        one.first_us = min(one.first_us, int(row["first_us"]))
-        one.last_us = max(one.last_us, int(row["last_us"]))
-        if owner := owner_of_record(str(row["workload_kind"]), str(row["workload"]), labels):
-            one.recorded.add(owner)
-    for row in observations.pods.to_dict("records"):
-        one = found.get(str(row["label_key"]))
-        if one is None:
-            continue
-        one.first_us = min(one.first_us, int(row["first_us"]))
-        one.last_us = max(one.last_us, int(row["last_us"]))
-        if owner := owner_of_record(str(row["workload_kind"]), str(row["workload"]), one.labels):
-            one.recorded.add(owner)
-        elif row["pod"]:
-            one.from_pods.add(owner_of_pod_name(str(row["pod"]), one.labels))
-    return found
-
-
-class _Groups:
-    """Union-find over label sets of one namespace; the smallest key leads, so order does not matter."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def leader(self, item: str) -> str:
-        """Representative of an item."""
-        self._parent.setdefault(item, item)
-        while self._parent[item] != item:
-            self._parent[item] = self._parent[self._parent[item]]
-            item = self._parent[item]
-        return item
-
-    def join(self, one: str, other: str) -> None:
-        """Make two items one group."""
-        low, high = sorted((self.leader(one), self.leader(other)))
-        self._parent[high] = low
-
-
-def _rollout_signature(label_set: _LabelSet) -> tuple[str, tuple[Pair, ...]] | None:
-    """What the halves of one rollout have in common; ``None`` when nothing names the workload."""
-    kept = tuple(
-        sorted(
-            (key, value)
-            for key, value in label_set.labels.items()
-            if usable(key, value) and key not in ROLLOUT_KEYS
-        )
-    )
-    stems = {rollout_stem(owner.name) for owner in label_set.owners}
-    if len(stems) != 1 or not any(key in ANCHOR_KEYS for key, _ in kept):
-        return None
-    return (stems.pop(), kept)
-
-
-def _group(label_sets: Iterable[_LabelSet]) -> list[list[_LabelSet]]:
-    """Label sets of one namespace by workload: same owner, or the two halves of one rollout."""
-    groups = _Groups()
-    by_owner: dict[Owner, str] = {}
-    by_rollout: dict[tuple[str, tuple[Pair, ...]], str] = {}
-    ordered = sorted(label_sets, key=lambda one: one.key)
-    for one in ordered:
-        groups.leader(one.key)
-        for owner in sorted(one.owners):
-            groups.join(one.key, by_owner.setdefault(owner, one.key))
-        if signature := _rollout_signature(one):
-            groups.join(one.key, by_rollout.setdefault(signature, one.key))
-    members: dict[str, list[_LabelSet]] = defaultdict(list)
-    for one in ordered:
-        members[groups.leader(one.key)].append(one)
-    return [members[leader] for leader in sorted(members)]
-
-
-def _current(group: list[_LabelSet]) -> list[_LabelSet]:
-    """Label sets that no later one replaced."""
-    latest = max(one.last_us for one in group)
-    return [
-        one
-        for one in group
-        if one.last_us >= latest - REPLACED_AFTER_US
-        or not any(
-            later.first_us > one.first_us and one.last_us <= later.first_us + REPLACED_AFTER_US
-            for later in group
-        )
-    ]
-
-
-def _values(group: list[_LabelSet], key: str) -> set[str | None]:
+def _values(group: list[LabelSetSeen], key: str) -> set[str | None]:
     return {one.labels.get(key) for one in group}
 
 
-def _candidates(group: list[_LabelSet], current: list[_LabelSet]) -> tuple[list[Pair], list[Pair]]:
+def _candidates(group: list[LabelSetSeen], current: list[LabelSetSeen]) -> tuple[list[Pair], list[Pair]]:
     """Labels that never changed, and those with the ones that all current sets share after a renaming."""
     shared = [
         pair
@@ -210,9 +75,9 @@ class _Choice:
     confused: tuple[str, ...] = ()
 
 
-def _choose(group: list[_LabelSet], index: LabelIndex) -> _Choice:
+def _choose(group: list[LabelSetSeen], index: LabelIndex) -> _Choice:
     """Selector of a workload: steady labels, then renamed ones, then the service account, then absence."""
-    current = _current(group)
+    current = current_sets(group)
     own = [one.key for one in group]
     steady, renamed = _candidates(group, current)
     if labels := index.smallest(steady, own):
@@ -232,36 +97,49 @@ def _choose(group: list[_LabelSet], index: LabelIndex) -> _Choice:
     return _Choice(None, confused=tuple(index.label_sets(index.strangers(renamed, own))))
 
 
-def _members(group: list[_LabelSet]) -> tuple[str, ...]:
-    owners = drop_intermediate({owner for one in group for owner in one.owners})
+def _owners(group: list[LabelSetSeen]) -> set[Owner]:
+    return drop_intermediate({owner for one in group for owner in one.owners})
+
+
+def _members(group: list[LabelSetSeen]) -> tuple[str, ...]:
+    """
+    ``Kind/name`` of the owners.
+
+    Several owners that do not last (runs of a pipeline, unconfirmed ReplicaSets) are one workload under
+    the name that their labels share: a list of runs would be another one tomorrow.
+    """
+    owners = _owners(group)
+    passing = {owner for owner in owners if owner.kind and owner.kind not in LASTING_KINDS}
+    if len(passing) > 1:
+        shared = (
+            group[0].labels[key]
+            for key in ANCHOR_KEYS
+            if group[0].labels.get(key) and all(one.labels.get(key) == group[0].labels[key] for one in group)
+        )
+        if name := next(shared, ""):
+            owners = (owners - passing) or {Owner("", name)}
     return tuple(sorted(owner.text for owner in owners)) or (f"Pods/{group[0].key[:12]}",)
 
 
-def _namespace_workloads(label_sets: list[_LabelSet], activity: Activity) -> list[Workload]:
-    """Workloads of one namespace of one cluster."""
+def _namespace_workloads(label_sets: list[LabelSetSeen], activity: Activity) -> list[Workload]:
+    """Workloads of one namespace of one cluster; what cannot be told apart is joined until all can."""
     index = LabelIndex({one.key: one.labels for one in label_sets})
-    groups = _group(label_sets)
-    merged: set[str] = set()
-    while True:
-        home = {one.key: place for place, group in enumerate(groups) for one in group}
+    groups = group_by_workload(label_sets)
+    choices = [_choose(group, index) for group in groups]
+    while any(choice.confused for choice in choices):
+        joined = Groups()
+        for group, choice in zip(groups, choices, strict=True):
+            for key in (*(one.key for one in group), *choice.confused):
+                joined.join(group[0].key, key)
+        groups = joined.collect(label_sets)
         choices = [_choose(group, index) for group in groups]
-        clash = next(
-            ((place, home[choice.confused[0]]) for place, choice in enumerate(choices) if choice.confused),
-            None,
-        )
-        if clash is None:
-            break
-        low, high = sorted(clash)
-        groups[low] = sorted(groups[low] + groups[high], key=lambda one: one.key)
-        merged.add(groups[low][0].key)
-        del groups[high]
     return [_workload(group, choice, activity) for group, choice in zip(groups, choices, strict=True)]
 
 
-def _workload(group: list[_LabelSet], choice: _Choice, activity: Activity) -> Workload:
+def _workload(group: list[LabelSetSeen], choice: _Choice, activity: Activity) -> Workload:
     """Put one workload together, with what a reviewer should know about its labels."""
     members = _members(group)
-    current = _current(group)
+    current = current_sets(group)
     notes: list[str] = []
     flags: list[str] = []
     if len(members) > 1:
@@ -295,7 +173,7 @@ def _workload(group: list[_LabelSet], choice: _Choice, activity: Activity) -> Wo
         service_account=choice.service_account,
         first_us=min(one.first_us for one in group),
         last_us=max(one.last_us for one in group),
-        gone=activity.gone(keys, periodic=any(member.startswith(("CronJob/", "Job/")) for member in members)),
+        gone=activity.gone(keys, periodic=any(owner.kind in RUN_KINDS for owner in _owners(group))),
         notes=tuple(notes),
         flags=tuple(flags),
     )
@@ -317,8 +195,8 @@ def learn_workloads(observations: Observations) -> Workloads:
     """
     texts: dict[str, tuple[str, ...]] = {}
     entities: dict[str, str] = {}
-    label_sets = _label_sets(observations, texts, entities)
-    places: dict[tuple[str, str], list[_LabelSet]] = defaultdict(list)
+    label_sets = seen_label_sets(observations, texts, entities)
+    places: dict[tuple[str, str], list[LabelSetSeen]] = defaultdict(list)
     for one in label_sets.values():
         places[(one.cluster, one.namespace)].append(one)
     activity = Activity.of(observations)
