@@ -12,12 +12,12 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
 
 from models.learning.base import Estimator, canonical, require
 from models.learning.cells import ZONES
+from models.learning.sigmoid import Sigmoid
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,9 +29,6 @@ MIN_ISOTONIC_LABELS: Final = 1000
 MIN_SIGMOID_LABELS: Final = 30
 #: Isotonic regression knows no doubt at its ends; this is as sure as it may be.
 ISOTONIC_BOUNDS: Final = (0.005, 0.995)
-#: Normal priors of slope and intercept: the forecast is right unless the labels insist.
-SLOPE_PRIOR: Final = (1.0, 0.5)
-INTERCEPT_PRIOR: Final = (0.0, 1.0)
 _EDGE: Final = 1e-6  # keeps log odds finite
 
 NONE: Final = "none"
@@ -84,7 +81,7 @@ class Recalibration(Estimator):
             predicted = ordered["predicted"].to_numpy(dtype=np.float64)
             happened = ordered["happened"].to_numpy(dtype=np.float64)
             if self.method_[zone] == SIGMOID:
-                self._maps[zone] = _fit_sigmoid(predicted, happened)
+                self._maps[zone] = Sigmoid.fit(_odds(predicted), happened, np.ones(len(own)))
             elif self.method_[zone] == ISOTONIC:
                 low, high = ISOTONIC_BOUNDS
                 self._maps[zone] = IsotonicRegression(y_min=low, y_max=high, out_of_bounds="clip")
@@ -98,8 +95,7 @@ class Recalibration(Estimator):
         for name, method in sorted(self.method_.items()):
             member = (zone == name).to_numpy()
             if method == SIGMOID:
-                slope, intercept = self._maps[name]
-                values[member] = expit(slope * logit(np.clip(values[member], _EDGE, 1 - _EDGE)) + intercept)
+                values[member] = self._maps[name].probability(_odds(values[member]))
             elif method == ISOTONIC and member.any():
                 values[member] = self._maps[name].predict(values[member])
         return pd.Series(values, index=predicted.index, name=predicted.name)
@@ -110,18 +106,8 @@ class Recalibration(Estimator):
         return SIGMOID if label_count < self.min_isotonic_labels else ISOTONIC
 
 
-def _fit_sigmoid(predicted: Floats, happened: Floats) -> tuple[float, float]:
-    odds = logit(np.clip(predicted, _EDGE, 1.0 - _EDGE))
-
-    def loss(theta: Floats) -> float:
-        score = theta[0] * odds + theta[1]
-        data = float(np.sum(np.logaddexp(0.0, score) - happened * score))
-        slope = ((theta[0] - SLOPE_PRIOR[0]) / SLOPE_PRIOR[1]) ** 2
-        intercept = ((theta[1] - INTERCEPT_PRIOR[0]) / INTERCEPT_PRIOR[1]) ** 2
-        return data + 0.5 * float(slope + intercept)
-
-    found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(0.0, None), (None, None)])
-    return float(found.x[0]), float(found.x[1])
+def _odds(predicted: Floats) -> Floats:
+    return np.asarray(logit(np.clip(predicted, _EDGE, 1.0 - _EDGE)), dtype=np.float64)
 
 
 def carry_horizon(
@@ -138,7 +124,7 @@ def carry_horizon(
     Parameters
     ----------
     calibrated
-        Recalibrated probability over the labelled horizon (`HORIZON` days).
+        Recalibrated probability over the labelled horizon (7 days).
     forecast, far
         The model's own probabilities over the labelled and the longer horizon.
 

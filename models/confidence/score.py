@@ -1,0 +1,168 @@
+"""
+Confidence of a rule: will it be needed, and should it be allowed.
+
+``confidence = p_need(35 days) * p_legit``, both shown beside it with where they come from. A rule that
+holds several cells is needed when any of them is, and is as legitimate as the most doubtful of them. With
+too little history there is no number, only the words "too little seen".
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import pandas as pd
+
+from models.confidence.completeness import MIN_DAYS
+from models.errors import BadInputError
+from models.learning.base import Estimator, require
+from models.learning.evidence import Evidence
+from models.learning.recurrence import CONFIDENCE_HORIZON
+from models.learning.screening import PRIOR
+
+if TYPE_CHECKING:
+    from models.learning.days import ObservedDays
+
+#: Lower ends of the bands (method, section 9).
+HIGH: Final = 0.95
+MEDIUM: Final = 0.8
+#: Full days since first sight below which a cell of a long window is called young.
+MIN_AGE: Final = 3
+#: Bits beyond which a need is called certain: one in a thousand either way.
+MAX_NEED_BITS: Final = 10.0
+
+TOO_LITTLE: Final = "too little seen"
+
+
+class Band(StrEnum):
+    """How far a confidence goes."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    TOO_LITTLE = TOO_LITTLE
+
+
+class RuleConfidence(Estimator):
+    """
+    Confidence per rule.
+
+    Parameters
+    ----------
+    min_days
+        Full days of the window below which nothing is scored.
+
+    Attributes
+    ----------
+    scores_ : pandas.DataFrame
+        Keyed by rule, sorted: ``p_need``, ``p_legit``, ``confidence`` (NaN where too little was seen),
+        ``band``, ``provenance`` of p_legit, ``cells`` (count), ``days_seen`` (most of any cell),
+        ``young`` (no cell has had `MIN_AGE` days to return), ``doubtful`` (the cell behind p_legit).
+    """
+
+    def __init__(self, min_days: int = MIN_DAYS) -> None:
+        self.min_days = min_days
+
+    def fit(
+        self,
+        rules: pd.DataFrame,
+        cells: pd.DataFrame,
+        days: ObservedDays,
+        provenance: str = PRIOR,
+    ) -> Self:
+        """
+        Score rules.
+
+        Parameters
+        ----------
+        rules
+            ``rule``, ``cell``: which cells each rule admits.
+        cells
+            Keyed by cell: ``p_need`` (over 35 days, recalibrated), ``p_legit``, ``days_seen``,
+            ``opportunities``.
+        days
+            The window.
+        provenance
+            `Screening.provenance_`.
+
+        Raises
+        ------
+        BadInputError
+            If a column is missing, or a rule names a cell that is not there.
+        """
+        require(rules, ("rule", "cell"), "rules")
+        require(cells, ("p_need", "p_legit", "days_seen", "opportunities"), "cells")
+        pairs = rules[["rule", "cell"]].drop_duplicates().sort_values(["rule", "cell"])
+        unknown = pairs.loc[~pairs["cell"].isin(cells.index), "cell"]
+        if len(unknown):
+            raise BadInputError(f"a rule admits the cell {unknown.iloc[0]!r}, which was not scored")
+        rows = pairs.merge(cells, left_on="cell", right_index=True).sort_values(["rule", "p_legit", "cell"])
+        rows["log_unneeded"] = np.log1p(-np.clip(rows["p_need"], 0.0, 1.0 - 1e-12))
+        grouped = rows.groupby("rule", sort=True)
+        out = pd.DataFrame({"p_need": -np.expm1(grouped["log_unneeded"].sum())})
+        out["p_legit"] = grouped["p_legit"].first()
+        out["confidence"] = out["p_need"] * out["p_legit"]
+        if days.count < self.min_days:
+            out[["p_need", "p_legit", "confidence"]] = float("nan")
+        out["band"] = [str(band(value)) for value in out["confidence"]]
+        out["provenance"] = provenance
+        out["cells"] = grouped.size()
+        out["days_seen"] = grouped["days_seen"].max()
+        out["young"] = grouped["opportunities"].max() < MIN_AGE
+        out["doubtful"] = grouped["cell"].first()
+        self.scores_ = out
+        return self
+
+
+def band(confidence: float) -> Band:
+    """
+    Band of a confidence; NaN is `Band.TOO_LITTLE`.
+
+    Examples
+    --------
+    >>> [str(band(value)) for value in (0.97, 0.8, 0.3, float("nan"))]
+    ['high', 'medium', 'low', 'too little seen']
+    """
+    if math.isnan(confidence):
+        return Band.TOO_LITTLE
+    if confidence >= HIGH:
+        return Band.HIGH
+    return Band.MEDIUM if confidence >= MEDIUM else Band.LOW
+
+
+def need_evidence(cell: pd.Series[Any], days: ObservedDays, rhythm: str = "") -> Evidence:
+    """
+    The sentence behind p_need.
+
+    Parameters
+    ----------
+    cell
+        One row with ``p_need``, ``days_seen``, ``last_day`` and ``opportunities``.
+    days
+        The window.
+    rhythm
+        `models.learning.rhythms.Rhythm` of the cell, to be named.
+
+    Returns
+    -------
+    Evidence
+        Its bits are the log2 odds of return within 35 days, at most `MAX_NEED_BITS` either way.
+    """
+    chance = min(max(float(cell["p_need"]), 1e-9), 1.0 - 1e-9)
+    bits = math.log2(chance) - math.log2(1.0 - chance)
+    seen, last = int(cell["days_seen"]), int(cell["last_day"])
+    since = int(cell["opportunities"]) + 1
+    quiet = days.count - 1 - last if last >= 0 else days.count
+    ago = (
+        "on the last full day"
+        if quiet == 0
+        else f"{quiet} full {'day' if quiet == 1 else 'days'} before its end"
+    )
+    named = f", {rhythm.replace('_', ' ')}" if rhythm else ""
+    text = (
+        f"seen on {seen} of {since} full days since first sight{named}, last {ago}; "
+        f"returns within {CONFIDENCE_HORIZON} days with probability {chance:.2f}"
+    )
+    return Evidence("recurrence", min(max(bits, -MAX_NEED_BITS), MAX_NEED_BITS), text)

@@ -1,0 +1,109 @@
+"""
+The evidence score: what each fact adds to the log odds that traffic is wanted, and the sentence for it.
+
+The weights are the method's first guess (section 5). They order cells for review; what they are worth as
+probability is for the calibration on verdicts to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.learning.evidence import Evidence
+from models.learning.screening_features import FEATURES
+
+Floats = npt.NDArray[np.float64]
+
+ZONE: Final = (2.0, 3.0)  # inside, and what being outside takes away
+OWNED: Final = (0.6, 0.3)  # a controller speaks for it, none against it
+DEBUG: Final = -4.0
+DECLARED: Final = 1.5
+DEPLOY_ADJACENT: Final = 1.0
+UNNAMED: Final = 0.8
+FAIL: Final = (6.0, 5.0)  # per share failed, and the most it takes
+
+
+def contributions(facts: pd.DataFrame) -> pd.DataFrame:
+    """
+    Log odds that each fact adds; unknown facts add nothing.
+
+    Parameters
+    ----------
+    facts
+        `models.learning.screening_features.screening_features`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Keyed by cell, one column per feature, natural log odds.
+    """
+    f = {name: facts[name].to_numpy(dtype=np.float64) for name in FEATURES}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        terms = {
+            "external": ZONE[0] - ZONE[1] * f["external"],
+            "concentration": np.clip(2.2 * np.log(1.5 - f["concentration"]) + 0.5, -2.5, 1.5),
+            "days": np.clip(0.8 * (np.log2(np.maximum(f["days"], 1.0)) - 1.0), -0.8, 2.2),
+            "fail": -np.clip(FAIL[0] * f["fail"], 0.0, FAIL[1]),
+            "breadth": -1.2 * np.clip(np.log1p(f["breadth"]) - 1.2, 0.0, 4.0),
+            "popularity": np.clip(1.2 * np.log1p(f["popularity"]), 0.0, 2.0),
+            "declared": DECLARED * f["declared"],
+            "named": UNNAMED * (f["named"] - 1.0),
+            "entropy": -np.clip(3.0 * (f["entropy"] - 3.2), 0.0, 4.0),
+            "nxdomain": -np.clip(8.0 * f["nxdomain"], 0.0, 4.0),
+            "regularity": -np.clip(2.5 * (f["regularity"] - 0.6), 0.0, 1.2),
+            "upload": -np.clip(f["upload"] - 0.8, 0.0, 2.0),
+            "debug": DEBUG * f["debug"],
+            "deploy_adjacent": DEPLOY_ADJACENT * f["deploy_adjacent"],
+            "owned": OWNED[0] * f["owned"] - OWNED[1],
+        }
+    return pd.DataFrame(terms, index=facts.index).fillna(0.0)[list(FEATURES)]
+
+
+def evidence_of(facts: pd.Series[Any], terms: pd.Series[Any]) -> tuple[Evidence, ...]:
+    """
+    Ledger of one cell: every fact that is known and weighs something, in the order of `FEATURES`.
+
+    Parameters
+    ----------
+    facts, terms
+        One row of the features and of `contributions`.
+    """
+    rows = []
+    for name in FEATURES:
+        weight = float(terms[name])
+        if weight != 0.0 and not pd.isna(facts[name]):
+            rows.append(Evidence.from_log_odds(name, weight, _sentence(name, facts)))
+    return tuple(rows)
+
+
+def _sentence(name: str, facts: pd.Series[Any]) -> str:
+    value = float(facts[name])
+    sentences = {
+        "external": "the peer is outside the cluster" if value else "the peer is inside the cluster",
+        "concentration": _replicas(facts),
+        "days": f"seen on {value:.0f} {'day' if value == 1 else 'days'}",
+        "fail": f"{value:.0%} of the attempts failed",
+        "breadth": f"{value:.0f} other peers or ports were new in the same hour",
+        "popularity": f"{value:.0f} other teams with other images call the same peer",
+        "declared": "the port is declared or commonly known",
+        "named": "no DNS answer preceded the connection",
+        "entropy": f"names look random: {value:.1f} bits per character",
+        "nxdomain": f"{value:.0%} of the questions under this domain had no answer",
+        "regularity": "the gaps between connections are very even",
+        "upload": f"sends 10^{value:.1f} times what it receives",
+        "debug": "comes from a debug container or an exec session",
+        "deploy_adjacent": "first seen within a day after a rollout",
+        "owned": "the pod has a controller" if value else "the pod has no controller",
+    }
+    return sentences[name]
+
+
+def _replicas(facts: pd.Series[Any]) -> str:
+    pods, replicas = facts["pods"], facts["replicas"]
+    if pd.isna(pods) or pd.isna(replicas):
+        return "how many replicas show it is unknown"
+    return f"seen from {pods:.0f} of {replicas:.0f} replicas"

@@ -1,0 +1,75 @@
+"""
+Scans, by the sequential test on first contacts (Jung, Paxson, Berger and Balakrishnan, 2004).
+
+A benign source reaches most of what it tries for the first time, a scanner misses most of it. The log
+likelihood ratio walks up on each miss and down on each hit, never below zero, so that a long quiet past
+gives no credit to a source that was taken over yesterday.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.learning.base import require
+
+#: Probability that a first contact succeeds, for a benign source and for a scanner (method, section 5).
+BENIGN_SUCCESS: Final = 0.8
+SCANNER_SUCCESS: Final = 0.2
+#: Likelihood ratio from which a source is called a scanner.
+FLAG_RATIO: Final = 100.0
+#: Share of failed attempts from which a first contact counts as missed.
+MISSED_SHARE: Final = 0.5
+
+_STEP_HIT: Final = math.log(SCANNER_SUCCESS / BENIGN_SUCCESS)
+_STEP_MISS: Final = math.log((1.0 - SCANNER_SUCCESS) / (1.0 - BENIGN_SUCCESS))
+
+
+def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
+    """
+    Cells that are part of a scan.
+
+    Parameters
+    ----------
+    contacts
+        Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
+        the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
+        contact), ``active_days``.
+
+    Returns
+    -------
+    pandas.Series of bool
+        True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
+        in the same hours: what a scanner hit is no more wanted than what it missed.
+    """
+    require(contacts, ("origin", "first_us", "hour", "fail", "active_days"), "contacts")
+    ordered = contacts.assign(cell=contacts.index).sort_values(["origin", "first_us", "cell"])
+    known = ordered.loc[ordered["fail"].notna()]
+    missed = (known["fail"] >= MISSED_SHARE).to_numpy()
+    in_run = np.zeros(len(known), dtype=np.bool_)
+    for rows in known.reset_index(drop=True).groupby("origin", sort=True).indices.values():
+        in_run[rows] = _flagged_run(missed[rows])
+    hit = known.loc[in_run & missed]
+    bursts = frozenset(zip(hit["origin"], hit["hour"], strict=True))
+    pairs = zip(contacts["origin"], contacts["hour"], strict=True)
+    beside = np.fromiter((pair in bursts for pair in pairs), dtype=np.bool_, count=len(contacts))
+    flagged = contacts.index.isin(hit.index) | (beside & (contacts["active_days"] <= 1).to_numpy())
+    return pd.Series(flagged, index=contacts.index, name="scan")
+
+
+def _flagged_run(missed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Contacts between the walk's last zero and its return to zero, if it crossed the limit between."""
+    flagged = np.zeros(len(missed), dtype=np.bool_)
+    level, start, crossed = 0.0, 0, False
+    for index, miss in enumerate(missed):
+        level += _STEP_MISS if miss else _STEP_HIT
+        if level <= 0.0:
+            flagged[start:index] |= crossed
+            level, start, crossed = 0.0, index + 1, False
+        crossed |= level >= math.log(FLAG_RATIO)
+    flagged[start:] |= crossed
+    return flagged

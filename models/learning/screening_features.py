@@ -1,0 +1,248 @@
+"""
+What tells wanted traffic from scans, intruders and mistakes: one row of facts per cell.
+
+Facts are about who *opens* the connection, the origin, and who is called, the target; so a call has the
+same facts whether it is read as egress of one or ingress of the other. NaN is unknown, and unknown facts
+weigh nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.learning.base import require
+from models.learning.cells import EXTERNAL, INTERNAL
+from models.learning.scans import scan_flags
+from models.learning.suffixes import registrable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Replicas below which "only one replica shows it" says nothing (method, section 5).
+MIN_REPLICAS: Final = 3
+#: An origin that shows this share of its cells from one replica elects a leader.
+LEADER_SHARE: Final = 0.3
+LEADER_CONCENTRATION: Final = 0.8
+#: Concentration where nothing is known.
+UNKNOWN_CONCENTRATION: Final = 0.5
+#: Ports that need no declaration: what they serve is common knowledge.
+KNOWN_PORTS: Final = (
+    53,
+    80,
+    443,
+    3306,
+    4317,
+    4318,
+    5432,
+    5672,
+    6379,
+    8080,
+    8443,
+    9090,
+    9092,
+    9200,
+    11211,
+    27017,
+)
+#: Microseconds of an hour, and of the day after a rollout in which news are expected.
+HOUR_US: Final = 3_600_000_000
+ADJACENT_US: Final = 24 * HOUR_US
+
+Floats = npt.NDArray[np.float64]
+
+#: Facts in the order in which they are shown and learned from.
+FEATURES: Final = (
+    "external",
+    "concentration",
+    "days",
+    "fail",
+    "breadth",
+    "popularity",
+    "declared",
+    "named",
+    "entropy",
+    "nxdomain",
+    "regularity",
+    "upload",
+    "debug",
+    "deploy_adjacent",
+    "owned",
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What is known around the cells; everything may be empty.
+
+    Parameters
+    ----------
+    replicas
+        Live replicas per subject.
+    teams, images
+        Team (the namespace, unless told) and image digest per subject; popularity counts neither twice.
+    declared
+        (peer, port) that a Service or a container declares.
+    rolled_out
+        Microseconds of the last pod-template change per subject.
+    new_images
+        Subjects whose image digest is new in the window.
+    ownerless
+        Subjects whose pods have no controller.
+    debug
+        Subjects that are ephemeral or debug containers, or that saw an exec session.
+    questions
+        `models.learning.questions.question_features`.
+    """
+
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    teams: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    declared: frozenset[tuple[str, int]] = frozenset()
+    rolled_out: Mapping[str, int] = field(default_factory=dict)
+    new_images: frozenset[str] = frozenset()
+    ownerless: frozenset[str] = frozenset()
+    debug: frozenset[str] = frozenset()
+    questions: pd.DataFrame | None = None
+
+
+def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFrame:
+    """
+    Facts per cell.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`, with the optional columns ``subject_pods`` and ``peer_pods`` (distinct pods
+        at either end), ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and
+        ``upload`` (log10 of bytes up over bytes down).
+    around
+        What the cluster told.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
+        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``only_failed``, ``only_dropped``.
+    """
+    require(cells, ("subject", "direction", "peer_kind", "peer", "port", "zone", "connections"), "cells")
+    egress = (cells["direction"] == "egress").to_numpy()
+    inside = (cells["peer_kind"] == "endpoint").to_numpy()
+    origin = cells["subject"].where(egress, cells["peer"])
+    facts = pd.DataFrame({"external": (cells["zone"] == EXTERNAL).astype(float)}, index=cells.index)
+    facts["days"] = cells["active_days"].astype(float)
+    _add_outcome(facts, cells)
+    pods = cells["subject_pods"].where(egress, cells["peer_pods"]) if "subject_pods" in cells else None
+    _add_concentration(facts, origin, egress | inside, pods, around)
+    hour = cells["first_us"] // HOUR_US
+    facts["breadth"] = _breadth(cells, origin, hour)
+    facts["popularity"] = _popularity(cells, origin, around)
+    facts["declared"] = _declared(cells, around)
+    facts["named"] = (cells["peer_kind"] == "fqdn").where(cells["zone"] == EXTERNAL, np.nan).astype(float)
+    _add_questions(facts, cells, around)
+    for name in ("regularity", "upload"):
+        facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
+    facts["debug"] = origin.isin(around.debug).astype(float)
+    facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
+    rolled = origin.map(dict(around.rolled_out)).to_numpy(dtype=np.float64)
+    age = cells["first_us"].to_numpy() - rolled
+    facts["deploy_adjacent"] = np.where(np.isnan(rolled), 0.0, (age >= 0) & (age <= ADJACENT_US))
+    facts["new_image"] = origin.isin(around.new_images)
+    contacts = cells[["first_us", "active_days"]].assign(origin=origin, hour=hour, fail=facts["fail"])
+    facts["scan"] = scan_flags(contacts)
+    return facts
+
+
+def _add_outcome(facts: pd.DataFrame, cells: pd.DataFrame) -> None:
+    """Failures: attempts that no answer other than a reset followed, and drops."""
+    attempts = cells["connections"].where(cells["connections"] > 0, cells["flows"]).astype(float)
+    dropped = (cells["denied"] + cells["dropped"]).astype(float)
+    answered = (cells["answered"] - cells["reset"]).clip(lower=0).astype(float)
+    missed = (attempts - answered).clip(lower=0.0).where(cells["replies_visible"])
+    share = (missed + dropped) / (attempts + dropped).clip(lower=1.0)
+    facts["fail"] = share.where((attempts + dropped) > 0).clip(0.0, 1.0)
+    facts["attempts"] = attempts
+    forwarded = cells["flows"] + cells["audited"]
+    facts["only_failed"] = (facts["fail"] >= 1.0) & (forwarded > 0)
+    facts["only_dropped"] = (forwarded == 0) & (dropped > 0)
+
+
+def _add_concentration(
+    facts: pd.DataFrame,
+    origin: pd.Series[Any],
+    ours: npt.NDArray[np.bool_],
+    pods: pd.Series[Any] | None,
+    around: Surroundings,
+) -> None:
+    """How much of the traffic one replica shows, against what that many attempts would spread over."""
+    replicas = origin.map(dict(around.replicas)).to_numpy(dtype=np.float64)
+    seen = np.full(len(facts), np.nan) if pods is None else pods.to_numpy(dtype=np.float64)
+    known = ours & ~np.isnan(seen) & (seen >= 1) & (replicas >= MIN_REPLICAS)
+    count = np.where(known, replicas, MIN_REPLICAS)
+    attempts = np.maximum(facts["attempts"].to_numpy(dtype=np.float64), 1.0)
+    spread = count * (1.0 - (1.0 - 1.0 / count) ** attempts)
+    tellable = known & (spread > 1.5)  # one attempt comes from one replica, whoever made it
+    raw = 1.0 - (seen - 1.0) / np.where(tellable, spread - 1.0, 1.0)
+    value = np.where(tellable, np.clip(raw, 0.0, 1.0), UNKNOWN_CONCENTRATION)
+    high = pd.Series(tellable & (value > LEADER_CONCENTRATION), index=facts.index)
+    leader = high.groupby(origin).transform("mean").to_numpy() >= LEADER_SHARE
+    facts["concentration"] = np.where(leader, UNKNOWN_CONCENTRATION, value)
+    facts["pods"], facts["replicas"] = seen, np.where(ours, replicas, np.nan)
+    facts["single_replica"] = (seen <= 1) & ours & ~leader
+
+
+def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) -> Floats:
+    """
+    Other cells that the origin showed for the first time in the same hour.
+
+    On the first day of an origin everything is new, so there only those count that never came back.
+    """
+    begun = cells["first_date"].groupby(origin).transform("min") == cells["first_date"]
+    counts = (~begun | (cells["active_days"] <= 1)).astype(float)
+    total = counts.groupby([origin, hour]).transform("sum")
+    return np.asarray((total - counts).clip(lower=0.0), dtype=np.float64)
+
+
+def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings) -> Floats:
+    """Other teams with other images that call the same target; no team and no image counts twice."""
+    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
+    team = origin.map(dict(around.teams)).fillna("")
+    image = origin.map(dict(around.images)).where(lambda known: known.notna(), origin)
+    rows = pd.DataFrame({"target": target, "port": cells["port"], "team": team, "image": image})
+    key = ["target", "port"]
+    teams = rows.drop_duplicates([*key, "team"]).groupby(key).size()
+    images = rows.drop_duplicates([*key, "image"]).groupby(key).size()
+    places = pd.MultiIndex.from_frame(rows[key])
+    others = np.minimum(teams.reindex(places).to_numpy(), images.reindex(places).to_numpy()) - 1
+    return np.asarray(others, dtype=np.float64)
+
+
+def _declared(cells: pd.DataFrame, around: Surroundings) -> Floats:
+    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
+    pairs = zip(target, cells["port"], strict=True)
+    told = np.fromiter((pair in around.declared for pair in pairs), dtype=np.bool_, count=len(cells))
+    known = told | cells["port"].isin(KNOWN_PORTS).to_numpy()
+    return np.where((cells["zone"] == INTERNAL).to_numpy(), known, 0.0)
+
+
+def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surroundings) -> None:
+    columns = {"entropy": np.nan, "nxdomain": np.nan, "flagged": False, "generated": False}
+    names = cells["peer"].where((cells["peer_kind"] == "fqdn") & (cells["direction"] == "egress"))
+    domain = {text: _domain(text) for text in sorted(names.dropna().unique())}
+    keys = pd.MultiIndex.from_arrays([cells["subject"], names.map(domain)])
+    known = around.questions
+    for column, unknown in columns.items():
+        values = pd.Series(unknown, index=cells.index) if known is None else known[column].reindex(keys)
+        facts[column] = values.to_numpy()
+    facts["tunnel"] = facts.pop("flagged").fillna(False).astype(bool)
+    facts["generated"] = facts["generated"].fillna(False).astype(bool)
+
+
+def _domain(peer: str) -> str:
+    name = peer.split(",", 1)[0].lstrip("*.").removesuffix(".")
+    return registrable(name) or name
