@@ -122,4 +122,4 @@ def test_existing_policies_are_those_that_verdicts_name() -> None:
 def test_no_path_of_a_machine_is_in_the_folder() -> None:
     """Documentation and truth name nothing of the machine that wrote them."""
     for path in (SAMPLE / "README.md", SAMPLE / "truth.yaml", Path(SAMPLE / "policies" / "existing.yaml")):
-        assert "/work/" not in path.read_text(encoding="utf-8")
+        assert str(ROOT) not in path.read_text(encoding="utf-8")
