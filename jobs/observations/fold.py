@@ -7,20 +7,20 @@ EDGE_DAYS or, with its reason, in SET_ASIDE.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import duckdb
-import ibis
 import pandas as pd
 import pyarrow as pa
 
-from jobs.observations import fold_frames, fold_names, fold_rows
+from jobs.observations import fold_frames, fold_names
 from jobs.observations.clock import US_PER_HOUR, day_of
-from jobs.observations.fold_direction import MISREPORTED, UNMARKED
+from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
 from jobs.observations.fold_links import link_changes
 from jobs.observations.fold_names import union_words
 from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
-from jobs.observations.fold_rows import EDGE
+from jobs.observations.fold_plan import ALIVE, HOURLY, RESOLVED, statements
+from jobs.observations.fold_rows import EDGE, SPAN
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
@@ -28,6 +28,13 @@ from models.domain.window import Window
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SIDES: Final = ("subject", "peer")
 REPLY_ONLY: Final = "reply_only"
+#: Texts of an edge-day and the statement that finds their words.
+_TEXTS: Final = {
+    "policies": "words_policies",
+    "drop_reasons": "words_drop_reason",
+    "from_flow": "words_peer_names",
+    "from_lookup": "lookup_names",
+}
 
 
 def clusters(store: ObservationStore) -> list[str]:
@@ -74,31 +81,29 @@ class _Fold:
         ):
             con.register(name, store.dataset(name, first, last))
         con.register("steps", pa.table({"step": pa.array(fold_names.STEPS, pa.int64())}))
+        span = (cluster, self.first_hour, self.end_hour, self.first_day, self.last_day)
+        con.register("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
 
-    def _keep(self, name: str, expression: Any) -> Any:
-        """Compute a stage once; returns it as a table for later expressions."""
-        self.con.execute(f'CREATE TEMP TABLE "{name}" AS {ibis.to_sql(expression, dialect="duckdb")}')
-        return ibis.table(expression.schema(), name=name)
+    def _keep(self, stage: str) -> None:
+        """Compute a stage that several statements read."""
+        self.con.execute(f'CREATE TEMP TABLE "{stage}" AS {statements()[stage]}')
 
-    def _frame(self, expression: Any) -> pd.DataFrame:
-        """Rows of an expression."""
-        found: pd.DataFrame = (
-            self.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_table().to_pandas()
-        )
+    def _rows(self, statement: str) -> pd.DataFrame:
+        """Rows of a statement."""
+        found: pd.DataFrame = self.con.sql(statements()[statement]).to_arrow_table().to_pandas()
         return found
 
     def run(self) -> frames.Observations:
         """Fold the window."""
-        rows = fold_rows.rows_of(self.cluster, self.first_hour, self.end_hour)
-        hourly = self._keep("hourly", fold_rows.hourly(rows))
-        endpoints = self._frame(fold_frames.endpoint_rows(self.cluster))
-        identities = self._frame(fold_frames.identity_rows(self.cluster))
-        self._resolve(rows, hourly, endpoints, identities)
-        resolved = fold_rows.resolved(hourly)
-        coverage = self._frame(fold_frames.coverage_rows(self.cluster, self.first_hour, self.end_hour))
+        self._keep(HOURLY)
+        endpoints, identities = self._rows("endpoints_by_day"), self._rows("identity_rows")
+        self._resolve(endpoints, identities)
+        self._keep(RESOLVED)
+        self._keep(ALIVE)
+        coverage = self._rows("coverage_rows")
         coverage_frame = fold_frames.coverage_frame(self.cluster, coverage)
-        day_rows = self._frame(fold_rows.days(resolved))
-        edge_days = self._edge_days(day_rows, rows, resolved, coverage_frame)
+        day_rows = self._rows("days")
+        edge_days = self._edge_days(day_rows, coverage_frame)
         in_window = endpoints["day"].between(self.first_day, self.last_day)
         pods = fold_frames.pods_frame(self.cluster, endpoints[in_window])
         return frames.Observations(
@@ -106,33 +111,24 @@ class _Fold:
             window=self.window,
             edge_days=edge_days,
             edge_pods=self._edge_pods(edge_days),
-            edge_routes=self._edge_routes(rows, edge_days),
+            edge_routes=self._edge_routes(edge_days),
             identities=fold_frames.identities_frame(self.cluster, identities, pods),
             pods=pods,
             lookups=self._lookups(),
             coverage=coverage_frame,
-            set_aside=self._set_aside(resolved, day_rows, coverage),
+            set_aside=self._set_aside(day_rows, coverage),
         )
 
-    def _resolve(self, rows: Any, hourly: Any, endpoints: pd.DataFrame, identities: pd.DataFrame) -> None:
-        """Register what became of peers and links, for every expression that reads rows."""
+    def _resolve(self, endpoints: pd.DataFrame, identities: pd.DataFrame) -> None:
+        """Register what became of peers and links, for every statement that reads resolved rows."""
         services = services_of(endpoints)
-        named = rows.filter(
-            (rows.service != "") & (rows.peer_kind == "endpoint") & (rows.direction == "egress")
-        )
-        backends = backends_of(self._frame(named.select("service", "protocol", "peer", "port").distinct()))
         entities = dict(zip(identities["label_key"], identities["entity"], strict=True))
-        peers = hourly.filter(hourly.peer_kind.isin(("ip", "unresolved", "entity")))
-        peer_rows = self._frame(peers.select("day", "peer_kind", "peer").distinct())
-        changes = peer_changes(peer_rows, holders_of(endpoints, entities), services)
-        self.con.register("peer_changes", changes)
-        self.con.register(
-            "link_changes", link_changes(self._frame(fold_rows.links(hourly)), services, backends)
-        )
+        peers = peer_changes(self._rows("peers"), holders_of(endpoints, entities), services)
+        links = link_changes(self._rows("links"), services, backends_of(self._rows("backends")))
+        self.con.register("peer_changes", peers)
+        self.con.register("link_changes", links)
 
-    def _edge_days(
-        self, rows_by_day: pd.DataFrame, rows: Any, resolved: Any, coverage: pd.DataFrame
-    ) -> pd.DataFrame:
+    def _edge_days(self, rows_by_day: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
         d = rows_by_day[_requests(rows_by_day) > 0].copy()
         key = ["day", *EDGE]
         flows = {}
@@ -158,14 +154,8 @@ class _Fold:
         d["own_end"] = d["all_subject"] > 0
         d["samples"] = _samples(d)
         d["cluster"] = self.cluster
-        d = d.join(self._words(rows, "policies").rename("policies"), on=key)
-        d = d.join(self._words(rows, "drop_reason").rename("drop_reasons"), on=key)
-        d = d.join(self._words(rows, "peer_names").rename("from_flow"), on=key)
-        alive = self._keep("alive", fold_names.lifetimes(self.cluster, self.first_hour, self.end_hour))
-        looked_up = union_words(self._frame(fold_names.lookup_names(resolved, alive)), key)
-        d = d.join(looked_up.rename("from_lookup"), on=key)
-        texts = ["policies", "drop_reasons", "from_flow", "from_lookup"]
-        d[texts] = d[texts].astype("str").fillna("")
+        for column, source in _TEXTS.items():
+            d[column] = self._text(d, key, source)
         d["peer_names"] = d["from_flow"].where(d["from_flow"] != "", d["from_lookup"])
         d["names_from"] = "flow"
         d["names_from"] = (
@@ -173,20 +163,22 @@ class _Fold:
         )
         return fold_frames.shaped(d, frames.EDGE_DAYS, ["cluster", *EDGE, "day"])
 
-    def _words(self, rows: Any, column: str) -> pd.Series:
-        resolved = fold_rows.resolved(fold_rows.words(rows, column))
-        kept = resolved.filter((resolved.aside == "") & ~resolved.turned)
-        return union_words(self._frame(kept.select("day", *EDGE, "text").distinct()), ["day", *EDGE])
+    def _text(self, day_rows: pd.DataFrame, key: list[str], statement: str) -> pd.Series:
+        """United words of a statement for each edge-day, "" where it has none."""
+        words = self._rows(statement)
+        if words.empty or day_rows.empty:
+            return pd.Series("", index=day_rows.index, dtype="str")
+        found = day_rows[key].join(union_words(words, key).rename("text"), on=key)["text"]
+        return found.astype("str").fillna("")
 
     def _edge_pods(self, edge_days: pd.DataFrame) -> pd.DataFrame:
-        rows = fold_frames.pod_rows(self.cluster, self.first_day, self.last_day)
-        counted = self._frame(fold_frames.pods_per_edge(fold_rows.resolved(rows)))
+        counted = self._rows("pods_per_edge")
         kept = edge_days[["cluster", *EDGE]].drop_duplicates().merge(counted, on=list(EDGE), how="left")
         kept[["subject_pods", "peer_pods"]] = kept[["subject_pods", "peer_pods"]].fillna(0)
         return fold_frames.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
 
-    def _edge_routes(self, rows: Any, edge_days: pd.DataFrame) -> pd.DataFrame:
-        found = self._frame(fold_frames.routes(fold_rows.resolved(fold_frames.route_rows(rows))))
+    def _edge_routes(self, edge_days: pd.DataFrame) -> pd.DataFrame:
+        found = self._rows("routes")
         key = [name for name in EDGE if name != "icmp_type"]
         found = found.merge(edge_days[["cluster", *key]].drop_duplicates(), on=key)
         found = found[(found["flows"] > 0) | (found["l7_denied"] > 0)]
@@ -195,26 +187,28 @@ class _Fold:
         )
 
     def _lookups(self) -> pd.DataFrame:
-        found = self._frame(fold_frames.lookups_rows(self.cluster, self.first_hour, self.end_hour))
+        found = self._rows("lookups_frame")
         return fold_frames.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
 
-    def _set_aside(self, resolved: Any, day_rows: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-        out = self._frame(fold_rows.left_out(resolved))
+    def _set_aside(self, day_rows: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
+        """What is in no edge. A contact of two pods has a row for each of them and counts once."""
+        out = self._rows("left_out")
         marked = out["oriented"].map({"known": MISREPORTED, "unknown": UNMARKED})
         out["reason"] = out["aside"].where(out["aside"] != "", marked)
-        by_reason = out.groupby("reason", as_index=False, sort=True).agg(
-            flows=("flows", "sum"), edges=("flows", "size")
+        quiet = day_rows.assign(flows=_requests(day_rows)).groupby(list(EDGE), as_index=False)["flows"].sum()
+        quiet = quiet[quiet["flows"] == 0].assign(reason=REPLY_ONLY)
+        contact = ["reason", "client", "server", "protocol", "port", "icmp_type"]
+        arcs = arcs_of(
+            pd.concat([out, quiet])[["reason", *EDGE, "flows"]]
+            .groupby(["reason", *EDGE], as_index=False)
+            .sum()
         )
-        edges = day_rows.assign(requests=_requests(day_rows)).groupby(list(EDGE))["requests"].sum()
-        silent = int((edges == 0).sum())
-        only = pd.DataFrame({"reason": [REPLY_ONLY], "flows": [0], "edges": [silent]}) if silent else None
-        parts = [
-            part for part in (by_reason, only, fold_frames.aside_of_coverage(coverage)) if part is not None
-        ]
-        merged = (
-            pd.concat(parts).groupby("reason", as_index=False, sort=True).sum().assign(cluster=self.cluster)
+        once = arcs.groupby(contact, as_index=False)["flows"].max()
+        counted = once.groupby("reason", as_index=False).agg(flows=("flows", "sum"), edges=("flows", "size"))
+        merged = pd.concat([counted, fold_frames.aside_of_coverage(coverage)])
+        return fold_frames.shaped(
+            merged.assign(cluster=self.cluster), frames.SET_ASIDE, ["cluster", "reason"]
         )
-        return fold_frames.shaped(merged, frames.SET_ASIDE, ["cluster", "reason"])
 
 
 def _requests(day_rows: pd.DataFrame) -> pd.Series:

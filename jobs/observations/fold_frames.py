@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 
 from jobs.observations.coverage import ASIDE_PREFIX
-from jobs.observations.fold_rows import EDGE
+from jobs.observations.fold_rows import EDGE, within
 from jobs.observations.schema import COVERAGE, EDGE_PODS, ENDPOINTS, IDENTITIES, LOOKUPS
 from models import frames
 
@@ -18,19 +18,17 @@ def shaped(rows: pd.DataFrame, spec: dict[str, str], keys: list[str]) -> pd.Data
     return rows[list(spec)].astype(spec).sort_values(keys, kind="stable").reset_index(drop=True)
 
 
-def identity_rows(cluster: str) -> Any:
+def identity_rows() -> Any:
     """Label keys of a cluster with their labels and, where no pod tells, their owner."""
-    rows = ibis.table(IDENTITIES.columns, name="identities")
-    rows = rows.filter(rows.cluster == cluster)
+    rows = within(IDENTITIES, by_hour=False)
     return rows.group_by("label_key", "labels", "namespace", "entity", "workload", "workload_kind").agg(
         first_us=rows.first_us.min(), last_us=rows.last_us.max()
     )
 
 
-def endpoint_rows(cluster: str) -> Any:
-    """Addresses, pods and owners of a cluster per day."""
-    rows = ibis.table(ENDPOINTS.columns, name="endpoints")
-    rows = rows.filter(rows.cluster == cluster)
+def endpoint_rows() -> Any:
+    """Addresses, pods and owners of a cluster per day, of the days around the span too."""
+    rows = within(ENDPOINTS, by_hour=False, by_day=False)
     keys = ["day", "ip", "label_key", "namespace", "pod", "workload", "workload_kind"]
     return rows.group_by(*keys).agg(first_us=rows.first_us.min(), last_us=rows.last_us.max())
 
@@ -73,10 +71,9 @@ def identities_frame(cluster: str, identities: pd.DataFrame, pods: pd.DataFrame)
     return shaped(rows, frames.IDENTITIES, ["cluster", "label_key", "labels", *owner])
 
 
-def lookups_rows(cluster: str, first_hour: int, end_hour: int) -> Any:
+def lookups_rows() -> Any:
     """LOOKUPS before its dtypes."""
-    rows = ibis.table(LOOKUPS.columns, name="lookups")
-    rows = rows.filter((rows.cluster == cluster) & (rows.hour >= first_hour) & (rows.hour < end_hour))
+    rows = within(LOOKUPS)
     zero, nowhere = ibis.literal(0, "int64"), ibis.null("string")
     rows = rows.mutate(
         asked=ibis.ifelse(rows.ip == "", rows.lookups, zero),
@@ -98,10 +95,9 @@ def pods_per_edge(resolved_pods: Any) -> Any:
     return rows.group_by(*EDGE).agg(subject_pods=rows.one.nunique(), peer_pods=rows.other.nunique())
 
 
-def pod_rows(cluster: str, first_day: str, last_day: str) -> Any:
+def pod_rows() -> Any:
     """Rows of edge_pods of a window's days. They do not know which rows were of unknown orientation."""
-    rows = ibis.table(EDGE_PODS.columns, name="edge_pods")
-    rows = rows.filter((rows.cluster == cluster) & (rows.day >= first_day) & (rows.day <= last_day))
+    rows = within(EDGE_PODS, by_hour=False)
     keys = [name for name in EDGE_PODS.keys if name not in ("cluster", "peer_names")]
     return rows.select(*keys).distinct().mutate(oriented=ibis.literal("known"))
 
@@ -133,10 +129,9 @@ def route_rows(edge_rows: Any) -> Any:
     )
 
 
-def coverage_rows(cluster: str, first_hour: int, end_hour: int) -> Any:
+def coverage_rows() -> Any:
     """Coverage per node and hour; two sources that deliver the same node listen once."""
-    rows = ibis.table(COVERAGE.columns, name="coverage")
-    rows = rows.filter((rows.cluster == cluster) & (rows.hour >= first_hour) & (rows.hour < end_hour))
+    rows = within(COVERAGE)
     slots = [name for name in COVERAGE.maxima if name != "last_us"]
     return rows.group_by("day", "hour", "node", "reason").agg(
         **{name: rows[name].sum().cast("int64") for name in COVERAGE.sums},

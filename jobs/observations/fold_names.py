@@ -13,7 +13,7 @@ import ibis
 import pandas as pd
 
 from jobs.observations.clock import US_PER_HOUR, US_PER_SECOND, whole
-from jobs.observations.fold_rows import EDGE
+from jobs.observations.fold_rows import EDGE, within
 from jobs.observations.schema import LOOKUPS
 
 #: Resolvers in pods, and pools of connections, outlive a TTL by minutes.
@@ -24,16 +24,10 @@ MAX_TTL_SECONDS: Final = 24 * 3600
 LOOK_BACK_HOURS: Final = 24
 
 
-def lifetimes(cluster: str, first_hour: int, end_hour: int) -> Any:
+def lifetimes() -> Any:
     """Stretches of hours in which an address stood for a name, one row per hour and stretch."""
-    rows = ibis.table(LOOKUPS.columns, name="lookups")
-    rows = rows.filter(
-        (rows.cluster == cluster)
-        & (rows.hour >= first_hour - LOOK_BACK_HOURS)
-        & (rows.hour < end_hour)
-        & (rows.rcode == 0)
-        & (rows.ip != "")
-    )
+    rows = within(LOOKUPS, look_back_hours=LOOK_BACK_HOURS)
+    rows = rows.filter((rows.rcode == 0) & (rows.ip != ""))
     ttl = ibis.least(rows.ttl_max.max().fill_null(0), MAX_TTL_SECONDS)
     answers = rows.group_by("hour", "subject", "name", "ip").agg(
         from_us=rows.first_us.min(),
@@ -80,8 +74,6 @@ def lookup_names(resolved_rows: Any, alive: Any) -> Any:
 
 def union_words(rows: pd.DataFrame, keys: list[str]) -> pd.Series:
     """Comma-joined lists of ``text`` united per key: sorted, each word once."""
-    if rows.empty:
-        return pd.Series(dtype="str", index=pd.MultiIndex.from_frame(rows[keys]))
     split = rows.assign(text=rows["text"].str.split(",")).explode("text").drop_duplicates([*keys, "text"])
     ordered = split.sort_values([*keys, "text"])
     return ordered.groupby(keys, sort=True)["text"].agg(",".join)

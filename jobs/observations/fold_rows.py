@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import ibis
 
-from jobs.observations.schema import EDGES
+from jobs.observations.schema import EDGES, Table
 
 #: What makes two hourly rows rows of one edge, before orientation and peers are resolved.
 LINK: Final = (
@@ -48,10 +48,27 @@ _WHOLE: Final[dict[str, tuple[str, bool]]] = {
 MEASURES: Final = tuple(f"{name}_{side}" for side in _SIDES for name in (*_PARTS, *_WHOLE, "all"))
 
 
-def rows_of(cluster: str, first_hour: int, end_hour: int) -> Any:
-    """Edge rows of one cluster in ``[first_hour, end_hour)``, from the engine's view ``edges``."""
-    e = ibis.table(EDGES.columns, name="edges")
-    return e.filter((e.cluster == cluster) & (e.hour >= first_hour) & (e.hour < end_hour))
+#: One row: the cluster and the stretch of hours that are folded. A table rather than literals, so that
+#: the same SQL serves every fold, and no name of a cluster is ever part of it.
+SPAN: Final = {
+    "of_cluster": "string",
+    "first_hour": "int64",
+    "end_hour": "int64",
+    "first_day": "string",
+    "last_day": "string",
+}
+
+
+def within(table: Table, *, look_back_hours: int = 0, by_hour: bool = True, by_day: bool = True) -> Any:
+    """Rows of the engine's view of a table that lie in the span."""
+    rows = ibis.table(table.columns, name=table.name)
+    span = ibis.table(SPAN, name="span")
+    bounds = [rows.cluster == span.of_cluster]
+    if by_hour:
+        bounds += [rows.hour >= span.first_hour - look_back_hours, rows.hour < span.end_hour]
+    elif by_day:
+        bounds += [rows.day >= span.first_day, rows.day <= span.last_day]
+    return rows.join(span, bounds).select(*table.columns)
 
 
 def hourly(rows: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Tests of the observation store: normalising, aggregating, keeping, folding."""
