@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from models.domain.capabilities import CapabilityHints
-from models.synthesis.view import Posture
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,5 @@ class InferConfig:
 
     cluster: str | None  # None: the only cluster in the store
     window: timedelta
-    posture: Posture
+    posture: Literal["generous", "balanced", "strict"]
     capabilities: CapabilityHints

@@ -131,7 +131,7 @@ def _sources(portolan: Portolan) -> Iterator[Finding]:
 
 
 def _exists(path: str) -> bool:
-    return Path(path).exists() or any(True for _ in glob.iglob(path, recursive=True))
+    return Path(path).exists() or bool(glob.glob(path, recursive=True))  # noqa: PTH207 - as ingest reads it: absolute or not
 
 
 def _runs(portolan: Portolan) -> Iterator[Finding]:

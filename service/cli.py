@@ -7,51 +7,59 @@ standard error; a traceback is shown only for a mistake of its own.
 
 import os
 import sys
+from importlib import import_module
 from typing import Final
 
 import typer
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from models.errors import PortolanError
-from service.commands.bench import bench
-from service.commands.demo import demo
-from service.commands.doctor import doctor
-from service.commands.export import export
-from service.commands.infer import infer
-from service.commands.ingest import ingest, pull
-from service.commands.maintain import maintain
 from service.commands.output import say
-from service.commands.proposals import proposals, review, show
-from service.commands.serve import serve
 from service.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, exit_code
 
-app = typer.Typer(
-    name="portolan",
-    help="Observe first, enforce later: CiliumNetworkPolicy from weeks of Hubble flows, with evidence.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+#: Commands in the order of a first day with Portolan: the module of ``service.commands`` each is in, and
+#: what it does. Only what is asked for is imported: neither the list of commands nor reading a proposal
+#: has to wait for the libraries of learning.
+COMMANDS: Final = {
+    "demo": ("demo", "Load sample_data, propose, show some policies, and serve."),
+    "serve": ("serve", "Serve the API and the pages, and run the jobs at their times."),
+    "ingest": ("ingest", "Read Hubble flows into the observation store."),
+    "pull": ("ingest", "Read what the configured sources have that was not read before."),
+    "infer": ("infer", "Propose a policy for every workload."),
+    "proposals": ("proposals", "List what was proposed, and where each proposal stands."),
+    "show": ("proposals", "Show a policy, its evidence, its doubts, and what was left out."),
+    "review": ("proposals", "Approve, reject or reopen a proposal or some of its rules."),
+    "export": ("export", "Write one file per policy, each checked before anything is written."),
+    "maintain": ("maintain", "Compact the observation store and remove what is too old."),
+    "doctor": ("doctor", "Say what is configured, reachable, recorded and missing."),
+    "bench": ("bench", "Measure speed and memory, as ratios within one run."),
+}
 
-#: In the order of a first day with Portolan.
-_COMMANDS: Final = (
-    demo,
-    serve,
-    ingest,
-    pull,
-    infer,
-    proposals,
-    show,
-    review,
-    export,
-    maintain,
-    doctor,
-    bench,
-)
-for _command in _COMMANDS:
-    app.command()(_command)
+
+def make_app(only: str | None = None) -> typer.Typer:
+    """Command line with the command that is asked for, or the list of all."""
+    app = typer.Typer(
+        name="portolan",
+        help="Observe first, enforce later: CiliumNetworkPolicy from weeks of Hubble flows, with evidence.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for command, (module, summary) in COMMANDS.items():
+        if only == command:
+            function = getattr(import_module(f"service.commands.{module}"), command)
+            app.command(command, short_help=summary)(function)
+        elif only is None:
+            app.command(command, short_help=summary)(_root)
+    return app
+
+
+def _root() -> None:
+    """Observe first, enforce later: CiliumNetworkPolicy from weeks of Hubble flows, with evidence."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -62,27 +70,40 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code."""
     try:
-        code = get_command(app).main(arguments, prog_name="portolan", standalone_mode=False)
+        first = arguments[0] if arguments else ""
+        command = get_command(make_app(first if first in COMMANDS else None))
+        code = command.main(arguments, prog_name="portolan", standalone_mode=False)
         sys.stdout.flush()
-    except PortolanError as error:
-        say(f"error: {error}")
-        return exit_code(error)
-    except typer.Abort:
-        return EXIT_INTERRUPTED
-    except KeyboardInterrupt:
-        say("interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except OSError as error:
-        say(f"error: {error}")
-        return EXIT_FAILED
-    except typer.exceptions.TyperException as error:
-        error.show()
-        return error.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        known = _explain(error)
+        if known is None:
+            raise
+        return known
     return code if isinstance(code, int) else EXIT_DONE
+
+
+def _explain(error: BaseException) -> int | None:
+    """Say in one line what went wrong, and give the exit code; None for a mistake of our own."""
+    match error:
+        case PortolanError():
+            say(f"error: {error}")
+            return exit_code(error)
+        case KeyboardInterrupt() | typer.Abort():
+            say("interrupted")
+            return EXIT_INTERRUPTED
+        case BrokenPipeError():
+            # Whoever read our output has gone; Python would complain once more when it closes the stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        case OSError():
+            say(f"error: {error}")
+            return EXIT_FAILED
+        case TyperException():
+            show = getattr(error, "show", None)  # with the usage line, where the mistake has one
+            show() if show else say(f"Error: {error.format_message()}")
+            return error.exit_code
+        case _:
+            return None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from models.synthesis.view import Posture
 from service.cron import check_cron
 from service.durations import Duration
 
@@ -25,6 +24,7 @@ ENV_PREFIX: Final = "PORTOLAN_"
 ENV_NESTING: Final = "__"
 FILE_NAME: Final = "portolan.yaml"
 
+Posture = Literal["generous", "balanced", "strict"]
 LogFormat = Literal["auto", "text", "json"]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]

@@ -1,4 +1,9 @@
-"""The one place that builds adapters from settings."""
+"""
+The one place that builds adapters from settings.
+
+The observation store is imported when it is first used: its libraries take longer to load than a
+reviewer's command takes to run.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,38 +11,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-from jobs.observations.fold import fold
+from typing import TYPE_CHECKING
 
 from jobs.config import FileSource, InferConfig
 from jobs.interfaces import Clock
-from jobs.observations.store import ObservationStore
 from jobs.runs import Runner
 from models.domain.capabilities import CapabilityHints
-from models.domain.window import Window
 from models.errors import BadInputError
-from models.frames import Observations
 from service.db.engine import database_url, make_engine
 from service.db.migrate import upgrade
 from service.db.sessions import Database
 from service.runs.repository import DatabaseLeases, DatabaseRunLog
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from jobs.observations.store import ObservationStore
+
 
 def utc_now() -> datetime:
     """Time of day, aware, in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class FoldedObservations:
-    """Reads the store as inference wants it: oriented, named, folded by day."""
-
-    store: ObservationStore
-
-    def observations(self, cluster: str, window: Window) -> Observations:
-        """Frames of one cluster and window."""
-        return fold(self.store, cluster, window)
 
 
 @dataclass(frozen=True)
@@ -49,14 +42,11 @@ class Portolan:
     clock: Clock = utc_now
 
     @cached_property
-    def store(self) -> ObservationStore:
+    def store(self) -> "ObservationStore":
         """Observation store of the data directory."""
-        return ObservationStore(self.settings.data_dir)
+        from jobs.observations.store import ObservationStore  # noqa: PLC0415 - see the top of this module
 
-    @cached_property
-    def observations(self) -> "FoldedObservations":
-        """The same store, as inference reads it."""
-        return FoldedObservations(self.store)
+        return ObservationStore(self.settings.data_dir)
 
     @cached_property
     def leases(self) -> DatabaseLeases:

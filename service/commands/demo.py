@@ -83,11 +83,11 @@ def _show(portolan: Portolan) -> None:
     print_text(f"{left_out} kinds of traffic were seen and not allowed: refused, unanswered, scans, odd ones")
     print_text()
     print_table(
-        ("namespace", "name", "maturity", "rules", "to review", "not allowed"),
+        ("namespace", "selects", "maturity", "rules", "to review", "not allowed"),
         [
             (
                 row.namespace,
-                row.name,
+                row.workloads,
                 row.maturity,
                 row.rule_count,
                 row.flagged_count or "",

@@ -89,6 +89,7 @@ def export(
                 "left": report.left,
                 "unreviewed": found.unreviewed,
                 "refused": found.refused,
+                "limits": found.limits,
             }
         )
     else:
@@ -102,6 +103,8 @@ def export(
         say(f"left alone: {path} is exported no more, but somebody edited it")
     for title in found.unreviewed:
         say(f"to review: {title} holds rules that a person should look at first ('portolan show {title}')")
+    for line in found.limits:
+        say(f"not expressible: {line}")
     for line in found.refused:
         say(f"not written: {line}")
     if found.refused:

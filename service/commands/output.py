@@ -84,9 +84,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], right:
 
 def print_text(text: str = "") -> None:
     """Text that is printed as it is, line by line, escaped."""
-    out = console()
-    for line in text.split("\n"):
-        out.print(Text(printable(line)), soft_wrap=True)
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in text.split("\n")))
 
 
 @contextmanager

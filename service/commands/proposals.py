@@ -77,12 +77,12 @@ def _print_list(portolan: Portolan, wanted: ProposalFilter) -> None:
         print_text("no proposals: 'portolan infer' makes them from what was observed")
         return
     print_table(
-        ("key", "namespace", "name", "state", "version", "maturity", "rules", "to review"),
+        ("key", "namespace", "selects", "state", "version", "maturity", "rules", "to review"),
         [
             (
                 row.key,
                 row.namespace,
-                row.name,
+                row.workloads,
                 row.state,
                 f"{row.current_version} (approved: {row.approved_version})"
                 if row.approved_version and row.approved_version != row.current_version

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from models.manifest.render import to_yaml
 from service.commands.output import iso, print_text
+from service.proposals.evidence import evidence_line
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
 MAX_LEFT_OUT: Final = 20
@@ -50,24 +51,6 @@ def _print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
             print_text(f"    marked: {', '.join(marks)}")
         for reason in rule["reasons"]:
             print_text(f"    - {reason}")
-
-
-def evidence_line(evidence: Mapping[str, Any]) -> str:
-    """Evidence of a rule in one line."""
-    if evidence["assumed"]:
-        return "not seen: assumed"
-    answered = evidence["answered_share"]
-    parts = [
-        f"seen on {evidence['days_seen']} of {evidence['days_observed']} days",
-        f"{evidence['hours_seen']} hours",
-        f"{evidence['client_pods']} client and {evidence['server_pods']} server pods",
-        f"{evidence['flows']:,} flows",
-        "replies could not be seen" if answered is None else f"answered {answered:.0%}",
-        f"last {evidence['last_seen']}",
-    ]
-    if not evidence["own_end"]:
-        parts.append("seen at the other end only")
-    return ", ".join(parts)
 
 
 def _print_directions(completeness: Mapping[str, Mapping[str, Any]]) -> None:

@@ -33,6 +33,7 @@ class Database:
         with self._make() as session:
             session.connection(execution_options={READ_ONLY: True})
             yield session
+            session.expunge_all()  # what was read stays readable; the rollback would expire it
             session.rollback()
 
     def close(self) -> None:

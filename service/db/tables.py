@@ -71,6 +71,7 @@ class ProposalRow(Row):
     cluster: Mapped[str] = mapped_column(String(253))
     namespace: Mapped[str] = mapped_column(String(253))
     name: Mapped[str] = mapped_column(String(253))
+    workloads: Mapped[str] = mapped_column(Text)  # "Kind/name", joined by ", ": what people search for
     state: Mapped[str] = mapped_column(String(16), index=True)
     maturity: Mapped[str] = mapped_column(String(16))
     rule_count: Mapped[int] = mapped_column(Integer)

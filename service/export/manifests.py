@@ -1,14 +1,13 @@
 """Proposals as manifests, checked by the linter before anybody sees them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.manifest.render_kubernetes import kubernetes_comments, kubernetes_manifest
-
 from models.domain.proposal import Proposal
 from models.errors import UnsupportedError
-from models.manifest.render import cilium_manifest, comments, to_yaml
+from models.manifest.render import cilium_manifest, comments, remarks, to_yaml
+from models.manifest.render_kubernetes import kubernetes_comments, kubernetes_manifest
 from models.manifest.validate import NEWEST, problems
 
 Kind = Literal["cilium", "kubernetes"]
@@ -35,15 +34,14 @@ class Rendered:
 
 def render(proposal: Proposal, include: Collection[str], target: Target) -> tuple[Mapping[str, Any], str]:
     """Manifest of a proposal with some of its rules, and its text; refuses what a cluster would refuse."""
+    notes: Mapping[str, Sequence[str]] | None = None
     if target.kind == "cilium":
         manifest = cilium_manifest(
             proposal, include=include, mode=target.mode, cilium_version=target.cilium_version
         )
-        lines = comments(proposal, include=include)
+        lines, notes = comments(proposal, include=include), remarks(proposal, include=include)
     elif target.mode == "shadow":
-        raise UnsupportedError(
-            "a NetworkPolicy always denies: shadow mode exists for CiliumNetworkPolicy only"
-        )
+        raise UnsupportedError("a NetworkPolicy always denies: shadow mode exists for CiliumNetworkPolicy")
     else:
         manifest = kubernetes_manifest(proposal, include=include)
         lines = kubernetes_comments(proposal, include=include)
@@ -53,4 +51,4 @@ def render(proposal: Proposal, include: Collection[str], target: Target) -> tupl
             f"{proposal.namespace}/{proposal.name} would be refused by a cluster: "
             + "; ".join(str(problem) for problem in found[:5])
         )
-    return manifest, to_yaml(manifest, lines)
+    return manifest, to_yaml(manifest, lines, notes)

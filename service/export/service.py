@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from models.errors import BadInputError, UnsupportedError
+from models.manifest.render_kubernetes import cannot_say
 from service.export.files import file_name
 from service.export.manifests import Rendered, Target, render
 from service.proposals import repository
@@ -28,6 +29,7 @@ class Export:
         str, ...
     ]  # proposals whose exported rules hold some that nobody looked at, though flagged
     refused: tuple[str, ...]  # proposals that cannot be said in this kind or mode, with the reason
+    limits: tuple[str, ...]  # what the written objects cannot say
 
 
 def collect(
@@ -43,7 +45,7 @@ def collect(
     clusters = sorted({row.cluster for row in rows})
     if len(clusters) > 1:
         raise BadInputError(f"there are proposals for several clusters ({', '.join(clusters)}): name one")
-    objects, unreviewed, refused = [], [], []
+    objects, unreviewed, refused, limits = [], [], [], []
     for row in rows:
         found = exportable(session, row, approved_only=approved_only)
         if found is None:
@@ -56,11 +58,13 @@ def collect(
             continue
         path = file_name(row.namespace, row.name, target.kind)
         objects.append(Rendered(path, manifest, text))
+        if target.kind == "kubernetes":
+            limits += [f"{title}: {line}" for line in cannot_say(found.proposal, include=found.include)]
         flagged = [rule for rule in found.proposal.rules if NEEDS_REVIEW in rule.flags]
         if row.approved_version is None and any(rule.id in found.include for rule in flagged):
             unreviewed.append(title)
     _refuse_clashes(objects)
-    return Export(tuple(objects), tuple(unreviewed), tuple(refused))
+    return Export(tuple(objects), tuple(unreviewed), tuple(refused), tuple(limits))
 
 
 def _refuse_clashes(objects: Sequence[Rendered]) -> None:

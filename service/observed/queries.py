@@ -16,7 +16,7 @@ import duckdb
 from jobs.observations.store import ObservationStore
 
 #: A request may wait for a second, not for the disk of a whole year.
-_CONFIG: Final = {"threads": 2}
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {"threads": 2}
 
 #: Owner of a label set: the one most recently named by a record.
 _OWNERS: Final = """

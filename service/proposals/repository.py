@@ -20,7 +20,7 @@ class ProposalFilter:
     namespace: str | None = None
     state: str | None = None
     maturity: str | None = None
-    text: str | None = None  # part of a namespace or name
+    text: str | None = None  # part of a namespace, name or workload
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Same as conditions on the table."""
@@ -38,6 +38,7 @@ class ProposalFilter:
                 or_(
                     ProposalRow.namespace.icontains(self.text, autoescape=True),
                     ProposalRow.name.icontains(self.text, autoescape=True),
+                    ProposalRow.workloads.icontains(self.text, autoescape=True),
                 )
             )
         return found
@@ -71,18 +72,25 @@ def count_by_state(session: Session, cluster: str | None = None) -> dict[str, in
     return {row[0]: row[1] for row in session.execute(query)}
 
 
+def namespaces(session: Session) -> list[str]:
+    """Namespaces that have a proposal."""
+    query = select(ProposalRow.namespace).distinct().order_by(ProposalRow.namespace)
+    return list(session.scalars(query))
+
+
 def find_proposals(session: Session, reference: str) -> list[ProposalRow]:
-    """Proposals that a person means by a key, the start of a key, ``namespace/name`` or a name."""
+    """Proposals that a person means: a key or its beginning, ``namespace/name``, or a name."""
     exact = session.get(ProposalRow, reference)
     if exact is not None:
         return [exact]
-    namespace, slash, name = reference.partition("/")
-    meant: ColumnElement[bool]
-    if slash:
-        meant = (ProposalRow.namespace == namespace) & (ProposalRow.name == name)
-    else:
-        meant = (ProposalRow.name == reference) | ProposalRow.key.startswith(reference, autoescape=True)
-    return list(session.scalars(select(ProposalRow).where(meant).order_by(ProposalRow.key)))
+    namespace, _, name = reference.rpartition("/")
+    found = list_proposals(session, ProposalFilter(namespace=namespace or None))
+    named = [row for row in found if name in {row.name, *_workload_names(row)}]
+    return named or [row for row in found if not namespace and row.key.startswith(reference)]
+
+
+def _workload_names(row: ProposalRow) -> list[str]:
+    return [workload.rpartition("/")[2] for workload in row.workloads.split(", ")]
 
 
 def lock_proposal(session: Session, key: str) -> ProposalRow | None:

@@ -28,6 +28,7 @@ class ProposalSummary(BaseModel):
     cluster: str
     namespace: str
     name: str
+    workloads: list[str] = Field(description="`Kind/name` of what the policy selects")
     rule_count: int
     flagged_count: int = Field(description="Rules that a person must decide on one by one")
     approved_version: int | None = Field(description="Version in force")

@@ -103,7 +103,7 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
         standing = transitions.propose_again(standing_of(row), meaning_changed=not same)
         outcome = "unchanged" if same else "changed"
     _apply(row, standing)
-    row.name = proposal.name
+    row.name, row.workloads = proposal.name, ", ".join(proposal.subject.workloads)
     row.maturity = proposal.maturity
     row.rule_count = len(proposal.rules)
     row.flagged_count = sum(NEEDS_REVIEW in rule.flags for rule in proposal.rules)
@@ -174,7 +174,7 @@ def resolve(session: Session, reference: str) -> ProposalRow:
     return found[0]
 
 
-def version_body(session: Session, row: ProposalRow, version: int | None = None) -> Mapping[str, Any]:
+def version_body(session: Session, row: ProposalRow, version: int | None = None) -> dict[str, Any]:
     """Contract form of a version, as the run proposed it."""
     return _current(session, row, version).body
 

@@ -23,6 +23,7 @@ def summary(row: ProposalRow) -> dict[str, Any]:
         "cluster": row.cluster,
         "namespace": row.namespace,
         "name": row.name,
+        "workloads": row.workloads.split(", ") if row.workloads else [],
         "rule_count": row.rule_count,
         "flagged_count": row.flagged_count,
         "approved_version": row.approved_version,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -12,11 +12,13 @@ from service.dependencies import DEFAULT_LIMIT, Cursor, Limit, NameQuery, Portol
 from service.paging import decode_cursor, encode_cursor
 from service.problems import PROBLEM_RESPONSES
 from service.runs import repository, service
-from service.runs.background import Background
 from service.runs.schemas import RunIn, RunOut, RunPage
 from service.runs.service import InferOptions, Start
 from service.runs.views import run_view
 from service.wiring import Portolan
+
+if TYPE_CHECKING:
+    from service.runs.background import Background
 
 router = APIRouter(prefix="/runs", tags=["runs"], responses=PROBLEM_RESPONSES)
 
@@ -33,7 +35,9 @@ def list_runs(
     cursor: Cursor = None,
 ) -> RunPage:
     """Runs, newest first."""
-    rows = repository.list_runs(session, kind=kind, outcome=outcome, before=_before(cursor), limit=limit + 1)
+    rows = repository.list_runs(
+        session, kind=kind, outcome=outcome, before=parse_before(cursor), limit=limit + 1
+    )
     last = rows[limit - 1] if len(rows) > limit else None
     return RunPage(
         items=[RunOut(**run_view(row)) for row in rows[:limit]],
@@ -41,7 +45,8 @@ def list_runs(
     )
 
 
-def _before(cursor: str | None) -> tuple[datetime, str] | None:
+def parse_before(cursor: str | None) -> tuple[datetime, str] | None:
+    """Place in the list of runs that a cursor names."""
     if cursor is None:
         return None
     moment, run_id = decode_cursor(cursor, str, str)

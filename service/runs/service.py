@@ -17,6 +17,7 @@ from jobs.sources.report import IngestReport
 from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
 from models.synthesis.view import Posture
 from service.observed import queries
+from service.observed.folded import FoldedObservations
 from service.proposals import repository, service
 from service.runs.repository import remove_runs_before
 from service.wiring import Portolan
@@ -195,7 +196,7 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
         with portolan.database.read() as session:
             rejected = repository.rejected_rules(session, cluster.name)
         result = run_infer(
-            portolan.observations,
+            FoldedObservations(portolan.store),
             cluster=cluster.name,
             as_of=as_of,
             window_length=config.window,

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("cluster", sa.String(length=253), nullable=False),
         sa.Column("namespace", sa.String(length=253), nullable=False),
         sa.Column("name", sa.String(length=253), nullable=False),
+        sa.Column("workloads", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("maturity", sa.String(length=16), nullable=False),
         sa.Column("rule_count", sa.Integer(), nullable=False),

@@ -1,0 +1,1 @@
+"""The pages: server-rendered, no build step, nothing from elsewhere."""

@@ -1,0 +1,67 @@
+"""One frozen value per page: everything its template may use, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLine:
+    """How well a cluster was listened to."""
+
+    name: str
+    days: float
+    flows: int
+    nodes: int
+    lost_events: int
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalsPage:
+    """``proposals.html``: the list with its filters."""
+
+    clusters: Sequence[ClusterLine]
+    items: Sequence[Mapping[str, Any]]  # service.proposals.views.summary
+    counts: Mapping[str, int]  # proposals by state
+    namespaces: Sequence[str]
+    namespace: str
+    state: str
+    maturity: str
+    q: str
+    next_query: str  # query of the next page, "" on the last
+    page: str = "proposals"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalPage:
+    """``proposal.html``: one policy, its evidence, its doubts, its decisions."""
+
+    proposal: Mapping[str, Any]  # service.proposals.views.detail
+    manifest: str  # YAML of the policy, "" when no rule is left
+    evidence: Mapping[str, str]  # one line per rule id
+    decisions: Sequence[Mapping[str, Any]]
+    versions: Sequence[tuple[int, str]]  # number and state
+    etag: str
+    page: str = "proposal"
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPage:
+    """``runs.html``: what ran, and how it ended."""
+
+    runs: Sequence[Mapping[str, Any]]  # service.runs.views.run_view
+    upcoming: Sequence[tuple[str, datetime]]  # job and its next time
+    next_query: str
+    page: str = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """``error.html``: what went wrong, for people."""
+
+    status: int
+    title: str
+    detail: str
+    page: str = "error"

@@ -1,0 +1,60 @@
+"""Templates: everything escaped, nothing undefined."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from service.printable import printable
+from service.web.contexts import ErrorPage, ProposalPage, ProposalsPage, RunsPage
+
+HERE: Final = Path(__file__).parent
+
+Page = ProposalsPage | ProposalPage | RunsPage | ErrorPage
+#: Template of each page.
+TEMPLATES: Final[dict[type, str]] = {
+    ProposalsPage: "proposals.html",
+    ProposalPage: "proposal.html",
+    RunsPage: "runs.html",
+    ErrorPage: "error.html",
+}
+
+
+def _when(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _count(number: float) -> str:
+    return f"{number:,}"
+
+
+def _visible(text: Any) -> str:
+    """Text out of flows with its control and direction characters spelled out; Jinja escapes the rest."""
+    return printable(str(text))
+
+
+def environment() -> Environment:
+    """Templates with autoescape for every file and an error for every unknown name."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: _visible(value) if isinstance(value, str) and type(value) is str else value,
+    )
+    made.filters |= {"when": _when, "count": _count}
+    return made
+
+
+_ENVIRONMENT: Final = environment()
+
+
+def render_page(context: Page, status: int = 200) -> HTMLResponse:
+    """Page as HTML: the template sees the fields of its context and nothing else."""
+    values = {field.name: getattr(context, field.name) for field in fields(context)}
+    text = _ENVIRONMENT.get_template(TEMPLATES[type(context)]).render(values)
+    return HTMLResponse(text, status_code=status)
