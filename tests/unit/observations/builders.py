@@ -79,7 +79,7 @@ def at(minutes: float = 0, *, days: int = 0) -> int:
     return int((START + timedelta(days=days, hours=1, minutes=minutes)).timestamp()) * 1_000_000
 
 
-def flow(  # noqa: PLR0913 - a packet has that many parts
+def flow(
     src: End,
     dst: End,
     dport: int | None = 8080,
@@ -259,7 +259,7 @@ def tables_of(
         return batch_tables(con)
 
 
-def observe(  # noqa: PLR0913 - what a test may vary
+def observe(
     folder: Path,
     records: Iterable[dict[str, Any]],
     answers: Iterable[dict[str, Any]] = (),
