@@ -30,7 +30,7 @@ class Activity:
     days
         Day ordinals (proleptic Gregorian) by label-set key.
     last_day
-        Last day with any observation of the cluster.
+        Last day on which the cluster was listened to.
     """
 
     days: Mapping[str, frozenset[int]]
@@ -51,7 +51,12 @@ class Activity:
         days: dict[str, set[int]] = {}
         for key, day in zip(seen["key"].tolist(), seen["day"].tolist(), strict=True):
             days.setdefault(key, set()).add(ordinal[day])
-        return cls({key: frozenset(value) for key, value in days.items()}, max(ordinal.values(), default=0))
+        coverage = observations.coverage
+        listened = coverage["day"][(coverage["nodes"] > 0) & (coverage["flows"] > 0)].unique()
+        last_day = max(
+            [*ordinal.values(), *(date.fromisoformat(str(day)).toordinal() for day in listened)], default=0
+        )
+        return cls({key: frozenset(value) for key, value in days.items()}, last_day)
 
     def gone(self, keys: Iterable[str], *, periodic: bool) -> bool:
         """

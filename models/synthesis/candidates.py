@@ -15,7 +15,7 @@ from models.domain.proposal import Port
 from models.domain.workload import Workload
 from models.synthesis.addresses import classify
 from models.synthesis.edges import Edge
-from models.synthesis.targets import Target, edge_target
+from models.synthesis.targets import ADDRESS_UNKNOWN, Target, edge_target
 from models.synthesis.view import ClusterView
 
 #: Distinct public clients of one answered port that make it a port for the world; fewer are listed.
@@ -93,32 +93,42 @@ def never_answered(edge: Edge) -> bool:
     return tcp and edge.visible_days == edge.working_days and not edge.answered_days
 
 
-def _widen_to_world(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Replace the many outside clients of one exposed port by the entity world."""
+def _widen_to_world(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Excluded]]:
+    """
+    Replace the many outside clients of one exposed port by the entity world.
+
+    Clients whose address is not known join such a rule, and are excluded where there is none.
+    """
     kept: list[Candidate] = []
+    excluded: list[Excluded] = []
     by_port: dict[tuple[tuple[str, ...], tuple[Port, ...]], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        outside = candidate.target.outside and isinstance(candidate.target.peers[0], CidrPeer)
-        if candidate.direction == "ingress" and outside:
+        if candidate.direction == "ingress" and candidate.target.outside:
             by_port[(candidate.workload.label_keys, candidate.target.ports)].append(candidate)
         else:
             kept.append(candidate)
     for clients in by_port.values():
-        public = sum(classify(client.edges[0].peer) == "public" for client in clients)
+        listed = [client for client in clients if ADDRESS_UNKNOWN not in client.target.flags]
+        public = sum(classify(client.edges[0].peer) == "public" for client in listed)
         if public < WORLD_MIN_ADDRESSES:
-            kept += clients
+            kept += listed
+            unknown = [client for client in clients if ADDRESS_UNKNOWN in client.target.flags]
+            excluded += [
+                Excluded(edge, one.workload, ADDRESS_UNKNOWN) for one in unknown for edge in one.edges
+            ]
             continue
-        seen = f"{public} public addresses connected"
         target = Target(
             (EntityPeer("world"),),
             clients[0].target.ports,
             outside=True,
             flags=("internet_exposed", "needs_review"),
-            reasons=(f"{seen} to this port and were served: it is taken to be open to the internet.",),
+            reasons=(
+                f"{public} public addresses connected to this port and were served: it faces the internet.",
+            ),
         )
         edges = [edge for client in clients for edge in client.edges]
         kept.append(Candidate(clients[0].workload, "ingress", target, edges))
-    return kept
+    return kept, excluded
 
 
 def _mark_many_addresses(candidates: list[Candidate]) -> list[Candidate]:
@@ -184,7 +194,9 @@ def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
             excluded += [Excluded(edge, candidate.workload, "unanswered") for edge in candidate.edges]
         else:
             found.append(candidate)
-    found = _mark_many_addresses(_widen_to_world(found))
+    found, nameless = _widen_to_world(found)
+    excluded += nameless
+    found = _mark_many_addresses(found)
     if view.posture == "strict":
         held = [candidate for candidate in found if _single_sighting(candidate)]
         found = [candidate for candidate in found if not _single_sighting(candidate)]

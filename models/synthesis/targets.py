@@ -38,6 +38,8 @@ _UNRULED_ENTITIES: Final = {
 }
 
 
+#: Flag of a client from outside whose address is not known: admitted only by a rule for the world.
+ADDRESS_UNKNOWN: Final = "address_unknown"
 _NODES: Final = (
     "Nodes: this admits every process in the host network of every node. The local node is included "
     "because such a peer changes sides when pods are rescheduled."
@@ -197,6 +199,9 @@ def _to_outside(view: ClusterView, edge: Edge, port: Port) -> Target | str:
         flags = ("shared_address",) if len(names) > 1 else ()
         reasons = (f"One address was known by {len(names)} names; all are allowed.",) if flags else ()
         return Target(tuple(map(FqdnPeer, names)), (port,), outside=True, flags=flags, reasons=reasons)
+    nameless_world = edge.peer_kind == "entity" or edge.aggregated
+    if edge.direction == "ingress" and nameless_world:
+        return Target((EntityPeer("world"),), (port,), outside=True, flags=(ADDRESS_UNKNOWN,))
     if kind == "unresolved" or edge.aggregated:
         return "address_unknown" if edge.aggregated or edge.peer_kind == "entity" else "unresolved"
     if dns:

@@ -96,7 +96,9 @@ class World:
         if both:
             self.half(server, "ingress", "endpoint", client.key, port, protocol, **changes)
 
-    def to(self, client: Pods, kind: str, peer: str, port: int, protocol: str = "TCP", **changes: object) -> None:
+    def to(
+        self, client: Pods, kind: str, peer: str, port: int, protocol: str = "TCP", **changes: object
+    ) -> None:
         """Egress to something that is no pod."""
         self.half(client, "egress", kind, peer, port, protocol, **changes)
 
@@ -166,7 +168,15 @@ class World:
         if l7:
             short = {name: value for name, value in key.items() if name != "icmp_type"}
             self.routes.append(
-                {**short, "l7_kind": l7, "l7_method": "", "l7_route": "", "flows": 1, "l7_denied": 0, "days": 1}
+                {
+                    **short,
+                    "l7_kind": l7,
+                    "l7_method": "",
+                    "l7_route": "",
+                    "flows": 1,
+                    "l7_denied": 0,
+                    "days": 1,
+                }
             )
 
     def dns(self, client: Pods, resolver: Pods, *, seen: bool = True, **changes: object) -> None:
@@ -225,7 +235,44 @@ def shuffled(observations: Observations, seed: int) -> Observations:
     parts = {
         name: getattr(observations, name).sample(frac=1, random_state=seed)
         for name in (
-            "edge_days", "edge_pods", "edge_routes", "identities", "pods", "lookups", "coverage", "set_aside",
+            "edge_days",
+            "edge_pods",
+            "edge_routes",
+            "identities",
+            "pods",
+            "lookups",
+            "coverage",
+            "set_aside",
         )
     }
     return Observations(cluster=observations.cluster, window=observations.window, **parts)
+
+
+def proposal_for(result, name: str):
+    """The proposal of the workload with this name."""
+    found = [one for one in result.proposals if any(w.endswith(f"/{name}") for w in one.subject.workloads)]
+    assert len(found) == 1, [one.subject.workloads for one in result.proposals]
+    return found[0]
+
+
+def titles(proposal, direction: str) -> list[str]:
+    """One line per rule of a direction, without the direction."""
+    lines = [rule.title for rule in proposal.rules if rule.direction == direction]
+    return [line.removeprefix(f"{direction} ").removeprefix("to ").removeprefix("from ") for line in lines]
+
+
+def reasons(lines, direction: str | None = None) -> set[str]:
+    """Codes of left-out lines."""
+    return {line.reason for line in lines if direction in (None, line.direction)}
+
+
+def rule_to(proposal, key: str, direction: str = "egress"):
+    """The one rule whose peer key contains a text."""
+    found = [rule for rule in proposal.rules if rule.direction == direction and key in rule.peer.key]
+    assert len(found) == 1, [rule.title for rule in proposal.rules]
+    return found[0]
+
+
+def spec(result, name: str) -> dict:
+    """Manifest ``spec`` of a workload."""
+    return result.manifests[proposal_for(result, name).key]["spec"]

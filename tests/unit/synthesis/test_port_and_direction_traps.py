@@ -1,0 +1,324 @@
+"""Traps D and I: ports, and what a section in a policy does to everything else."""
+
+import pytest
+
+from jobs.propose import propose
+from models.domain.proposal import Port
+from models.domain.window import Window
+from models.errors import BadInputError
+from models.frames import Observations
+from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def web(world):
+    return world.pod("shop", "web")
+
+
+@pytest.fixture
+def api(world):
+    return world.pod("shop", "api")
+
+
+def test_trap_D1_more_than_forty_ports_are_split_and_flagged(world, web, api):
+    """The schema accepts forty per element; so many are a sign of a leak."""
+    for port in range(9000, 9090):
+        world.edge(web, api, port)
+    result = propose(world.observations())
+    lists = spec(result, "api")["ingress"][0]["toPorts"]
+    assert [len(element["ports"]) for element in lists] == [40, 40, 10]
+    assert all(
+        "many_ports" in rule.flags
+        for rule in proposal_for(result, "api").rules
+        if rule.direction == "ingress"
+    )
+
+
+@pytest.mark.parametrize(("protocol", "number", "family"), [("ICMPv4", 8, "IPv4"), ("ICMPv6", 128, "IPv6")])
+def test_trap_D2_echo_requests_get_an_entry_of_their_own(world, web, api, protocol, number, family):
+    """Cilium refuses ``icmps`` beside ``toPorts``."""
+    world.edge(web, api)
+    world.edge(web, api, -1, protocol, icmp_type=number)
+    entries = spec(propose(world.observations()), "api")["ingress"]
+    assert [set(entry) for entry in entries] == [{"fromEndpoints", "toPorts"}, {"fromEndpoints", "icmps"}]
+    assert entries[1]["icmps"] == [{"fields": [{"family": family, "type": number}]}]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "number"), [("ICMPv4", 0), ("ICMPv4", 3), ("ICMPv4", 11), ("ICMPv6", 129)]
+)
+def test_trap_D3_replies_and_errors_make_no_rule(world, web, api, protocol, number):
+    """They belong to what caused them."""
+    world.edge(web, api)
+    world.edge(web, api, -1, protocol, icmp_type=number)
+    proposal = proposal_for(propose(world.observations()), "api")
+    assert reasons(proposal.left_out) == {"icmp_reply"}
+    assert not proposal.backtest.denied
+
+
+def test_trap_D4_sctp_is_written_and_flagged(world, web, api):
+    """It has to be enabled in the cluster."""
+    world.edge(web, api, 3868, "SCTP")
+    rule = rule_to(proposal_for(propose(world.observations()), "api"), "web", "ingress")
+    assert rule.ports == (Port("SCTP", 3868),)
+    assert "sctp" in rule.flags
+
+
+@pytest.mark.parametrize("protocol", ["VRRP", "IGMP", "GRE", ""])
+def test_trap_D5_protocols_without_ports_never_open_every_port(world, web, api, protocol):
+    """A rule without ports would."""
+    world.edge(web, api)
+    world.edge(web, api, -1, protocol)
+    proposal = proposal_for(propose(world.observations()), "api")
+    assert reasons(proposal.left_out) == {"unsupported_protocol"}
+    assert len([rule for rule in proposal.rules if rule.direction == "ingress"]) == 1
+
+
+def test_trap_D6_one_number_on_two_protocols_is_two_ports(world, web, api):
+    """ANY would add SCTP, and UDP where only TCP was seen."""
+    world.edge(web, api, 7000, "TCP")
+    world.edge(web, api, 7000, "UDP")
+    assert spec(propose(world.observations()), "api")["ingress"][0]["toPorts"] == [
+        {"ports": [{"port": "7000", "protocol": "TCP"}, {"port": "7000", "protocol": "UDP"}]}
+    ]
+
+
+def test_trap_D7_ports_are_text_and_protocols_upper_case(world, web, api):
+    """The schema refuses anything else."""
+    world.edge(web, api, 7000, "tcp")
+    (element,) = spec(propose(world.observations()), "api")["ingress"][0]["toPorts"]
+    assert element == {"ports": [{"port": "7000", "protocol": "TCP"}]}
+
+
+@pytest.mark.parametrize("port", [0, -1])
+def test_trap_D8_no_port_makes_no_rule(world, web, api, port):
+    """Port 0 would mean all of them."""
+    world.edge(web, api)
+    world.edge(web, api, port, "UDP", days=[2])
+    assert reasons(proposal_for(propose(world.observations()), "api").left_out) == {"no_port"}
+
+
+def test_trap_D11_every_port_that_was_seen_is_allowed(world, web, api):
+    """A named port may differ between pods of one workload."""
+    world.edge(web, api, 8080)
+    world.edge(web, api, 8081)
+    ports = spec(propose(world.observations()), "api")["ingress"][0]["toPorts"][0]["ports"]
+    assert [port["port"] for port in ports] == ["8080", "8081"]
+
+
+def test_peers_with_the_same_ports_share_an_entry_and_no_others(world, api):
+    """Few entries, and nothing opened that was not seen."""
+    for name, ports in (("a", (80,)), ("b", (80,)), ("c", (80, 90))):
+        for port in ports:
+            world.edge(world.pod("shop", name), api, port)
+    entries = spec(propose(world.observations()), "api")["ingress"]
+    assert [len(entry["fromEndpoints"]) for entry in entries] == [2, 1]
+    assert [port["port"] for port in entries[1]["toPorts"][0]["ports"]] == ["80", "90"]
+
+
+def test_trap_I1_no_entry_is_empty(world, web, api):
+    """An empty entry allows nothing, an empty list is refused or means every peer."""
+    world.edge(web, api)
+    for manifest in propose(world.observations()).manifests.values():
+        for section in ("ingress", "egress"):
+            for entry in manifest["spec"].get(section, [{"placeholder": 1}]):
+                assert entry
+                assert all(entry.values())
+
+
+def test_trap_I2_dns_alone_does_not_constrain_egress(world, web, api):
+    """It would cut off whatever the answers were used for."""
+    dns = world.kube_dns()
+    world.edge(api, web)
+    world.dns(web, dns, seen=False)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert (proposal.egress.enforced, proposal.egress.reason) == (False, "only_dns")
+    assert "direction_open" in reasons(proposal.left_out)
+    assert "egress" not in spec(propose(world.observations()), "web")
+
+
+def test_trap_I3_a_direction_without_traffic_stays_open_and_says_so(world, web, api):
+    """Silence is not absence."""
+    world.edge(web, api)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert (proposal.ingress.enforced, proposal.ingress.reason) == (False, "nothing_observed")
+    assert "silence is not proof of absence" in proposal.ingress.why
+    assert "ingress" not in spec(propose(world.observations()), "web")
+
+
+def test_trap_I5_both_ends_of_an_edge_are_proposed(world, web, api):
+    """A policy for the client alone does not get through a server that denies."""
+    world.edge(web, api)
+    result = propose(world.observations())
+    assert "api in shop on TCP/8080" in titles(proposal_for(result, "web"), "egress")
+    assert titles(proposal_for(result, "api"), "ingress") == ["web in shop on TCP/8080"]
+    assert "before, or together with" in " ".join(proposal_for(result, "web").reasons)
+
+
+def test_trap_I6_a_workload_without_rules_gets_no_policy(world, web, api):
+    """Four empty lists are refused, or select nobody."""
+    world.edge(web, api, flows=0, answered=0, denied=5)
+    result = propose(world.observations())
+    assert not result.proposals
+    assert {one.reason for one in result.unproposed} == {"both_directions_open"}
+
+
+def test_trap_I7_one_kind_of_peer_per_entry(world, web, api):
+    """Cilium refuses a mix."""
+    world.edge(web, api, 443)
+    world.to(web, "ip", "52.1.2.4", 443)
+    world.to(web, "ip", "52.1.2.5", 443, names="api.example.com")
+    world.to(web, "entity", "kube-apiserver", 443)
+    entries = spec(propose(world.observations()), "web")["egress"]
+    keys = [sorted(set(entry) - {"toPorts"}) for entry in entries]
+    assert keys == [["toEndpoints"], ["toEndpoints"], ["toEntities"], ["toFQDNs"], ["toCIDR"]]
+
+
+def test_trap_I9_platform_traffic_is_part_of_the_policy(world, api):
+    """Metrics and webhooks are not noise."""
+    world.edge(world.pod("monitoring", "prometheus", kind="StatefulSet"), api, 9102)
+    world.at_server(api, "entity", "kube-apiserver", 9443)
+    assert titles(proposal_for(propose(world.observations()), "api"), "ingress") == [
+        "prometheus in monitoring on TCP/9102",
+        "entity kube-apiserver on TCP/9443",
+    ]
+
+
+def test_trap_I10_the_window_is_replayed_and_counts_add_up(world, web, api):
+    """Denied forward edges must be none, or listed with their reason."""
+    world.edge(web, api)
+    world.to(web, "unresolved", "10.1.1.1", 443, days=[3])
+    backtest = proposal_for(propose(world.observations()), "web").backtest
+    assert (backtest.checked, backtest.admitted) == (15, 14)
+    assert [(denial.reason, denial.edge_days) for denial in backtest.denied] == [("unresolved", 1)]
+
+
+def test_a_rejected_rule_does_not_come_back(world, web, api):
+    """And what it allowed is listed as rejected, and in the replay as denied."""
+    world.edge(web, api)
+    world.edge(web, api, 9090)
+    rule = next(
+        r for r in proposal_for(propose(world.observations()), "api").rules if r.ports[0].number == 9090
+    )
+    again = proposal_for(propose(world.observations(), rejected_rules=frozenset({rule.id})), "api")
+    assert titles(again, "ingress") == ["web in shop on TCP/8080"]
+    assert reasons(again.left_out) == {"rejected"}
+    assert [denial.reason for denial in again.backtest.denied] == ["rejected"]
+
+
+def test_rejecting_everything_leaves_the_direction_open(world, web, api):
+    """Denying all is a choice of its own and not the sum of rejections."""
+    world.edge(web, api)
+    rules = proposal_for(propose(world.observations()), "api").rules
+    result = propose(world.observations(), rejected_rules=frozenset(rule.id for rule in rules))
+    assert [one.workloads for one in result.unproposed] == [("Deployment/api",)]
+    assert "every incoming rule was rejected" in result.unproposed[0].why
+
+
+def test_rejecting_one_role_of_a_node_is_shown_by_the_replay(world, web):
+    """The rule for the other role stays, the traffic that was seen is denied."""
+    world.at_server(web, "entity", "remote-node", 8080)
+    rule = rule_to(proposal_for(propose(world.observations()), "web"), "remote-node", "ingress")
+    again = proposal_for(propose(world.observations(), rejected_rules=frozenset({rule.id})), "web")
+    assert [denial.reason for denial in again.backtest.denied] == ["rejected"]
+    assert "replay_mismatch" not in again.flags
+
+
+def test_one_namespace_can_be_proposed_for_alone(world, web, api):
+    """The others are still looked at, so that selectors tell workloads apart."""
+    world.edge(world.pod("crm", "client"), api)
+    result = propose(world.observations(), namespace="crm")
+    assert [proposal.namespace for proposal in result.proposals] == ["crm"]
+
+
+def test_an_unknown_posture_is_refused(world):
+    """With the three that exist."""
+    with pytest.raises(BadInputError, match="generous, balanced, strict"):
+        propose(world.observations(), posture="bold")
+
+
+def test_an_empty_window_gives_an_empty_result(world):
+    """A fresh store is no error."""
+    result = propose(world.observations())
+    assert (result.proposals, result.unproposed, result.left_out) == ((), (), ())
+
+
+def shortened(observations: Observations, hours: int) -> Observations:
+    """The same window with coverage of its first hours only."""
+    coverage = observations.coverage
+    first = coverage["hour"].min()
+    return Observations(
+        **{
+            name: getattr(observations, name)
+            for name in (
+                "cluster",
+                "window",
+                "edge_days",
+                "edge_pods",
+                "edge_routes",
+                "identities",
+                "pods",
+                "lookups",
+                "set_aside",
+            )
+        },
+        coverage=coverage[coverage["hour"] < first + hours],
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "days", "expected"),
+    [
+        (336, 14.0, "stable"),
+        (335, 14.0, "stable"),
+        (320, 13.3, "maturing"),
+        (168, 7.0, "maturing"),
+        (160, 6.7, "learning"),
+    ],
+)
+def test_trap_J11_a_window_with_gaps_is_as_long_as_what_was_listened_to(
+    world, web, api, hours, days, expected
+):
+    """Fourteen days are claimed only if fourteen days were observed."""
+    world.edge(web, api)
+    proposal = proposal_for(propose(shortened(world.observations(), hours)), "api")
+    assert (proposal.effective_days, proposal.maturity) == (days, expected)
+
+
+def test_trap_A12_lossy_hours_do_not_count_as_observed(world, web, api):
+    """Two of a hundred events lost prove presence, not absence."""
+    world.edge(web, api)
+    world.lost = dict.fromkeys(range(48), 500)
+    result = propose(world.observations())
+    assert (result.effective_days, result.lost_events) == (12.0, 24_000)
+
+
+def test_without_coverage_the_days_with_traffic_count_and_it_is_said(world, web, api):
+    """Older stores have none."""
+    world.coverage = False
+    world.edge(web, api)
+    proposal = proposal_for(propose(world.observations()), "api")
+    assert "coverage_unknown" in {assumption.code for assumption in proposal.assumptions}
+    assert proposal.effective_days == 14.0
+
+
+def test_evidence_counts_days_pods_and_answers_not_volume(world, web, api):
+    """What a reviewer needs, with samples to look up in Hubble."""
+    world.edge(web, api, days=range(0, 14, 2), subject_pods=3, peer_pods=5)
+    world.edge(web, api, 9090)
+    evidence = next(
+        rule
+        for rule in proposal_for(propose(world.observations()), "web").rules
+        if rule.ports[0].number == 8080
+    ).evidence
+    assert (evidence.days_seen, evidence.days_observed, evidence.hours_seen) == (7, 14, 21)
+    assert (evidence.client_pods, evidence.server_pods) == (3, 5)
+    assert evidence.answered_share == 1.0
+    assert dict(evidence.verdicts) == {"forwarded": 70}
+    assert 1 <= len(evidence.samples) <= 3
+    assert isinstance(world.observations().window, Window)
