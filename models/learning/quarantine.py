@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.errors import BadInputError
 from models.learning.base import require
-from models.learning.screening import ADMIT, UNWANTED
+from models.learning.second_channel import ADMIT, UNWANTED
 
 ADMITTED: Final = "admitted"
 QUARANTINED: Final = "quarantined"

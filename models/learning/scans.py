@@ -47,7 +47,7 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
         in the same hours: what a scanner hit is no more wanted than what it missed.
     """
     require(contacts, ("origin", "first_us", "hour", "fail", "active_days"), "contacts")
-    ordered = contacts.assign(cell=contacts.index).sort_values(["origin", "first_us", "cell"])
+    ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
     known = ordered.loc[ordered["fail"].notna()]
     missed = (known["fail"] >= MISSED_SHARE).to_numpy()
     in_run = np.zeros(len(known), dtype=np.bool_)

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.learning.attacks import FAMILIES, inject
 from models.learning.base import Estimator, require, series
 from models.learning.ledger import contributions, evidence_of
 from models.learning.screening_features import FEATURES
+from models.learning.second_channel import (
+    ADMIT,
+    INJECTION_WEIGHT,
+    MIN_TRAINING_CELLS,
+    UNWANTED,
+    VERDICT_WEIGHT,
+    SecondChannel,
+)
 from models.learning.sigmoid import Sigmoid
 
 if TYPE_CHECKING:
@@ -29,40 +36,10 @@ Floats = npt.NDArray[np.float64]
 
 #: Share of the estate's cells that a channel may call its oddest (method, section 5).
 ODD_SHARE: Final = 0.01
-#: Weights of labels: a person's verdict, an injected attack.
-VERDICT_WEIGHT: Final = 1.0
-INJECTION_WEIGHT: Final = 0.2
 #: Verdicts from which p_legit is a probability of this estate rather than a prior.
 MIN_VERDICTS: Final = 50
-#: Rows of the estate the model learns from: beyond, more of the same costs time and teaches nothing.
-MAX_TRAINING_CELLS: Final = 50_000
-#: Cells below which the second channel would learn single cells by heart.
-MIN_TRAINING_CELLS: Final = 100
-
 PRIOR: Final = "prior, not calibrated on this estate"
 CALIBRATED: Final = "calibrated on this estate's verdicts"
-
-ADMIT: Final = "admit"
-UNWANTED: Final = "unwanted"
-
-#: Direction in which each fact may move the model's odds of an attack.
-_MONOTONE: Final = {
-    "external": 1,
-    "concentration": 1,
-    "days": -1,
-    "fail": 1,
-    "breadth": 1,
-    "popularity": -1,
-    "declared": -1,
-    "named": -1,
-    "entropy": 1,
-    "nxdomain": 1,
-    "regularity": 1,
-    "upload": 1,
-    "debug": 1,
-    "deploy_adjacent": -1,
-    "owned": -1,
-}
 
 
 class Screening(Estimator):
@@ -167,18 +144,13 @@ class Screening(Estimator):
     def _attack(self, facts: pd.DataFrame, injected: pd.DataFrame, said: pd.Series[Any]) -> Floats:
         if not self.second_channel or len(facts) < MIN_TRAINING_CELLS:
             return np.full(len(facts), np.nan)
-        model = fit_second_channel(facts, injected, said, self.seed)
-        return np.asarray(model.predict_proba(facts[list(FEATURES)].to_numpy(dtype=np.float64))[:, 1])
+        return SecondChannel.fit(facts, injected, said, self.seed).chance(facts)
 
     def _reasons(self, facts: pd.DataFrame, score: Floats, attack: Floats) -> pd.Series[Any]:
-        low = float(np.quantile(score, self.odd_share)) if len(score) else 0.0
-        high = float(np.nanquantile(attack, 1.0 - self.odd_share)) if np.isfinite(attack).any() else 1.0
         outside = facts["external"] == 1.0
         lone = outside & (facts["days"] <= 1) & facts["single_replica"]
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
-        fired = {
-            "low_evidence": (score <= low) & (score < 0.0),
-            "looks_like_attack": (attack >= high) & (attack > 0.5),
+        hard = {
             "debug_or_exec": facts["debug"] == 1.0,
             "ownerless_pod": facts["owned"] == 0.0,
             "never_answered": facts["only_failed"],
@@ -188,6 +160,14 @@ class Screening(Estimator):
             "scan": facts["scan"],
             "lone_sighting": lone & self.lone_sighting,
             "too_little_evidence": outside & (supports < 2) & self.two_evidence,
+        }
+        # ranks are taken among what no hard rule caught: a scan of a thousand ports would fill them alone
+        rest = ~pd.DataFrame(hard, index=facts.index).any(axis=1).to_numpy(dtype=np.bool_)
+        low, high = _odd_limits(score[rest], attack[rest], self.odd_share)
+        fired = {
+            "low_evidence": (score <= low) & (score < 0.0),
+            "looks_like_attack": (attack >= high) & (attack > 0.5),
+            **hard,
         }
         table = pd.DataFrame(fired, index=facts.index).astype(bool)
         names = np.array(table.columns)
@@ -207,51 +187,10 @@ _FLAGS: Final = (
 )
 
 
-def fit_second_channel(
-    facts: pd.DataFrame,
-    injected: pd.DataFrame,
-    said: pd.Series[Any],
-    seed: int,
-) -> HistGradientBoostingClassifier:
-    """
-    Boosted model of attack against estate.
-
-    Parameters
-    ----------
-    facts
-        The estate's cells, sorted by cell; negatives, unless a verdict says otherwise.
-    injected
-        `models.learning.attacks.inject`.
-    said
-        Verdicts by cell.
-    seed
-        Of the sample and the model.
-    """
-    label = pd.Series(0.0, index=facts.index)
-    weight = pd.Series(1.0, index=facts.index)
-    label.loc[said.index] = (said == UNWANTED).astype(float)
-    weight.loc[said.index] = VERDICT_WEIGHT
-    rows = np.arange(len(facts))
-    if len(rows) > MAX_TRAINING_CELLS:
-        drawn = np.random.default_rng(seed).choice(len(facts), MAX_TRAINING_CELLS, replace=False)
-        rows = np.union1d(drawn, np.flatnonzero(facts.index.isin(said.index)))
-    x = np.vstack(
-        [frame[list(FEATURES)].to_numpy(dtype=np.float64) for frame in (facts.iloc[rows], injected)]
-    )
-    y = np.concatenate([label.to_numpy()[rows], np.ones(len(injected))])
-    # injected cells weigh a fifth, and together at most as much as the estate
-    share = min(INJECTION_WEIGHT, len(rows) / max(len(injected), 1))
-    w = np.concatenate([weight.to_numpy()[rows], np.full(len(injected), share)])
-    model = HistGradientBoostingClassifier(
-        max_iter=100,
-        max_depth=4,
-        min_samples_leaf=20,
-        l2_regularization=1.0,
-        early_stopping=False,
-        monotonic_cst=[_MONOTONE[name] for name in FEATURES],
-        random_state=seed,
-    )
-    return model.fit(x, y, sample_weight=w)
+def _odd_limits(score: Floats, attack: Floats, share: float) -> tuple[float, float]:
+    low = float(np.quantile(score, share)) if len(score) else 0.0
+    high = float(np.nanquantile(attack, 1.0 - share)) if np.isfinite(attack).any() else 1.0
+    return low, high
 
 
 def leave_one_family_out(
@@ -283,12 +222,11 @@ def leave_one_family_out(
     low = float(np.quantile(own, held_back / 2.0))
     recall = {}
     for family in FAMILIES:
-        model = fit_second_channel(ordered, learned.loc[learned["family"] != family], none, seed)
-        chance = model.predict_proba(ordered[list(FEATURES)].to_numpy(dtype=np.float64))[:, 1]
-        high = float(np.quantile(chance, 1.0 - held_back / 2.0))
+        channel = SecondChannel.fit(ordered, learned.loc[learned["family"] != family], none, seed)
+        high = float(np.quantile(channel.chance(ordered), 1.0 - held_back / 2.0))
         rows = tested.loc[tested["family"] == family]
-        odd = contributions(rows).sum(axis=1).to_numpy() <= low
-        odd |= model.predict_proba(rows[list(FEATURES)].to_numpy(dtype=np.float64))[:, 1] >= high
+        odd = contributions(rows).sum(axis=1).to_numpy() < low
+        odd |= channel.chance(rows) > high
         recall[family] = float(odd.mean())
     return pd.DataFrame({"recall": recall}).rename_axis("family")
 
