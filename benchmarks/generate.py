@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
-SECONDS = 24 * 3600  # the flows of one day
+FLOWS_PER_SECOND = 500  # fifty nodes with ten flows a second each
 NODES = 50
 CHUNK = 20_000  # lines joined per write
 
@@ -137,7 +137,6 @@ def _shape(rng: random.Random, profile: Profile) -> list[str]:
         "destination": target,
         "Type": "L7" if event["type"] == 129 else "L3_L4",
         "node_name": node,
-        "node_labels": ["beta.kubernetes.io/arch=amd64", "kubernetes.azure.com/mode=user"],
         "event_type": event,
         "traffic_direction": "EGRESS" if egress else "INGRESS",
         **(
@@ -158,14 +157,15 @@ def _shape(rng: random.Random, profile: Profile) -> list[str]:
             before, after = "", rest
         pieces.append(before)
         rest = after
-    return [*pieces, rest.replace("@U", "0d0e0f00-1111-4222-8333-444444444444")]
+    request_id = "0d0e0f00-1111-4222-8333-444444444444"
+    return [piece.replace("@U", request_id) for piece in (*pieces, rest)]
 
 
 def lines(profile: Profile, count: int, seed: int = 1) -> Iterator[str]:
-    """Yield ``count`` flow lines of one day, in time order, each with its own uuid."""
+    """Yield ``count`` flow lines in time order, each with its own uuid."""
     rng = random.Random(f"{profile.name}-{seed}")
     shapes = [_shape(rng, profile) for _ in range(min(profile.shapes, max(count, 1)))]
-    step = SECONDS / max(count, 1)
+    step = 1 / FLOWS_PER_SECOND
     base = int(START.timestamp())
     stamp, last = "", -1
     for number in range(count):

@@ -14,19 +14,20 @@ from typing import Any, BinaryIO, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.observations.engine import batch_tables
 from jobs.observations.schema import BATCHES, arrow_schema
 from jobs.observations.store import ObservationStore, Writer
 from jobs.rejects import MAX_TEXT, Reject, as_lines, keep_unfinished
-from jobs.sources.assemble import assemble, notices
+from jobs.sources.assemble import assemble, lost_events, notices
 from jobs.sources.content import CHUNK, Chunk, Content
 from jobs.sources.cursor import Cursor, digest
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS, OTHER_EVENT
 from jobs.sources.duplicates import Duplicates
 from jobs.sources.files import find_files
 from jobs.sources.ranges import Block
-from jobs.sources.reader import OTHER, Part, Reader
+from jobs.sources.reader import OTHER, Part, Reader, Values
 from jobs.sources.report import COSTS, FileReport, IngestReport
 from jobs.sources.shape import VALUES, shape_of
 from jobs.sources.splitter import Splitter, Value
@@ -40,6 +41,7 @@ OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory
 BATCH_BYTES: Final = 1 << 30  # bytes of content per commit: committing costs about a third of a second
+NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
 
 
@@ -56,12 +58,13 @@ class _Stretch:
 
 @dataclass(slots=True)
 class _Batch:
-    """The open batch."""
+    """The open batch, besides what the connection's tables hold of it."""
 
-    tables: dict[str, list[Any]] = field(default_factory=dict)
     stretches: dict[int, _Stretch] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    unused: Counter[tuple[int, str, str]] = field(default_factory=Counter)  # by part, kind, reason
     size: int = 0
+    kept: int = 0  # bytes of rejects
 
 
 def run_ingest(
@@ -117,8 +120,8 @@ class _Run:
         self._cursor = Cursor(store.dataset(BATCHES.name).to_table().to_pylist())
         self._progress = progress or (lambda done, total, records: None)
         self._done = 0
-        self._queue: list[Part] = []
-        self._queue_shape = ""
+        self._queue: list[Part | Values] = []
+        self._queue_shape, self._queue_size = "", 0
         self._late: list[Reject] = []  # of the file at hand: what may still grow, so no batch counts it
         self._unfinished: dict[str, list[Reject]] = {}
         self._rejects = store.rejects
@@ -152,53 +155,39 @@ class _Run:
         for file in self.report.files:
             rejects = self._unfinished[file.path]
             keep_unfinished(self._rejects, file.path, rejects)
-            file.refuse(rejects)
+            for reject in rejects:
+                file.refuse(reject.reason)
             self.report.warnings += file.warnings()
 
     def _take(self, content: Content, shape: str, chunk: Chunk) -> None:
         """Queue a chunk; small ones are read together."""
         number = len(self.report.files) - 1
         file = self.report.files[number]
-        if chunk.problem:
-            self._flush()
-            reject = Reject(file.path, content.lines_before(chunk) + 1, chunk.problem, chunk.part.read())
-            if chunk.consumed:
-                self._consume(number, content, chunk)
-                self._reader.clear()
-                self._add({number}, [(number, reject)], 0)
-            else:
-                self._late.append(reject)
+        if chunk.problem and not chunk.consumed:
+            self._late.append(
+                Reject(file.path, content.lines_before(chunk) + 1, chunk.problem, chunk.part.read())
+            )
             return
-        waiting = sum(part.range.size() for part in self._queue)
-        if self._queue and (shape != self._queue_shape or waiting + chunk.part.size() > READ_TOGETHER):
-            self._flush()
-        self._queue_shape = shape
-        self._queue.append(Part(number, file.path, chunk.part, lambda: content.lines_before(chunk)))
+        if chunk.problem:
+            value = Value(
+                chunk.start, chunk.end, content.lines_before(chunk) + 1, chunk.part.read(), chunk.problem
+            )
+            self._queue_up(Values(number, file.path, [value]), VALUES, chunk.part.size())
+        else:
+            part = Part(number, file.path, chunk.part, lambda: content.lines_before(chunk))
+            self._queue_up(part, shape, chunk.part.size())
         self._consume(number, content, chunk)
 
-    def _consume(self, number: int, content: Content, chunk: Chunk) -> None:
-        """Move the cursor of the open batch to the end of a chunk."""
-        stretches, file = self._batch.stretches, self.report.files[number]
-        if number not in stretches:
-            stretches[number] = _Stretch(content, chunk.start, chunk.end, bytes, file.counts())
-        stretches[number].end = chunk.end
-        stretches[number].tail = lambda: content.tail(chunk)
-
-    def _flush(self) -> None:
-        """Read what is queued and add what it gives to the open batch."""
-        if not self._queue:
-            return
-        parts, self._queue = self._queue, []
-        numbers = {part.name: part.file for part in parts}
-        rejects = [(numbers[reject.file], reject) for reject in self._reader.read(parts, self._queue_shape)]
-        self._add(set(numbers.values()), rejects, sum(part.range.size() for part in parts))
-
     def _take_values(self, content: Content, start: int) -> None:
-        """Read a stream of JSON values that are not one per line."""
-        self._flush()
+        """Queue a stream of JSON values that are not one per line."""
         number = len(self.report.files) - 1
         splitter, waiting, damage = Splitter(), list[Value](), list[str]()
         done, size = start, 0
+
+        def queue() -> None:
+            self._queue_up(Values(number, content.name, waiting), VALUES, splitter.offset - done)
+            self._consume(number, content, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail()))
+
         for value in splitter.values(_sound(content.blocks(), damage)):
             if value.problem == "truncated":
                 self._late.append(Reject(content.name, value.line, "truncated", value.raw))
@@ -206,83 +195,85 @@ class _Run:
                 waiting.append(value)
                 size += len(value.raw)
             if size >= VALUES_TOGETHER:
-                self._add_values(
-                    number, content, waiting, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail())
-                )
+                queue()
                 waiting, done, size = [], splitter.offset, 0
         if waiting:
-            self._add_values(
-                number, content, waiting, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail())
-            )
+            queue()
         if damage:
             self._late.append(Reject(content.name, splitter.line, f"corrupt: {damage[0]}", b""))
 
-    def _add_values(self, number: int, content: Content, values: list[Value], chunk: Chunk) -> None:
-        self._consume(number, content, chunk)
-        rejects = self._reader.read_values(number, content.name, values)
-        self._add({number}, [(number, reject) for reject in rejects], chunk.end - chunk.start)
+    def _queue_up(self, part: Part | Values, shape: str, size: int) -> None:
+        """Add to the queue, which holds parts of one shape and is read when it is long enough."""
+        limit = READ_TOGETHER if shape not in (VALUES, OTHER) else VALUES_TOGETHER
+        if self._queue and (shape != self._queue_shape or self._queue_size + size > limit):
+            self._flush()
+        self._queue_shape = shape
+        self._queue.append(part)
+        self._queue_size += size
 
-    def _add(self, files: set[int], rejects: list[tuple[int, Reject]], size: int) -> None:
-        """Count what is in ``decoded``, and add what it gives to the open batch."""
-        self._count_facts()
-        repeated = self._duplicates.remove()
-        refused: Counter[tuple[int, str]] = Counter()
-        for number, reject in rejects:
-            refused[number, reject.reason] += 1
-        kinds = self._con.execute(
-            "SELECT file, kind, count(*) FROM decoded GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
-        unused = [(number, "rejected", reason, count) for (number, reason), count in sorted(refused.items())]
-        unused += [
-            (number, "skipped", _KINDS[kind], count) for number, kind, count in kinds if kind in _KINDS
-        ]
-        assemble(self._con, cluster=self._cluster, source=self._source)
-        notices(self._con, cluster=self._cluster, source=self._source, refused=unused)
-        for name, rows in batch_tables(self._con).items():
-            self._batch.tables.setdefault(name, []).append(rows)
+    def _consume(self, number: int, content: Content, chunk: Chunk) -> None:
+        """Move the cursor of the open batch to the end of a chunk that was queued."""
+        stretches, file = self._batch.stretches, self.report.files[number]
+        if number not in stretches:
+            stretches[number] = _Stretch(content, chunk.start, chunk.end, bytes, file.counts())
+        stretches[number].end = chunk.end
+        stretches[number].tail = lambda: content.tail(chunk)
+
+    def _flush(self) -> None:
+        """Read what is queued into the open batch, and close the batch when it is large enough."""
+        if not self._queue:
+            return
+        queue, size, first = self._queue, self._queue_size, self._reader.next_part
+        self._queue, self._queue_size = [], 0
+        if self._queue_shape == VALUES:
+            rejects = self._reader.read_values([part for part in queue if isinstance(part, Values)])
+        else:
+            rejects = self._reader.read([part for part in queue if isinstance(part, Part)], self._queue_shape)
+        self._count(first, rejects)
         self._batch.rejects += [reject for _, reject in rejects]
-        self._report(files, repeated, kinds, unused)
+        self._batch.kept += sum(min(len(reject.raw), MAX_TEXT) for _, reject in rejects)
         self._batch.size += size
-        kept = sum(min(len(reject.raw), MAX_TEXT) for reject in self._batch.rejects)
-        if not self._queue and (self._batch.size >= BATCH_BYTES or kept >= MAX_REJECTS):
+        if self._batch.size >= BATCH_BYTES or self._batch.kept >= MAX_REJECTS:
             self._commit()
 
-    def _report(self, files: set[int], repeated: dict[int, int], kinds: list[Any], unused: list[Any]) -> None:
-        """Put the counts of ``decoded`` into the report."""
-        reported = self.report.files
-        for number in files:
-            reported[number].duplicates += repeated.get(number, 0)
-            reported[number].records += repeated.get(number, 0)
-        for number, kind, count in kinds:
-            reported[number].records += count
-            reported[number].accepted += count if kind == FLOW else 0
-        for number, what, reason, count in unused:
-            if what == "rejected":
-                reported[number].records += count
-                reported[number].rejected[reason] += count
+    def _count(self, first: int, rejects: list[tuple[int, Reject]]) -> None:
+        """Take duplicates out of what was just read, and put the counts of the rest into the report."""
+        files = {
+            part: self.report.files[number] for part, number in self._reader.files.items() if part >= first
+        }
+        for part, *facts in self._con.execute(f"{_FACTS} AND part >= {first} GROUP BY part").fetchall():
+            files[part].flows += facts[0]
+            files[part].present.update(dict(zip(COSTS, facts[1:], strict=True)))
+        for part, count in self._duplicates.remove(first).items():
+            files[part].repeat(count)
+        kinds = self._con.execute(
+            f"SELECT part, kind, count(*) FROM decoded WHERE part >= {first} GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        for part, kind, count in kinds:
+            if kind == FLOW:
+                files[part].accept(count)
             else:
-                reported[number].skipped[reason] += count
-        lost = self._con.execute("SELECT coalesce(sum(count), 0) FROM notices WHERE kind = 'lost'").fetchall()
-        if len(files) == 1:
-            reported[next(iter(files))].lost_events += int(lost[0][0])
+                files[part].skip(_KINDS[kind], count)
+                self._batch.unused[part, "skipped", _KINDS[kind]] += count
+        for part, lost in lost_events(self._con, first).items():
+            files[part].lost_events += lost
+        for part, reject in rejects:
+            files[part].refuse(reject.reason)
+            self._batch.unused[part, "rejected", reject.reason] += 1
         self._progress(self._done, self.total, self.report.records)
 
-    def _count_facts(self) -> None:
-        """Count which facts the flows of each file have, for the warnings."""
-        for number, *counts in self._con.execute(_FACTS).fetchall():
-            self.report.files[number].flows += counts[0]
-            self.report.files[number].present.update(dict(zip(COSTS, counts[1:], strict=True)))
-
     def _commit(self) -> None:
-        """Make the open batch durable: all of it, or nothing."""
+        """Make the open batch durable: all of it, or nothing. Nothing is queued when this is called."""
         batch, self._batch = self._batch, _Batch()
         if not batch.stretches:
             return
+        assemble(self._con, cluster=self._cluster, source=self._source)
+        notices(self._con, cluster=self._cluster, source=self._source, refused=batch.unused)
+        tables = batch_tables(self._con)
+        self._reader.clear()
         number = self._writer.next_batch()
-        tables = {name: pa.concat_tables(parts) for name, parts in batch.tables.items()}
         ledger = self._duplicates.rows()
-        days = ledger["day"].to_pylist() if ledger.num_rows else []
-        day = max(days, default="1970-01-01")
+        day = pc.max(ledger["day"]).as_py() or NO_DAY
         rows = [
             self._cursor_row(number, day, file, stretch) for file, stretch in sorted(batch.stretches.items())
         ]
@@ -312,15 +303,15 @@ class _Run:
         }
 
 
-#: Per file: flows, and how many of them have each fact of COSTS, in its order. Drops and socket events
+#: Per part: flows, and how many of them have each fact of COSTS, in its order. Drops and socket events
 #: never say whether they are replies, so only the others count for that.
-_FACTS: Final = f"""SELECT file, count(*),
+_FACTS: Final = f"""SELECT part, count(*),
     count(*) FILTER (is_reply IS NOT NULL OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')),
-    count(*) FILTER (src_labels IS NOT NULL OR dst_labels IS NOT NULL),
+    count(*) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL),
     count(*) FILTER (node != ''),
     count(*) FILTER (dst_port IS NOT NULL OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')),
     count(*) FILTER (src_ip != '' OR dst_ip != '')
-    FROM decoded WHERE kind = {FLOW} GROUP BY file"""
+    FROM decoded WHERE kind = {FLOW}"""
 
 
 def _sound(blocks: Iterator[bytes | str], damage: list[str]) -> Iterator[bytes]:

@@ -1,11 +1,11 @@
 """
 From ``decoded`` to the four tables a batch is aggregated from: records, answers, label_sets, notices.
 
-``records`` is a view: what repeats (labels, owners, names, policies) is decoded once per distinct text
-and joined back when the aggregation reads it.
+``records`` is a view: what repeats (labels, owners, names, policies) was decoded once per distinct
+text, and is joined when the aggregation reads it.
 """
 
-from collections.abc import Callable
+from collections import Counter
 from typing import Any, Final
 
 import duckdb
@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 
 from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS
-from jobs.sources import enums, labels
+from jobs.sources import enums
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 
 TYPES: Final = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "boolean": "BOOLEAN"}
@@ -24,6 +24,34 @@ _CLUSTER: Final = """CASE WHEN node_cluster != '' THEN node_cluster
   WHEN src_id > 0 AND dst_id = 0 AND src_cluster != '' THEN src_cluster
   WHEN dst_id > 0 AND src_id = 0 AND dst_cluster != '' THEN dst_cluster
   WHEN src_cluster != '' THEN src_cluster WHEN dst_cluster != '' THEN dst_cluster ELSE 'default' END"""
+_MAPS: Final = (
+    ("sl", "label_map", "src_labels"),
+    ("dl", "label_map", "dst_labels"),
+    ("sw", "owner_map", "src_workloads"),
+    ("dw", "owner_map", "dst_workloads"),
+    ("sn", "name_map", "src_names"),
+    ("dn", "name_map", "dst_names"),
+    ("al", "policy_map", "allowed"),
+    ("de", "policy_map", "denied"),
+)
+_JOINS: Final = " ".join(
+    f"LEFT JOIN {table} {short} ON d.{column}_hash = {short}.text_hash" for short, table, column in _MAPS
+)
+_JOINED: Final = {
+    "src_key": "coalesce(sl.label_key, '')",
+    "dst_key": "coalesce(dl.label_key, '')",
+    # Some records name the namespace only in a label.
+    "src_namespace": "CASE WHEN d.src_namespace != '' THEN d.src_namespace ELSE coalesce(sl.namespace, '') END",
+    "dst_namespace": "CASE WHEN d.dst_namespace != '' THEN d.dst_namespace ELSE coalesce(dl.namespace, '') END",
+    "src_workload": "coalesce(sw.owner, '')",
+    "src_workload_kind": "coalesce(sw.owner_kind, '')",
+    "dst_workload": "coalesce(dw.owner, '')",
+    "dst_workload_kind": "coalesce(dw.owner_kind, '')",
+    "src_names": "coalesce(sn.names, '')",
+    "dst_names": "coalesce(dn.names, '')",
+    "allowed_by": "coalesce(al.policies, '')",
+    "denied_by": "coalesce(de.policies, '')",
+}
 
 
 def quote(text: str) -> str:
@@ -38,88 +66,23 @@ def cluster_of(cluster: str | None) -> str:
 
 def assemble(con: duckdb.DuckDBPyConnection, *, cluster: str | None, source: str) -> None:
     """Make ``records``, ``answers`` and ``label_sets`` out of ``decoded``."""
-    _texts(con, "label_map", ("src_labels", "dst_labels"), labels.label_row, labels.LabelRow._fields)
-    _texts(con, "owner_map", ("src_workloads", "dst_workloads"), labels.owner, ("name", "kind"))
-    _texts(con, "name_map", ("src_names", "dst_names"), lambda text: (labels.names(text),), ("names",))
-    _texts(con, "policy_map", ("allowed", "denied"), lambda text: (labels.policies(text),), ("policies",))
+    made = {"cluster": cluster_of(cluster), "source": quote(source)} | _JOINED
+    columns = ", ".join(
+        f"({made.get(name, f'd.{name}')})::{TYPES[kind]} AS {name}" for name, kind in RECORDS.items()
+    )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE label_sets AS SELECT DISTINCT "
         f"{', '.join(LABEL_SETS)} FROM label_map WHERE label_key != ''"
     )
     con.execute(
-        f"CREATE OR REPLACE TEMP VIEW records AS SELECT {_record_columns(cluster, source)} FROM decoded d {_JOINS}"
-        f" WHERE d.kind = {FLOW}"
+        f"CREATE OR REPLACE TEMP VIEW records AS SELECT {columns} FROM decoded d {_JOINS} WHERE d.kind = {FLOW}"
     )
-    _answers(con, cluster, source)
-
-
-_MAPS: Final = (
-    ("sl", "label_map", "src_labels"),
-    ("dl", "label_map", "dst_labels"),
-    ("sw", "owner_map", "src_workloads"),
-    ("dw", "owner_map", "dst_workloads"),
-    ("sn", "name_map", "src_names"),
-    ("dn", "name_map", "dst_names"),
-    ("al", "policy_map", "allowed"),
-    ("de", "policy_map", "denied"),
-)
-_JOINS: Final = " ".join(
-    f"LEFT JOIN {table} {short} ON d.{column} = {short}.text" for short, table, column in _MAPS
-)
-_JOINED: Final = {
-    "src_key": "coalesce(sl.label_key, '')",
-    "dst_key": "coalesce(dl.label_key, '')",
-    # Some records name the namespace only in a label.
-    "src_namespace": "CASE WHEN d.src_namespace != '' THEN d.src_namespace ELSE coalesce(sl.namespace, '') END",
-    "dst_namespace": "CASE WHEN d.dst_namespace != '' THEN d.dst_namespace ELSE coalesce(dl.namespace, '') END",
-    "src_workload": "coalesce(sw.name, '')",
-    "src_workload_kind": "coalesce(sw.kind, '')",
-    "dst_workload": "coalesce(dw.name, '')",
-    "dst_workload_kind": "coalesce(dw.kind, '')",
-    "src_names": "coalesce(sn.names, '')",
-    "dst_names": "coalesce(dn.names, '')",
-    "allowed_by": "coalesce(al.policies, '')",
-    "denied_by": "coalesce(de.policies, '')",
-}
-
-
-def _record_columns(cluster: str | None, source: str) -> str:
-    made = {"cluster": cluster_of(cluster), "source": quote(source)} | _JOINED
-    return ", ".join(
-        f"({made.get(name, f'd.{name}')})::{TYPES[kind]} AS {name}" for name, kind in RECORDS.items()
-    )
-
-
-def _texts(
-    con: duckdb.DuckDBPyConnection,
-    table: str,
-    sources: tuple[str, str],
-    decode: Callable[[str], tuple[Any, ...]],
-    names: tuple[str, ...],
-) -> None:
-    """Decode each distinct text of two columns once, into a table (text, *names)."""
-    both = " UNION ALL ".join(f"SELECT {column} AS text FROM decoded" for column in sources)
-    texts = [
-        text
-        for (text,) in con.execute(f"SELECT DISTINCT text FROM ({both}) WHERE text IS NOT NULL").fetchall()
-    ]
-    rows = [decode(text) for text in texts]
-    columns = {"text": pa.array(texts, pa.string())}
-    for place, name in enumerate(names):
-        columns[name] = pa.array([row[place] for row in rows], pa.string())
-    con.register("decoded_texts", pa.table(columns))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM decoded_texts")
-    con.unregister("decoded_texts")
-
-
-def _answers(con: duckdb.DuckDBPyConnection, cluster: str | None, source: str) -> None:
-    """Unfold the addresses of DNS answers; the asking pod is where the response goes."""
-    rows = f"""SELECT {_record_columns(cluster, source)}, d.dns_ips FROM decoded d {_JOINS}
-      WHERE d.kind = {FLOW} AND d.dns_ips IS NOT NULL AND d.dns_rcode = 0"""
-    columns = ", ".join(f"{name}::{TYPES[kind]} AS {name}" for name, kind in ANSWERS.items())
-    con.execute(f"""CREATE OR REPLACE TEMP TABLE answers AS SELECT {columns} FROM (
+    answers = ", ".join(f"{name}::{TYPES[kind]} AS {name}" for name, kind in ANSWERS.items())
+    con.execute(f"""CREATE OR REPLACE TEMP TABLE answers AS SELECT {answers} FROM (
       SELECT cluster, node, time_us, dst_key AS client_key, dst_namespace AS client_namespace, dst_pod AS client_pod,
-        dns_query, unnest(json_extract_string(try_cast(dns_ips AS JSON), '$[*]')) AS ip, dns_ttl FROM ({rows}))
+        dns_query, unnest(json_extract_string(try_cast(dns_ips AS JSON), '$[*]')) AS ip, dns_ttl
+      FROM (SELECT {columns}, d.dns_ips FROM decoded d {_JOINS}
+        WHERE d.kind = {FLOW} AND d.dns_ips IS NOT NULL AND d.dns_rcode = 0))
       WHERE ip IS NOT NULL AND ip != ''""")
 
 
@@ -128,50 +91,55 @@ def notices(
     *,
     cluster: str | None,
     source: str,
-    refused: list[tuple[int, str, str, int]],
+    refused: Counter[tuple[int, str, str]],
 ) -> None:
     """
     Make ``notices``: lost events and missing nodes of ``decoded``, and counts of what was not used.
 
-    ``refused`` holds (file, kind, reason, count). A count is placed at the first time seen in that file
-    of the batch; without any flow beside it there is no hour to put it in, and only the reject tells.
+    ``refused`` counts by (part, kind, reason). A count is placed at the first flow of its part; without
+    any flow beside it there is no hour to put it in, and only the reject itself tells.
     """
     rows: list[dict[str, object]] = []
     found = con.execute(f"""SELECT {cluster_of(cluster)}, node, time_us, kind, notice FROM decoded
       WHERE kind IN ({LOST}, {NODE_STATUS}) ORDER BY ALL""").fetchall()
     for of, node, time_us, kind, text in found:
-        make = _lost if kind == LOST else _holes
-        rows += [
-            {"cluster": of, "source": source, "node": node, "time_us": time_us} | row for row in make(text)
-        ]
-    first = dict(
-        con.execute(
-            "SELECT file, min(time_us) FROM decoded WHERE time_us IS NOT NULL GROUP BY file"
-        ).fetchall()
-    )
-    where = dict(
-        con.execute(
-            f"SELECT file, min({cluster_of(cluster)}) FROM decoded WHERE kind = {FLOW} GROUP BY file"
-        ).fetchall()
-    )
-    rows += [
-        {
-            "cluster": where[file],
-            "source": source,
-            "node": "",
-            "time_us": first[file],
-            "kind": kind,
-            "reason": reason,
-            "count": count,
-        }
-        for file, kind, reason, count in refused
-        if file in where
-    ]
+        made = [_lost(text)] if kind == LOST else _holes(text)
+        rows += [{"cluster": of, "source": source, "node": node, "time_us": time_us} | row for row in made]
+    rows += _refused_rows(con, cluster_of(cluster), source, refused)
     arrow = {"string": pa.string(), "int64": pa.int64()}
     schema = pa.schema([(name, arrow[kind]) for name, kind in NOTICES.items()])
     con.register("notice_rows", pa.Table.from_pylist(rows, schema=schema))
     con.execute("CREATE OR REPLACE TEMP TABLE notices AS SELECT * FROM notice_rows")
     con.unregister("notice_rows")
+
+
+def _refused_rows(
+    con: duckdb.DuckDBPyConnection, cluster: str, source: str, refused: Counter[tuple[int, str, str]]
+) -> list[dict[str, object]]:
+    if not refused:
+        return []
+    parts = ", ".join(str(part) for part in sorted({part for part, _, _ in refused}))
+    flows = con.execute(f"""SELECT part, min({cluster}), min(time_us) FROM decoded
+      WHERE kind = {FLOW} AND part IN ({parts}) GROUP BY part""").fetchall()
+    places = {
+        part: {"cluster": of, "source": source, "node": "", "time_us": time_us} for part, of, time_us in flows
+    }
+    return [
+        places[part] | {"kind": kind, "reason": reason, "count": count}
+        for (part, kind, reason), count in sorted(refused.items())
+        if part in places
+    ]
+
+
+def lost_events(con: duckdb.DuckDBPyConnection, first_part: int) -> Counter[int]:
+    """Events that Hubble says it lost, per part from ``first_part`` on."""
+    found = con.execute(
+        f"SELECT part, notice FROM decoded WHERE part >= {first_part} AND kind = {LOST}"
+    ).fetchall()
+    lost: Counter[int] = Counter()
+    for part, text in found:
+        lost[part] += int(str(_lost(text)["count"]))
+    return lost
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -189,11 +157,11 @@ def _named(value: object, known: tuple[str, ...]) -> str:
     return known[int(text)] if text.isdecimal() and int(text) < len(known) else known[0]
 
 
-def _lost(text: str) -> list[dict[str, object]]:
+def _lost(text: str) -> dict[str, object]:
     event = _object(text)
     count = str(event.get("num_events_lost", event.get("numEventsLost", 0)))
-    lost = min(int(count), 1 << 62) if count.isdecimal() else 0
-    return [{"kind": "lost", "reason": _named(event.get("source", 0), enums.LOST_SOURCES), "count": lost}]
+    lost = min(int(count), 1 << 62) if count.isdecimal() and len(count) < 20 else 0  # noqa: PLR2004 - a uint64
+    return {"kind": "lost", "reason": _named(event.get("source", 0), enums.LOST_SOURCES), "count": lost}
 
 
 def _holes(text: str) -> list[dict[str, object]]:

@@ -128,7 +128,7 @@ _CONTENT: Final = """(md5_number_lower(concat(node, '|', ns, '|', src_ip, '|', s
     END, lost_events, node_status)) >> 1)::BIGINT"""
 
 _RECORD: Final = f"""
-    kind, reason, has_verdict, ns,
+    kind, reason,
     node, node_cluster, ns // 1000 AS time_us, ns // 3600000000000 AS hour, coalesce(uuid, '') AS uuid,
     CASE WHEN aggregate THEN greatest(1, least({MAX_WEIGHT}, coalesce(aggregate_in, 0) + coalesce(aggregate_out, 0)
          + coalesce(aggregate_unknown, 0))) ELSE 1 END AS weight,
@@ -164,7 +164,22 @@ _RECORD: Final = f"""
 """
 
 
-def decode(raw: str, *, carry: str = "file", strict: bool = True) -> str:
+#: Long texts that repeat: only the first of each is kept, and every row has its hash.
+TEXTS: Final = (
+    "src_labels",
+    "dst_labels",
+    "src_workloads",
+    "dst_workloads",
+    "src_names",
+    "dst_names",
+    "allowed",
+    "denied",
+)
+#: Hashes of texts that were decoded before (see ``texts``).
+KNOWN_TEXTS: Final = "known_texts"
+
+
+def decode(raw: str, *, carry: str = "part", strict: bool = True) -> str:
     """
     SQL that turns ``raw`` (a query with the columns of ``columns.FIELDS`` and ``carry``) into records.
 
@@ -175,8 +190,12 @@ def decode(raw: str, *, carry: str = "file", strict: bool = True) -> str:
     raw_names = {field.name for field in FIELDS}
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name in raw_names)
     added = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name not in raw_names)
+    hashed = ", ".join(f"CASE WHEN {text} IS NOT NULL THEN hash({text}) END AS {text}_hash" for text in TEXTS)
+    known = f"SELECT text_hash FROM {KNOWN_TEXTS}"
+    news = ", ".join(f"CASE WHEN {text}_hash NOT IN ({known}) THEN {text} END AS {text}" for text in TEXTS)
     return f"""
-    SELECT {carry}, {_RECORD} FROM (
+    SELECT * REPLACE ({news}) FROM (SELECT *, {hashed} FROM (
+     SELECT {carry}, {_RECORD} FROM (
       SELECT *, {_CONTENT} AS content,
         CASE WHEN reason = '' THEN shape ELSE {UNUSABLE} END AS kind
       FROM (
@@ -195,4 +214,4 @@ def decode(raw: str, *, carry: str = "file", strict: bool = True) -> str:
                ELSE '' END AS reason
         FROM (SELECT * REPLACE ({replaced}), {added} FROM ({raw}))
       )
-    )"""
+    )))"""

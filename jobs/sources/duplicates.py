@@ -2,8 +2,8 @@
 Which records of ``decoded`` were counted before.
 
 A record is known by its node and uuid; without a uuid (old Cilium, field masks, stored logs), or when
-the known copy had none, by what every mask keeps. Looked up in the batch itself, in what the open
-batch holds already, and in the ledger of the hours that the batch touches.
+the known copy had none, by what every mask keeps. Looked up among the records just read, in what the
+open batch holds already, and in the ledger of the hours that they touch.
 """
 
 from typing import Any, Final, Protocol
@@ -14,14 +14,8 @@ from jobs.sources.assemble import cluster_of
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 
 _COUNTED: Final = f"kind IN ({FLOW}, {LOST}, {NODE_STATUS})"
-
 #: Copies of one record are the same but for what masks took out: keep the one that says most, always the same.
 _ORDER: Final = "content, length(d::VARCHAR) DESC, d::VARCHAR"
-
-
-def _day(hour: str) -> str:
-    """SQL for the day of an hour since the epoch, as text."""
-    return f"strftime(make_timestamp({hour} * 3600000000), '%Y-%m-%d')"
 
 
 class Ledger(Protocol):
@@ -31,8 +25,13 @@ class Ledger(Protocol):
         """Arrow dataset of a table's rows on these days."""
 
 
+def _day(hour: str) -> str:
+    """SQL for the day of an hour since the epoch, as text."""
+    return f"strftime(make_timestamp({hour} * 3600000000), '%Y-%m-%d')"
+
+
 class Duplicates:
-    """Finds and removes duplicates, chunk by chunk; what is new joins the open batch's ledger."""
+    """Finds and removes duplicates; what is new joins the open batch's ledger, the table ``pending``."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, ledger: Ledger, cluster: str | None) -> None:
         self._con, self._ledger, self._cluster = con, ledger, cluster
@@ -41,49 +40,52 @@ class Duplicates:
     def clear(self) -> None:
         """Forget the open batch: its ledger rows are committed."""
         self._con.execute(
-            "CREATE OR REPLACE TEMP TABLE pending (hour BIGINT, cluster VARCHAR, fingerprint BIGINT, content BIGINT, has_uuid BOOLEAN)"
+            "CREATE OR REPLACE TEMP TABLE pending"
+            " (hour BIGINT, cluster VARCHAR, fingerprint BIGINT, content BIGINT, has_uuid BOOLEAN)"
         )
 
-    def remove(self) -> dict[int, int]:
-        """Take duplicates out of ``decoded``; returns how many per file."""
+    def remove(self, first_part: int) -> dict[int, int]:
+        """Take duplicates out of the parts of ``decoded`` from ``first_part`` on; how many per part."""
         con = self._con
+        con.execute(f"""CREATE OR REPLACE TEMP TABLE prints AS
+          SELECT rowid AS place, part, hour, {cluster_of(self._cluster)} AS cluster, fingerprint, content,
+            uuid != '' AS has_uuid FROM decoded WHERE part >= {first_part} AND {_COUNTED}""")
         self._find_known()
         con.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
-          SELECT d.rowid AS place FROM decoded d WHERE {_COUNTED} AND uuid != '' AND (
+          SELECT place, part FROM prints WHERE has_uuid AND (
             fingerprint IN (SELECT fingerprint FROM known WHERE has_uuid)
             OR content IN (SELECT content FROM known WHERE NOT has_uuid))
-          UNION SELECT d.rowid FROM decoded d WHERE {_COUNTED} AND uuid = '' AND content IN (
-            SELECT content FROM known UNION ALL SELECT content FROM decoded WHERE {_COUNTED} AND uuid != '')
-          UNION SELECT place FROM (
-            SELECT rowid AS place, row_number() OVER (PARTITION BY fingerprint ORDER BY {_ORDER}) AS copy FROM decoded d
-            WHERE {_COUNTED} AND fingerprint IN (
-              SELECT fingerprint FROM decoded WHERE {_COUNTED} GROUP BY fingerprint HAVING count(*) > 1))
+          UNION SELECT place, part FROM prints WHERE NOT has_uuid AND content IN (
+            SELECT content FROM known UNION ALL SELECT content FROM prints WHERE has_uuid)
+          UNION SELECT place, part FROM (
+            SELECT d.rowid AS place, part, row_number() OVER (PARTITION BY fingerprint ORDER BY {_ORDER}) AS copy
+            FROM decoded d WHERE part >= {first_part} AND {_COUNTED} AND fingerprint IN (
+              SELECT fingerprint FROM prints GROUP BY fingerprint HAVING count(*) > 1))
           WHERE copy > 1""")
-        counts = dict(
-            con.execute(
-                "SELECT file, count(*) FROM decoded WHERE rowid IN (SELECT place FROM repeated) GROUP BY file"
-            ).fetchall()
-        )
+        counts = dict(con.execute("SELECT part, count(*) FROM repeated GROUP BY part").fetchall())
+        kept = ""
         if counts:
             con.execute("DELETE FROM decoded WHERE rowid IN (SELECT place FROM repeated)")
-        con.execute(f"""INSERT INTO pending SELECT hour, {cluster_of(self._cluster)}, fingerprint, content, uuid != ''
-          FROM decoded WHERE {_COUNTED}""")
+            kept = " WHERE place NOT IN (SELECT place FROM repeated)"
+        con.execute(
+            f"INSERT INTO pending SELECT hour, cluster, fingerprint, content, has_uuid FROM prints{kept}"
+        )
         return counts
 
     def _find_known(self) -> None:
-        """Ledger rows, of this batch or an earlier one, that something in ``decoded`` may repeat."""
+        """Fill ``known`` with the ledger rows, of this batch or an earlier one, that ``prints`` may repeat."""
         con = self._con
-        first, last, day, last_day = (
-            con.execute(f"""SELECT min(hour), max(hour), {_day("min(hour)")}, {_day("max(hour)")}
-          FROM decoded WHERE {_COUNTED}""").fetchall()[0]
+        found = con.execute(
+            f"SELECT min(hour), max(hour), {_day('min(hour)')}, {_day('max(hour)')} FROM prints"
         )
-        con.register("ledger", self._ledger.dataset("ledger", day, last_day))
-        con.execute(f"""CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT fingerprint, content, has_uuid FROM (
+        first, last, first_day, last_day = found.fetchall()[0]
+        con.register("ledger", self._ledger.dataset("ledger", first_day, last_day))
+        con.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
+          SELECT DISTINCT fingerprint, content, has_uuid FROM (
             SELECT hour, fingerprint, content, has_uuid FROM pending
-            UNION ALL SELECT hour, fingerprint, content, has_uuid FROM ledger) k
+            UNION ALL SELECT hour, fingerprint, content, has_uuid FROM ledger)
           WHERE hour BETWEEN {first or 0} AND {last or 0} AND (
-            fingerprint IN (SELECT fingerprint FROM decoded WHERE {_COUNTED})
-            OR content IN (SELECT content FROM decoded WHERE {_COUNTED}))""")
+            fingerprint IN (SELECT fingerprint FROM prints) OR content IN (SELECT content FROM prints))""")
         con.unregister("ledger")
 
     def rows(self) -> Any:

@@ -111,16 +111,16 @@ _CLEAN: Final = r"""CASE WHEN json_valid(doc) THEN doc ELSE
 
 def unwrap(con: duckdb.DuckDBPyConnection, lines: Any) -> None:
     """
-    Fill the tables ``docs`` (file, line, doc) and ``refused`` (file, line, reason, doc).
+    Fill the tables ``docs`` (part, line, doc) and ``refused`` (part, line, reason, doc).
 
-    ``lines`` is an Arrow table (file, line, doc): text, or NULL where the bytes were no text.
+    ``lines`` is an Arrow table (part, line, doc): text, or NULL where the bytes were no text.
     """
     con.register("odd_lines", lines)
-    con.execute("CREATE OR REPLACE TEMP TABLE docs (file INTEGER, line BIGINT, doc VARCHAR)")
+    con.execute("CREATE OR REPLACE TEMP TABLE docs (part INTEGER, line BIGINT, doc VARCHAR)")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE refused (file INTEGER, line BIGINT, reason VARCHAR, doc VARCHAR)"
+        "CREATE OR REPLACE TEMP TABLE refused (part INTEGER, line BIGINT, reason VARCHAR, doc VARCHAR)"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE layer AS SELECT file, line, {_CLEAN} AS doc FROM odd_lines")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE layer AS SELECT part, line, {_CLEAN} AS doc FROM odd_lines")
     _join_partial_lines(con)
     for depth in range(MAX_LAYERS + 1):
         con.execute(f"CREATE OR REPLACE TEMP TABLE formed AS SELECT *, {_FORM} AS form FROM layer")
@@ -129,12 +129,12 @@ def unwrap(con: duckdb.DuckDBPyConnection, lines: Any) -> None:
             break
         if depth == MAX_LAYERS:
             _refuse(con, "form NOT IN ('hubble', 'bare', 'azure')", "'nested too deep'")
-        con.execute("INSERT INTO docs SELECT file, line, doc FROM formed WHERE form = 'hubble'")
+        con.execute("INSERT INTO docs SELECT part, line, doc FROM formed WHERE form = 'hubble'")
         con.execute(
-            f"""INSERT INTO docs SELECT file, line, '{{"flow":' || doc || '}}' FROM formed WHERE form = 'bare'"""
+            f"""INSERT INTO docs SELECT part, line, '{{"flow":' || doc || '}}' FROM formed WHERE form = 'bare'"""
         )
         con.execute(
-            f"INSERT INTO docs SELECT file, line, ({_azure()})::VARCHAR FROM formed WHERE form = 'azure'"
+            f"INSERT INTO docs SELECT part, line, ({_azure()})::VARCHAR FROM formed WHERE form = 'azure'"
         )
         if depth < MAX_LAYERS:
             _next_layer(con, forms)
@@ -147,12 +147,12 @@ def _next_layer(con: duckdb.DuckDBPyConnection, forms: set[str]) -> None:
         con, "form IN ('invalid UTF-8', 'scalar')", "CASE form WHEN 'scalar' THEN 'not a flow' ELSE form END"
     )
     con.execute(f"""CREATE OR REPLACE TEMP TABLE layer AS
-      SELECT file, line, unnest(json_extract(doc, '$[*]'))::VARCHAR AS doc FROM formed WHERE form = 'array'
-      UNION ALL SELECT file, line, doc->>'$' FROM formed WHERE form = 'string'
-      UNION ALL SELECT file, line, item->>'$' FROM (
-        SELECT file, line, unnest({_LIST}) AS item FROM formed WHERE form = 'list')
-      UNION ALL SELECT file, line, inner_doc FROM (
-        SELECT file, line, coalesce({_OUTER}, {_MEMBER}) AS inner_doc FROM formed WHERE form = 'member')
+      SELECT part, line, unnest(json_extract(doc, '$[*]'))::VARCHAR AS doc FROM formed WHERE form = 'array'
+      UNION ALL SELECT part, line, doc->>'$' FROM formed WHERE form = 'string'
+      UNION ALL SELECT part, line, item->>'$' FROM (
+        SELECT part, line, unnest({_LIST}) AS item FROM formed WHERE form = 'list')
+      UNION ALL SELECT part, line, inner_doc FROM (
+        SELECT part, line, coalesce({_OUTER}, {_MEMBER}) AS inner_doc FROM formed WHERE form = 'member')
         WHERE inner_doc IS NOT NULL""")
     if "tables" in forms:
         _unroll_tables(con)
@@ -164,35 +164,35 @@ def _next_layer(con: duckdb.DuckDBPyConnection, forms: set[str]) -> None:
 def _unroll_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Rows of an answer of the Log Analytics API, each as an object of its columns."""
     con.execute("""INSERT INTO layer
-      WITH parts AS (SELECT file, line, unnest(json_extract(doc, '$.tables[*]')) AS part FROM formed WHERE form = 'tables'),
-      cells AS (SELECT file, line, json_extract_string(part, '$.columns[*].name') AS names,
+      WITH parts AS (SELECT part, line, unnest(json_extract(doc, '$.tables[*]')) AS part FROM formed WHERE form = 'tables'),
+      cells AS (SELECT part, line, json_extract_string(part, '$.columns[*].name') AS names,
         unnest(json_extract(part, '$.rows[*]')) AS cells FROM parts)
-      SELECT file, line, to_json(map(names, json_extract(cells, '$[*]')))::VARCHAR FROM cells""")
+      SELECT part, line, to_json(map(names, json_extract(cells, '$[*]')))::VARCHAR FROM cells""")
 
 
 def _refuse(con: duckdb.DuckDBPyConnection, where: str, reason: str) -> None:
-    con.execute(f"INSERT INTO refused SELECT file, line, {reason}, doc FROM formed WHERE {where}")
+    con.execute(f"INSERT INTO refused SELECT part, line, {reason}, doc FROM formed WHERE {where}")
 
 
 def _mend(con: duckdb.DuckDBPyConnection) -> None:
     """Lines that are no JSON: what follows a short prefix may be, or several objects share the line."""
     rest = "substr(doc, strpos(doc, '{'))"
-    con.execute(f"""INSERT INTO layer SELECT file, line, {rest} FROM formed
+    con.execute(f"""INSERT INTO layer SELECT part, line, {rest} FROM formed
       WHERE form = 'broken' AND strpos(doc, '{{') BETWEEN 2 AND {MAX_PREFIX} AND json_valid({rest})""")
-    broken = con.execute(f"""SELECT file, line, doc FROM formed WHERE form = 'broken'
+    broken = con.execute(f"""SELECT part, line, doc FROM formed WHERE form = 'broken'
       AND NOT (strpos(doc, '{{') BETWEEN 2 AND {MAX_PREFIX} AND json_valid({rest}))""").fetchall()
     found: list[tuple[int, int, str]] = []
     refused: list[tuple[int, int, str, str]] = []
-    for file, line, doc in broken:
+    for part, line, doc in broken:
         values = list(Splitter().values([doc.encode()])) if "}" in doc else []
         objects = [value.raw.decode() for value in values if not value.problem]
         if len(objects) > 1 or (objects and len(values) == 1 and len(objects[0]) < len(doc.strip())):
-            found += [(file, line, text) for text in objects]
-            refused += [(file, line, "not JSON", value.raw.decode()) for value in values if value.problem]
+            found += [(part, line, text) for text in objects]
+            refused += [(part, line, "not JSON", value.raw.decode()) for value in values if value.problem]
         else:
-            refused.append((file, line, "not JSON", doc))
-    _append(con, "layer", ["file", "line", "doc"], found)
-    _append(con, "refused", ["file", "line", "reason", "doc"], refused)
+            refused.append((part, line, "not JSON", doc))
+    _append(con, "layer", ["part", "line", "doc"], found)
+    _append(con, "refused", ["part", "line", "reason", "doc"], refused)
 
 
 def _append(con: duckdb.DuckDBPyConnection, table: str, names: list[str], rows: list[Any]) -> None:
@@ -216,8 +216,8 @@ def _join_partial_lines(con: duckdb.DuckDBPyConnection) -> None:
         SELECT *, regexp_extract(doc, '{cri}', 1) AS stream, regexp_extract(doc, '{cri}', 2) AS mark FROM layer),
       grouped AS (
         SELECT *, coalesce(sum((mark != 'P')::INTEGER) OVER (
-          PARTITION BY file, stream ORDER BY line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS piece
+          PARTITION BY part, stream ORDER BY line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS piece
         FROM cri)
-      SELECT file, min(line) AS line, CASE WHEN stream = '' THEN first(doc) ELSE
+      SELECT part, min(line) AS line, CASE WHEN stream = '' THEN first(doc) ELSE
         string_agg(regexp_replace(doc, '{cri}', ''), '' ORDER BY line) END AS doc
-      FROM grouped GROUP BY file, stream, CASE WHEN stream = '' THEN line END, piece""")
+      FROM grouped GROUP BY part, stream, CASE WHEN stream = '' THEN line END, piece""")

@@ -1,12 +1,13 @@
 """Lines of a block of bytes as columns: number, text, whether it is text at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+BLOCK: Final = 8 << 20  # bytes whose lines are found at once
 MAX_BLANK: Final = 64  # bytes; nobody pads an empty line further
 
 
@@ -39,13 +40,24 @@ class Lines:
         """Keep only the lines at these places."""
         return Lines(self.data, self.numbers[indices], self.starts[indices], self.ends[indices])
 
-    def raw(self, index: int) -> bytes:
-        """Bytes of a line, without its line end."""
-        return self.data[self.starts[index] : self.ends[index]]
+    def raws(self) -> list[bytes]:
+        """Bytes of each line, without its line end."""
+        return [self.data[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
 
     def texts(self) -> Any:
         """Arrow strings; NULL where a line is not UTF-8."""
-        return as_texts([self.data[start:end] for start, end in zip(self.starts, self.ends, strict=True)])
+        return as_texts(self.raws())
+
+
+def blocks_of_lines(data: bytes) -> Iterator[Lines]:
+    """Lines of a long stretch of bytes, block by block, numbered through."""
+    start = before = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + BLOCK) + 1 or data.find(b"\n", start) + 1 or len(data)
+        piece = data[start:end]
+        lines = Lines.of(piece)
+        yield Lines(lines.data, lines.numbers + before, lines.starts, lines.ends)
+        start, before = end, before + piece.count(b"\n")
 
 
 def as_texts(pieces: Sequence[bytes]) -> Any:

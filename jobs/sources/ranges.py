@@ -7,7 +7,7 @@ temporary files would halve the speed; this file system hands DuckDB the range i
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,15 +98,14 @@ class _OpenRange:
 
 
 class RangeFiles(AbstractFileSystem):  # type: ignore[misc]
-    """The ranges of one DuckDB connection, by number; a number is never used twice."""
+    """The ranges of one DuckDB connection, by number; no number is ever used twice."""
 
     protocol = PROTOCOL
     cachable = False
 
     def __init__(self) -> None:
         super().__init__()
-        self._parts: dict[int, Range] = {}
-        self._next = 0
+        self._parts: Mapping[int, Range] = {}
 
     @classmethod
     def attach(cls, con: duckdb.DuckDBPyConnection) -> "RangeFiles":
@@ -116,11 +115,10 @@ class RangeFiles(AbstractFileSystem):  # type: ignore[misc]
         con.execute("SET enable_external_file_cache = false")
         return files
 
-    def publish(self, parts: Sequence[Range]) -> list[str]:
+    def publish(self, parts: Mapping[int, Range]) -> list[str]:
         """Take over the ranges of the next read and name them; earlier ones are forgotten."""
-        self._parts = dict(enumerate(parts, self._next))
-        self._next += len(parts)
-        return [f"{PROTOCOL}://{number:012d}" for number in self._parts]
+        self._parts = parts
+        return [f"{PROTOCOL}://{number:012d}" for number in parts]
 
     def _part(self, path: str) -> Range:
         return self._parts[int(path.rsplit("/", 1)[-1])]

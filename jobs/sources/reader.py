@@ -1,13 +1,14 @@
 """
-Chunks of lines into the table ``decoded``, and what could not be used into rejects.
+Parts of files into the table ``decoded``, and what could not be used into rejects.
 
 The fast reader takes every line it knows at DuckDB's own speed, in any order. Only where it met a
 line it could not use does a second, narrow pass find out *which*, and only those lines go the
 tolerant way: unwrapped, every spelling tried, refused with a reason.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import duckdb
@@ -17,17 +18,19 @@ import pyarrow as pa
 from jobs.rejects import Reject
 from jobs.sources import columns, envelopes
 from jobs.sources.decode import UNUSABLE, decode
-from jobs.sources.lines import Lines, as_texts
-from jobs.sources.ranges import Block, Range, RangeFiles
+from jobs.sources.lines import Lines, as_texts, blocks_of_lines
+from jobs.sources.ranges import Range, RangeFiles
 from jobs.sources.splitter import Value
+from jobs.sources.texts import MAX_TEXTS, Texts
 
 WRAPPED, BARE, OTHER = "wrapped", "bare", "other"
 ODD_AT_ONCE: Final = 20_000  # lines unwrapped by one query: what they hold is copied a few times
+LONGEST: Final = 32 << 20  # bytes of a line that DuckDB must take; longer ones never get here
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of lines of one file."""
+    """Whole lines of one file."""
 
     file: int  # number of the file in this run
     name: str
@@ -35,136 +38,166 @@ class Part:
     lines_before: Callable[[], int]  # lines of the file before this range; asked only for a reject
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Pieces of a stream that is not one value per line."""
+
+    file: int
+    name: str
+    values: Sequence[Value]
+
+
 class Reader:
-    """Reads parts into ``decoded`` of a DuckDB connection."""
+    """
+    Reads parts into ``decoded`` of a DuckDB connection, on top of what is there.
+
+    Every part gets a number, larger than any before, that its rows carry; ``files`` says which file a
+    part belongs to.
+    """
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con
         self._files = RangeFiles.attach(con)
+        self._texts = Texts(con)
+        self.files: dict[int, int] = {}
+        self.next_part = 0
+        self.clear()
 
-    def read(self, parts: Sequence[Part], shape: str) -> list[Reject]:
-        """Replace ``decoded`` by the records of these parts; return what was refused."""
+    def clear(self) -> None:
+        """Empty ``decoded``: a batch begins."""
+        if self._texts.count > MAX_TEXTS:
+            self._texts.forget()
+        self.files = {}
+        names = ", ".join(
+            f'NULL::{"BOOLEAN" if field.kind == "PRESENT" else field.kind} AS "{field.name}"'
+            for field in columns.FIELDS
+        )
+        nothing = decode(f"SELECT 0 AS part, {names}, false AS foreign_keys")
+        self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM ({nothing}) WHERE false")
+
+    def read(self, parts: Sequence[Part], shape: str) -> list[tuple[int, Reject]]:
+        """Add the records of these parts; return what was refused, with the number of its part."""
+        first = self.next_part
+        numbered = dict(enumerate(parts, first))
+        self._admit({number: part.file for number, part in numbered.items()})
         if shape == OTHER:
-            self.clear()
-            return [
-                reject for part in parts for reject in self._tolerate(part, Lines.of(part.range.read()), None)
+            rejects = [
+                reject for number, part in numbered.items() for reject in self._tolerate(number, part, None)
             ]
-        source = self._scan([part.range for part in parts], shape)
-        self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {decode(source)}")
-        dirty = self._con.execute(
-            f"SELECT file, count(*) FROM decoded WHERE kind = {UNUSABLE} GROUP BY file ORDER BY file"
-        ).fetchall()
-        if not dirty:
-            self._number_files(parts)
-            return []
-        self._con.execute(f"DELETE FROM decoded WHERE kind = {UNUSABLE}")
-        rejects = []
-        positions = self._unusable(source)
-        self._number_files(parts)
-        for place, _ in dirty:
-            part = parts[place]
-            lines = Lines.of(part.range.read())
-            rejects += self._tolerate(part, lines, positions[place])
+        else:
+            rejects = self._read_known(numbered, shape)
+        self._texts.learn("decoded", first)
         return rejects
 
-    def _scan(self, ranges: Sequence[Range], shape: str) -> str:
-        """Query over the raw columns; ``file`` is the place of the range in the list."""
-        names = self._files.publish(ranges)
-        bare = shape == BARE
-        first = int(names[0].rsplit("/", 1)[-1])
-        file = "0" if len(names) == 1 else f"right(filename, 12)::INTEGER - {first}"
-        options = "format='newline_delimited', ignore_errors=true, maximum_object_size=33554432"
-        if len(names) > 1:
+    def read_values(self, pieces: Sequence[Values]) -> list[tuple[int, Reject]]:
+        """Add the records of these pieces of streams."""
+        first = self.next_part
+        numbered = dict(enumerate(pieces, first))
+        self._admit({number: piece.file for number, piece in numbered.items()})
+        names = {number: piece.name for number, piece in numbered.items()}
+        rejects, good = [], []
+        for number, piece in numbered.items():
+            for value in piece.values:
+                if value.problem:
+                    rejects.append((number, Reject(piece.name, value.line, value.problem, value.raw)))
+                else:
+                    good.append((number, value.line, value.raw))
+        for start in range(0, len(good), ODD_AT_ONCE):
+            some = good[start : start + ODD_AT_ONCE]
+            texts = as_texts([raw.replace(b"\n", b" ").replace(b"\r", b" ") for _, _, raw in some])
+            rejects += self._read_texts(names, some, texts)
+        self._texts.learn("decoded", first)
+        return rejects
+
+    def _admit(self, files: dict[int, int]) -> None:
+        self.files |= files
+        self.next_part += len(files)
+
+    def _read_known(self, parts: dict[int, Part], shape: str) -> list[tuple[int, Reject]]:
+        """Read lines of a known shape fast, and those among them that are not, tolerantly."""
+        source = self._scan(parts, shape)
+        first = min(parts)
+        self._con.execute(f"INSERT INTO decoded {decode(source)}")
+        dirty = self._con.execute(
+            f"SELECT DISTINCT part FROM decoded WHERE part >= {first} AND kind = {UNUSABLE} ORDER BY part"
+        ).fetchall()
+        if not dirty:
+            return []
+        self._con.execute(f"DELETE FROM decoded WHERE part >= {first} AND kind = {UNUSABLE}")
+        places = self._unusable(source)
+        return [
+            reject for (number,) in dirty for reject in self._tolerate(number, parts[number], places[number])
+        ]
+
+    def _scan(self, parts: dict[int, Part], shape: str) -> str:
+        """Query over the raw columns of these parts."""
+        names = self._files.publish({number: part.range for number, part in parts.items()})
+        part = f"{min(parts)}" if len(parts) == 1 else "right(filename, 12)::INTEGER"
+        options = f"format='newline_delimited', ignore_errors=true, maximum_object_size={LONGEST}"
+        if len(parts) > 1:
             options += ", filename=true"
+        bare = shape == BARE
         return (
-            f"SELECT {file} AS file, {columns.fast_select(bare=bare)} FROM read_json({names!r},"
+            f"SELECT {part} AS part, {columns.fast_select(bare=bare)} FROM read_json({names!r},"
             f" columns={columns.read_columns(bare=bare)}, {options})"
         )
 
-    def _number_files(self, parts: Sequence[Part]) -> None:
-        """Put the run's file numbers where the places in the list were."""
-        if len(parts) == 1 and parts[0].file == 0:
-            return
-        cases = " ".join(f"WHEN {place} THEN {part.file}" for place, part in enumerate(parts))
-        self._con.execute(f"UPDATE decoded SET file = CASE file {cases} END")
-
     def _unusable(self, source: str) -> dict[int, Any]:
-        """Places of the unusable lines among the lines of each range, which are read in order here."""
+        """For each line of each part, in order, whether it is unusable."""
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute(
-            f"CREATE OR REPLACE TEMP TABLE usable AS SELECT file, kind != {UNUSABLE} AS usable FROM ({decode(source)})"
+            f"CREATE OR REPLACE TEMP TABLE verdicts AS SELECT part, kind = {UNUSABLE} AS unusable FROM ({decode(source)})"
         )
         self._con.execute("SET preserve_insertion_order = false")
-        found = self._con.execute("SELECT file, usable FROM usable ORDER BY rowid").fetchnumpy()
-        self._con.execute("DROP TABLE usable")
-        places = {}
-        for file in np.unique(found["file"]):
-            usable = found["usable"][found["file"] == file]
-            places[int(file)] = (np.flatnonzero(~usable), len(usable))
-        return places
+        found = self._con.execute("SELECT part, unusable FROM verdicts ORDER BY rowid").fetchnumpy()
+        self._con.execute("DROP TABLE verdicts")
+        return {int(part): found["unusable"][found["part"] == part] for part in np.unique(found["part"])}
 
-    def _tolerate(self, part: Part, lines: Lines, found: tuple[Any, int] | None) -> list[Reject]:
-        """Read lines the tolerant way; ``found`` says which of the file's lines, else all of them."""
-        if found is not None and found[1] != len(lines):
-            # The two ways of counting lines disagree: read the whole file again, the tolerant way.
-            self._con.execute("DELETE FROM decoded WHERE file = ?", [part.file])
-            found = None
-        chosen = lines if found is None else lines.pick(found[0])
-        rejects: list[Reject] = []
-        before = part.lines_before()
-        for start in range(0, len(chosen), ODD_AT_ONCE):
-            some = chosen.pick(np.arange(start, min(start + ODD_AT_ONCE, len(chosen))))
-            numbers = some.numbers + before
-            rejects += self._read_texts(
-                part.file, part.name, pa.array(numbers), some.texts(), [some.raw(i) for i in range(len(some))]
-            )
-        return rejects
-
-    def clear(self) -> None:
-        """Empty ``decoded``."""
-        self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS {_empty()}")
-
-    def read_values(self, file: int, name: str, values: Sequence[Value]) -> list[Reject]:
-        """Replace ``decoded`` by the records of these pieces of a stream."""
-        self.clear()
-        rejects = [Reject(name, value.line, value.problem, value.raw) for value in values if value.problem]
-        good = [value for value in values if not value.problem]
-        if good:
-            texts = as_texts([value.raw.replace(b"\n", b" ").replace(b"\r", b" ") for value in good])
-            numbers = pa.array([value.line for value in good])
-            rejects += self._read_texts(file, name, numbers, texts, [value.raw for value in good])
-        return rejects
+    def _tolerate(self, number: int, part: Part, unusable: Any) -> Iterator[tuple[int, Reject]]:
+        """Read lines the tolerant way; ``unusable`` says which of the part's lines, else all of them."""
+        data = part.range.read()
+        if unusable is not None and len(unusable) != sum(len(lines) for lines in blocks_of_lines(data)):
+            # The two ways of counting lines disagree: read the whole part again, the tolerant way.
+            self._con.execute("DELETE FROM decoded WHERE part = ?", [number])
+            unusable = None
+        before, passed = part.lines_before(), 0
+        for lines in blocks_of_lines(data):
+            chosen = lines
+            if unusable is not None:
+                chosen = lines.pick(np.flatnonzero(unusable[passed : passed + len(lines)]))
+            passed += len(lines)
+            for start in range(0, len(chosen), ODD_AT_ONCE):
+                some = chosen.pick(np.arange(start, min(start + ODD_AT_ONCE, len(chosen))))
+                numbers = [int(line) + before for line in some.numbers]
+                pieces = [(number, line, raw) for line, raw in zip(numbers, some.raws(), strict=True)]
+                yield from self._read_texts({number: part.name}, pieces, some.texts())
 
     def _read_texts(
-        self, file: int, name: str, numbers: Any, texts: Any, raws: Sequence[bytes]
-    ) -> list[Reject]:
-        """Unwrap and decode these texts into ``decoded``, on top of what is there."""
-        files = pa.array(np.full(len(texts), file, dtype=np.int32))
+        self, names: dict[int, str], pieces: list[tuple[int, int, bytes]], texts: Any
+    ) -> list[tuple[int, Reject]]:
+        """Unwrap and decode texts into ``decoded``; ``pieces`` are their part, line and bytes."""
         con = self._con
-        envelopes.unwrap(con, pa.table({"file": files, "line": numbers, "doc": texts}))
-        raw = f"SELECT file, line, doc, {columns.tolerant_select('v')} FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE late AS {decode(raw, carry='file, line, doc', strict=False)}"
-        )
+        columns_of = {"part": pa.array([part for part, _, _ in pieces], pa.int32())}
+        columns_of |= {"line": pa.array([line for _, line, _ in pieces], pa.int64()), "doc": texts}
+        envelopes.unwrap(con, pa.table(columns_of))
+        con.execute(f"CREATE OR REPLACE TEMP TABLE late AS {_tolerant()}")
         con.execute(f"INSERT INTO decoded SELECT * EXCLUDE (line, doc) FROM late WHERE kind != {UNUSABLE}")
         refused = con.execute(
-            f"SELECT line, reason, doc FROM late WHERE kind = {UNUSABLE} UNION ALL SELECT line, reason, doc FROM refused ORDER BY ALL"
+            f"SELECT part, line, reason, doc FROM late WHERE kind = {UNUSABLE}"
+            " UNION ALL SELECT part, line, reason, doc FROM refused ORDER BY ALL"
         ).fetchall()
-        by_line = {int(number.as_py()): index for index, number in enumerate(numbers)} if refused else {}
+        raws = {(part, line): raw for part, line, raw in pieces} if refused else {}
         return [
-            Reject(name, line, reason, raws[by_line[line]] if doc is None else doc.encode())
-            for line, reason, doc in refused
+            (part, Reject(names[part], line, reason, raws[part, line] if doc is None else doc.encode()))
+            for part, line, reason, doc in refused
         ]
 
 
-def _empty() -> str:
-    names = ", ".join(
-        f'NULL::{"BOOLEAN" if field.kind == "PRESENT" else field.kind} AS "{field.name}"'
-        for field in columns.FIELDS
+@cache
+def _tolerant() -> str:
+    """Query that decodes the table ``docs``, trying every spelling."""
+    raw = (
+        f"SELECT part, line, doc, {columns.tolerant_select('v')}"
+        f" FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
     )
-    return f"SELECT * FROM ({decode(f'SELECT 0 AS file, {names}, false AS foreign_keys')}) WHERE false"
-
-
-def read_block(reader: Reader, data: bytes, shape: str = WRAPPED) -> list[Reject]:
-    """Read a block of memory as one file."""
-    return reader.read([Part(0, "-", Block(data), lambda: 0)], shape)
+    return decode(raw, carry="part, line, doc", strict=False)

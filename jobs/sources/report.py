@@ -1,11 +1,8 @@
 """What an ingest did: how many of what, per file, and what the data lacks."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-from jobs.rejects import Reject
 
 #: Fewer flows than this say nothing about what a source leaves out.
 MIN_FLOWS_TO_MISS: Final = 10
@@ -57,11 +54,25 @@ class FileReport:
             lost_events=self.lost_events,
         )
 
-    def refuse(self, rejects: Iterable[Reject]) -> None:
-        """Count lines that were not used."""
-        for reject in rejects:
-            self.records += 1
-            self.rejected[reject.reason] += 1
+    def accept(self, count: int) -> None:
+        """Count new flows."""
+        self.records += count
+        self.accepted += count
+
+    def repeat(self, count: int) -> None:
+        """Count records that are stored already."""
+        self.records += count
+        self.duplicates += count
+
+    def skip(self, reason: str, count: int) -> None:
+        """Count records that are no flows."""
+        self.records += count
+        self.skipped[reason] += count
+
+    def refuse(self, reason: str) -> None:
+        """Count a line or record that was not used."""
+        self.records += 1
+        self.rejected[reason] += 1
 
     def warnings(self) -> list[str]:
         """What the whole file lacks, and what that costs."""
