@@ -132,7 +132,7 @@ class Completeness(Estimator):
         self.horizon_ = horizon_for(days.count, self.horizon)
         self.uncovered_ = uncovered_phases(days)
         self.reason_ = _reason(days.count)
-        if not self.estimable_:
+        if not self.estimable_ or not len(rows):
             self.completeness_ = _without_numbers(rows)
             return self
         known = cells.assign(novelty=novelty(cells, days), zone=_two_zones(cells["zone"]))

@@ -149,13 +149,17 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
     facts["debug"] = origin.isin(around.debug).astype(float)
     facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
-    rolled = origin.map(dict(around.rolled_out)).to_numpy(dtype=np.float64)
+    rolled = _numbers(origin, around.rolled_out)
     age = cells["first_us"].to_numpy() - rolled
     facts["deploy_adjacent"] = np.where(np.isnan(rolled), 0.0, (age >= 0) & (age <= ADJACENT_US))
     facts["new_image"] = origin.isin(around.new_images)
     contacts = cells[["first_us", "active_days"]].assign(origin=origin, hour=hour, fail=facts["fail"])
     facts["scan"] = scan_flags(contacts)
     return facts
+
+
+def _numbers(names: pd.Series[Any], known: Mapping[str, int]) -> Floats:
+    return np.array([known.get(name, np.nan) for name in names], dtype=np.float64)
 
 
 def _add_outcome(facts: pd.DataFrame, cells: pd.DataFrame) -> None:
@@ -180,7 +184,7 @@ def _add_concentration(
     around: Surroundings,
 ) -> None:
     """How much of the traffic one replica shows, against what that many attempts would spread over."""
-    replicas = origin.map(dict(around.replicas)).to_numpy(dtype=np.float64)
+    replicas = _numbers(origin, around.replicas)
     seen = np.full(len(facts), np.nan) if pods is None else pods.to_numpy(dtype=np.float64)
     known = ours & ~np.isnan(seen) & (seen >= 1) & (replicas >= MIN_REPLICAS)
     count = np.where(known, replicas, MIN_REPLICAS)
@@ -211,8 +215,8 @@ def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) 
 def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings) -> Floats:
     """Other teams with other images that call the same target; no team and no image counts twice."""
     target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
-    team = origin.map(dict(around.teams)).fillna("")
-    image = origin.map(dict(around.images)).where(lambda known: known.notna(), origin)
+    team = [around.teams.get(name, "") for name in origin]
+    image = [around.images.get(name, name) for name in origin]
     rows = pd.DataFrame({"target": target, "port": cells["port"], "team": team, "image": image})
     key = ["target", "port"]
     teams = rows.drop_duplicates([*key, "team"]).groupby(key).size()
