@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: help demo test check test-all bench format lock clean
+.PHONY: help demo test check test-all conformance bench format lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -43,6 +43,11 @@ check: $(VENV)/.dev ## format, lint, types, import contracts, spelling
 
 test-all: $(VENV)/.dev ## everything of make test, and PostgreSQL, browser, Spark, conformance
 	@.ci/suites all
+
+CASES ?= 10000
+SEED ?= $(shell date +%Y%m%d)
+conformance: $(VENV)/.dev ## CASES=10000 SEED=n: random policies, ours against Cilium's own engine (needs Go)
+	@$(BIN)/python -m conformance.run --cases $(CASES) --seed $(SEED)
 
 bench: $(VENV)/.dev ## speed and memory, as ratios within one run
 	@$(BIN)/portolan bench

@@ -12,7 +12,6 @@ from itertools import groupby
 from typing import Final
 
 MAX_PORT: Final = 65535
-MAX_ICMP_TYPE: Final = 255
 
 
 class Protocol(StrEnum):

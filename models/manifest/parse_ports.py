@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from models.domain.fqdn import FqdnSelector
 from models.domain.policy import HeaderMatch, HttpRule, L7Rules, NamedPort, PortRule
-from models.domain.portset import ANY_PROTOCOL, MAX_ICMP_TYPE, MAX_PORT, PortRange, Protocol
+from models.domain.portset import ANY_PROTOCOL, MAX_PORT, PortRange, Protocol
 from models.manifest.validate_agent import is_port_name, port_number
 from models.manifest.validate_schema import ICMP_NAMES
 
@@ -63,7 +63,8 @@ def numeric_range(protocol: Protocol, first: int, end: int) -> PortRange:
 def _icmp_range(item: Mapping[str, Any]) -> PortRange:
     family, kind = item.get("family", "IPv4"), str(item["type"])
     number = int(kind) if kind.isdigit() else ICMP_NAMES[family][kind]
-    return PortRange(_ICMP_PROTOCOL[family], number, min(number, MAX_ICMP_TYPE))
+    # The agent turns a type into a port, and port 0 means every port: type 0 selects every type.
+    return numeric_range(_ICMP_PROTOCOL[family], number, 0)
 
 
 def _l7(element: Mapping[str, Any]) -> L7Rules | None:

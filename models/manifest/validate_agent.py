@@ -217,7 +217,8 @@ def port_number(text: str) -> int | None:
 def _icmp_problems(element: Rule, path: str) -> Iterator[Problem]:
     for index, item in enumerate(element.get("fields") or ()):
         kind, family = item["type"], item.get("family", "IPv4")
-        if isinstance(kind, str) and not kind.isdigit() and kind not in ICMP_NAMES[family]:
+        number = port_number(str(kind)) if isinstance(kind, str) or 0 <= kind <= 65535 else None
+        if number is None and kind not in ICMP_NAMES[family]:
             yield _problem(f"{path}.fields[{index}].type", f"{shown(kind)} is no {family} ICMP type")
 
 

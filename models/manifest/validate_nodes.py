@@ -114,8 +114,6 @@ def check(value: object, node: Node, path: str) -> Iterator[Problem]:
         yield from _check_list(value, node, path)
     elif isinstance(value, str):
         yield from _check_string(value, node, path)
-    elif isinstance(value, int) and node.kind == "int-or-string":
-        yield from _check_string(str(value), node, path)
     elif isinstance(value, int):
         low, high = node.low, node.high
         if (low is not None and value < low) or (high is not None and value > high):

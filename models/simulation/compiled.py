@@ -155,6 +155,7 @@ class _Gates:
         self._peer_yes, self._peer_maybe = peers.rows(block.entries)
         local = direction is Direction.INGRESS and config.allow_localhost == "always"
         self._local = peers.reserved("host") & local
+        self._host = np.array([*(labels.reserved("host") for labels in sides.label_sets), False])
         self._subjects, self._kinds = subject_rows(sides, block.entries, config)
 
     def judge(self, edges: EdgeTable, chosen: Ints, result: EdgeVerdicts) -> None:
@@ -217,7 +218,8 @@ class _Gates:
         allow_words = int(np.searchsorted(words, self._block.allow_words))
         denied = sure[:, allow_words:].any(axis=1)
         allowed = sure[:, :allow_words].any(axis=1)
-        lacking = ~allowed & ~self._local[peer_class] & default_deny
+        local = self._local[peer_class] & ~self._host[self._sides.label_of[work.edges.subject[where]]]
+        lacking = ~allowed & ~local & default_deny
         result.verdict[where] = np.where(denied | lacking, DENY, ALLOW)
         if self._peer_maybe is not None or ports.maybe is not None:
             if self._peer_maybe is not None:

@@ -118,6 +118,11 @@ class Match:
     port: PortMatch
 
     @property
+    def redirects(self) -> bool:
+        """Whether the port element has layer 7 rules."""
+        return self.port.rule is not None and self.port.rule.l7 is not None
+
+    @property
     def ref(self) -> RuleRef:
         """The place of the port element, or of the entry when it has none."""
         return self.entry.ref(self.port.rule)
@@ -160,8 +165,8 @@ def attribution(
 
 
 def _rank(match: Match) -> tuple[int, int, bool]:
-    redirects = match.port.rule is not None and match.port.rule.l7 is not None
-    return (2 if match.entry.denies else int(redirects), match.port.bits, not is_wildcard_peer(match.entry))
+    precedence = 2 if match.entry.denies else int(match.redirects)
+    return (precedence, match.port.bits, not is_wildcard_peer(match.entry))
 
 
 def _same_peers(one: Match, other: Match) -> bool:

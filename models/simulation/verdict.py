@@ -169,9 +169,8 @@ def _decide(
         sure += found
         if missing:
             unsure.append((entry, missing))
-    local = (
-        direction is Direction.INGRESS and config.allow_localhost == "always" and peer.labels is not None
-    ) and peer.host
+    implied = direction is Direction.INGRESS and config.allow_localhost == "always"
+    local = implied and peer.host and not subject.host
     return _weigh(sure, unsure, flow, direction, config, local=local, default_deny=default_deny)
 
 
@@ -205,7 +204,7 @@ def _weigh(
     implicit += [] if default_deny else [f"allow-any-{direction.value}"]
     refs = tuple(sorted({match.ref for match in allows}))
     refs += tuple(RuleRef(PolicyRef(IMPLICIT, "", name), direction, name) for name in implicit)
-    redirect = any(match.port.rule is not None and match.port.rule.l7 is not None for match in allows)
+    redirect = any(match.redirects for match in allows)
     verdict, why = Verdict.ALLOW, f"allowed by {refs[0]}"
     if redirect and flow.l7 is not None:
         passed, why = judge_request(

@@ -1,0 +1,1 @@
+"""Portolan's evaluator beside Cilium's own policy engine."""
