@@ -25,8 +25,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Every object, one document or one file each",
         "content": {
-            "application/yaml": {"schema": {"type": "string"}},
-            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+            "application/yaml": {},
+            "application/zip": {},
         },
     }
 }

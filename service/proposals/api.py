@@ -39,7 +39,7 @@ ETAG_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"ETag": {"description": "For If-Match", "schema": {"type": "string"}}}}
 }
 YAML_RESPONSE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/yaml": {"schema": {"type": "string"}}}, "description": "The manifest"}
+    200: {"content": {"application/yaml": {"schema": {"type": "object"}}}, "description": "The manifest"}
 }
 
 
