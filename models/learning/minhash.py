@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 #: Permutations and bands: four rows a band, so that profiles from a Jaccard index of about 0.4 meet.
 PERMUTATIONS: Final = 128
 BANDS: Final = 32
-_PRIME: Final = (1 << 61) - 1
-_EMPTY: Final = np.uint64(_PRIME)
+_EMPTY: Final = np.uint64((1 << 64) - 1)
 
 
 def minhash_blocks(profiles: Sequence[frozenset[str]], seed: int = 0) -> list[list[int]]:
@@ -59,13 +58,19 @@ def minhash_blocks(profiles: Sequence[frozenset[str]], seed: int = 0) -> list[li
 def _signatures(profiles: Sequence[frozenset[str]], seed: int) -> npt.NDArray[np.uint64]:
     cells = sorted(frozenset().union(*profiles))
     rng = np.random.default_rng(seed)
-    factor = rng.integers(1, 1 << 29, size=PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
-    offset = rng.integers(0, 1 << 60, size=PERMUTATIONS, dtype=np.uint64)
-    digest = [int.from_bytes(hashlib.blake2b(cell.encode(), digest_size=4).digest(), "big") for cell in cells]
-    hashed = (np.array(digest, dtype=np.uint64)[:, None] * factor + offset) % np.uint64(_PRIME)
+    salt = rng.integers(0, 1 << 63, size=PERMUTATIONS, dtype=np.uint64)
+    digest = [int.from_bytes(hashlib.blake2b(cell.encode(), digest_size=8).digest(), "big") for cell in cells]
+    hashed = _mixed(np.array(digest, dtype=np.uint64)[:, None] ^ salt)
     position = {cell: index for index, cell in enumerate(cells)}
     signature = np.full((len(profiles), PERMUTATIONS), _EMPTY, dtype=np.uint64)
     for index, profile in enumerate(profiles):
         if profile:
             signature[index] = hashed[[position[cell] for cell in profile]].min(axis=0)
     return signature
+
+
+def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """SplitMix64's finaliser: salts that differ in one bit give unrelated orders."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

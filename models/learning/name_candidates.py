@@ -127,11 +127,13 @@ def _ancestors(name: str) -> list[str]:
 
 def _candidate(pattern: str, names: tuple[str, ...]) -> Candidate:
     head, _, parent = pattern.partition(".")
-    if is_shared(parent):
-        return Candidate(pattern, names, PRICE_SHARED, shared=True)
     top = parent == registrable(parent)
-    if head == "**":
+    shared = is_shared(parent)
+    if shared:
+        price = PRICE_SHARED
+    elif head == "**":
         price = PRICE_ALL_LEVELS - (0.0 if top else DEEPER_DISCOUNT)
     else:
-        price = (PRICE_REGISTRABLE if top else PRICE_DEEPER) - (PREFIX_DISCOUNT if head != "*" else 0.0)
-    return Candidate(pattern, names, price, shared=False)
+        price = PRICE_REGISTRABLE if top else PRICE_DEEPER
+    discount = 0.0 if head in ("*", "**") else PREFIX_DISCOUNT
+    return Candidate(pattern, names, price - discount, shared)

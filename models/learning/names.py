@@ -2,8 +2,9 @@
 FQDN patterns by expected novelty: a wildcard has to earn what it opens.
 
 Exact names S under a node are replaced by a pattern only if ``price + lambda < lambda |S| + mu N``, with
-N the new names expected within the horizon. Names that all came early and stayed expect no others, however
-many they are; one new name a day does. A pattern on a shared suffix becomes a request to a person.
+N the new names expected within the horizon, and only if N is at least `MIN_EXPECTED`: thirty names that
+came early and stayed are thirty entries, for a wildcard would open a domain to save lines. A pattern on a
+shared suffix becomes a request to a person.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from models.learning.unseen import expected_unseen
 #: Price of one more rule entry, and of one denial expected outside the cluster (balanced, section 7).
 NAME_LAMBDA: Final = 0.25
 EXTERNAL_MU: Final = 8.0
+#: New names expected within the horizon below which there is no pattern, as for route templates.
+MIN_EXPECTED: Final = 0.5
 #: Upper ends of the size classes that share a mean novelty, and the weight of that mean in names.
 SIZE_CLASSES: Final = (2, 6, 15)
 CLASS_WEIGHT: Final = 4.0
@@ -105,7 +108,8 @@ class NamePatterns(Estimator):
         chosen: list[tuple[str, Candidate, float, float]] = []
         requests: list[tuple[str, Candidate, float, float]] = []
         for subject in sorted(offers):
-            harmless = [o for o in offers[subject] if not self._readmits(o[0], blocked.get(subject, ()))]
+            growing = [o for o in offers[subject] if o[1] >= MIN_EXPECTED]
+            harmless = [o for o in growing if not self._readmits(o[0], blocked.get(subject, ()))]
             chosen += [(subject, *o) for o in self._choose([o for o in harmless if not o[0].shared])]
             requests += [(subject, *o) for o in self._choose([o for o in harmless if o[0].shared])]
         self.patterns_ = _pattern_frame(chosen)

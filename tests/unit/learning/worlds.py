@@ -96,8 +96,8 @@ def estate(seed: int, day_count: int, workloads: int = 120, churn: float = 1.0) 
             kind = "ip" if outside and name.startswith("tail") else "endpoint"
             names = f"{name}-{w}.example.com" if kind == "ip" else ""
             peer = f"203.0.113.{w % 250}" if kind == "ip" else f"{name}-{w}"
-            for d in np.flatnonzero(bits):
-                rows.append(edge(f"w{w:03d}", peer, days[d], peer_kind=kind, peer_names=names))
+            on = np.flatnonzero(bits)
+            rows += [edge(f"w{w:03d}", peer, days[d], peer_kind=kind, peer_names=names) for d in on]
     return pd.DataFrame(rows)
 
 
