@@ -58,3 +58,8 @@ class Workload:
     def title(self) -> str:
         """Names of the members, for sentences."""
         return " + ".join(member.partition("/")[2] for member in self.members)
+
+    @property
+    def ownerless(self) -> bool:
+        """Whether it is bare pods, which nothing starts again."""
+        return all(member.startswith("Pod/") for member in self.members)

@@ -57,7 +57,7 @@ def owner_of_record(kind: str, name: str, labels: Mapping[str, str]) -> Owner | 
     Returns
     -------
     Owner or None
-        ``None`` when the record names no owner that could be one (empty, a Node, the pod itself).
+        ``None`` when the record names no owner that could be one (empty, a Node).
 
     Examples
     --------
@@ -68,8 +68,10 @@ def owner_of_record(kind: str, name: str, labels: Mapping[str, str]) -> Owner | 
     >>> owner_of_record("Job", "report-29301840", {})
     Owner(kind='CronJob', name='report')
     """
-    if not name or kind in ("Node", "Pod"):
+    if not name or kind == "Node":
         return None
+    if kind == "Pod":
+        return owner_of_pod_name(name, labels)
     if kind == "ReplicaSet":
         for label in _HASH_LABELS:
             value = labels.get(label, "")

@@ -32,6 +32,7 @@ __all__ = ["cilium_manifest", "comments", "manifest_yaml", "remarks", "to_yaml"]
 Mode = Literal["enforce", "shadow"]
 ANNOTATION_PREFIX: Final = "portolan.dev"
 _SOURCED: Final = frozenset({NAMESPACE_KEY, CLUSTER_KEY, SERVICE_ACCOUNT_KEY})
+MAX_PEERS_NAMED: Final = 6  # in the comment above an entry
 #: Said by the entry itself or by its place.
 _SILENT_FLAGS: Final = frozenset({"icmp", "resolver", "assumed_dns"})
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
@@ -239,7 +240,9 @@ def comments(proposal: Proposal, *, include: Collection[str] | None = None) -> t
 
 def _entry_comment(entry: Entry) -> str:
     """Why an entry is there: its peers, how often they were seen, and what to look at."""
-    peers = "; ".join(peer.title for peer in entry.peers)
+    peers = "; ".join(peer.title for peer in entry.peers[:MAX_PEERS_NAMED])
+    if len(entry.peers) > MAX_PEERS_NAMED:
+        peers += f" and {len(entry.peers) - MAX_PEERS_NAMED} more"
     seen = [rule.evidence for rule in entry.rules if not rule.evidence.assumed]
     text = f"{peers}: assumed"
     if seen:

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from models.domain.cidr import parse_prefix
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer, Peer
 from models.domain.proposal import Direction, Port, Rule
 
 #: Ports per ``toPorts`` element that the schema accepts.
 MAX_PORTS: Final = 40
 _ALONE: Final = frozenset({"metadata", "internet_exposed"})
+#: Place of an entry in its list: class, then what is kept apart within it.
+_Place = tuple[int, int, int, str]
 _KINDS: Final = (EndpointPeer, EntityPeer, FqdnPeer, CidrPeer)
 
 
@@ -46,19 +49,22 @@ class Entry:
     rules: tuple[Rule, ...]
 
 
-def _class(rule: Rule, port: Port) -> tuple[int, int, str]:
+def _class(rule: Rule, port: Port) -> _Place:
     """Place of an entry in its list: resolvers first, ICMP last, sensitive ones by themselves."""
-    alone = _ALONE & set(rule.flags)
+    alone = rule.peer.key if _ALONE & set(rule.flags) else ""
     kind = _KINDS.index(type(rule.peer))
-    if port.icmp:
-        return (len(_KINDS) + 1, kind, "")
-    return (0 if "resolver" in rule.flags else 1, kind, rule.peer.key if alone else "")
+    review = int("needs_review" in rule.flags)
+    if "resolver" in rule.flags:
+        return (0, review, kind, alone)
+    return (2 if port.icmp else 1, kind, review, alone)
 
 
 def _peer_order(peer: Peer, namespace: str) -> tuple[bool, str, str, str]:
-    """Own namespace first, then by namespace and name."""
+    """Own namespace first, then by namespace and name; addresses by number."""
     if isinstance(peer, EndpointPeer):
         return (peer.namespace != namespace, peer.cluster, peer.namespace, peer.selector.text())
+    if isinstance(peer, CidrPeer) and (network := parse_prefix(peer.cidr)) is not None:
+        return (False, str(network.version), f"{int(network.network_address):039d}", peer.cidr)
     return (False, "", "", peer.key)
 
 
@@ -75,13 +81,13 @@ def group_entries(rules: Iterable[Rule], direction: Direction, namespace: str) -
     namespace
         Of the policy.
     """
-    by_peer: dict[tuple[tuple[int, int, str], tuple[str, ...], Peer], list[Rule]] = defaultdict(list)
+    by_peer: dict[tuple[_Place, tuple[str, ...], Peer], list[Rule]] = defaultdict(list)
     for rule in rules:
         if rule.direction == direction:
             by_peer[(_class(rule, rule.ports[0]), rule.dns, rule.peer)].append(rule)
-    by_ports: dict[
-        tuple[tuple[int, int, str], tuple[str, ...], tuple[Port, ...]], list[tuple[Peer, list[Rule]]]
-    ] = defaultdict(list)
+    by_ports: dict[tuple[_Place, tuple[str, ...], tuple[Port, ...]], list[tuple[Peer, list[Rule]]]] = (
+        defaultdict(list)
+    )
     for (place, dns, peer), mine in by_peer.items():
         ports = tuple(sorted({port for rule in mine for port in rule.ports}))
         by_ports[(place, dns, ports)].append((peer, mine))

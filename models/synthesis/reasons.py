@@ -19,6 +19,7 @@ WHY: Final = MappingProxyType(
         "health": "Cilium's own health checks need no rule.",
         "unmanaged_peer": "The other pod is not managed by Cilium; restart it so that it gets an identity.",
         "initialising_peer": "The other pod had no labels yet; it is seen again under its own identity.",
+        "stale_peer": "The other workload fell silent long before the window ended; it may be gone for good.",
         "unknown_entity": "An entity that the policy schema does not know.",
         "implicit_host": "From the pod's own node (probes): allowed without a rule.",
         "icmp_reply": "ICMP replies and errors belong to what caused them and need no rule.",

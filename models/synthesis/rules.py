@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Final, cast
 
 from models.domain.peer import CidrPeer, EntityPeer, FqdnPeer, Peer
 from models.domain.proposal import Direction, Port, Rule, RuleEvidence, rule_id
@@ -11,6 +11,9 @@ from models.synthesis.edges import Edge
 from models.synthesis.evidence import DayIndex, rule_evidence
 from models.synthesis.maturity import maturity
 from models.synthesis.resolvers import AssumedResolver
+
+#: Observed days from which a single sighting is odd; in a shorter window everything is seen once.
+MIN_DAYS_TO_DOUBT: Final = 7
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ def _rule(identifier: str, line: _Line, index: DayIndex, time: SubjectTime) -> R
     edges = list(line.edges.values())
     evidence = rule_evidence(edges, index, line.direction, time.days)
     flags = line.flags | _evidence_flags(line, evidence)
+    if _seen_once(evidence):
+        flags |= {"seen_once", "needs_review"}
     if line.resolver:
         flags.add("resolver")
     if isinstance(line.peer, EntityPeer) and line.peer.entity == "host" and not _saw_host(edges):
@@ -100,6 +105,13 @@ def _rule(identifier: str, line: _Line, index: DayIndex, time: SubjectTime) -> R
 
 def _saw_host(edges: Iterable[Edge]) -> bool:
     return any(edge.peer == "host" for edge in edges)
+
+
+def _seen_once(evidence: RuleEvidence) -> bool:
+    """One client pod on one day of many: an accident, an attack, or the first run of something rare."""
+    return (
+        evidence.days_seen == 1 and evidence.days_observed >= MIN_DAYS_TO_DOUBT and evidence.client_pods <= 1
+    )
 
 
 def _evidence_flags(line: _Line, evidence: RuleEvidence) -> set[str]:
@@ -123,6 +135,7 @@ _REMARKS = {
     "seen_from_other_end": "Seen only where the other end runs.",
     "sctp": "SCTP has to be enabled in the cluster.",
     "icmp": "ICMP rules have to be enabled in the cluster (they are by default).",
+    "seen_once": "One client pod on one day only: an accident, an attack, or a first run.",
     "companion": "Added beside remote-node: the same process may run on the pod's own node tomorrow.",
 }
 

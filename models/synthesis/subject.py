@@ -152,8 +152,11 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
     assumed = next((rule.reasons[0] for rule in rules if rule.evidence.assumed), "")
     if assumed:
         assumptions.append(Assumption("assumed_dns", assumed))
-    review = {"needs_review"} if any("needs_review" in rule.flags for rule in rules) else set()
+    doubtful = workload.ownerless or "indistinguishable" in workload.flags
+    review = {"needs_review"} if doubtful or any("needs_review" in rule.flags for rule in rules) else set()
     reasons = list(workload.notes)
+    if workload.ownerless:
+        reasons.append("These are bare pods without an owner: nothing starts them again.")
     if any(rule.direction == "egress" for rule in rules):
         reasons.append("Apply the ingress of the servers it calls before, or together with, this egress.")
     return Proposal(

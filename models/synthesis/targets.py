@@ -123,6 +123,8 @@ def _to_workload(view: ClusterView, edge: Edge, port: Port) -> Target | str:
             flags=("every_pod",),
             reasons=("This is a resolver of the cluster: every pod, new ones too, has to reach it.",),
         )
+    if peer.gone and view.posture != "generous":
+        return "stale_peer"
     flags: list[str] = []
     reasons: list[str] = []
     if peer.selector is None:
@@ -134,6 +136,9 @@ def _to_workload(view: ClusterView, edge: Edge, port: Port) -> Target | str:
     if peer.gone:
         flags += ["stale_peer", "needs_review"]
         reasons.append(f"{peer.title} fell silent long before the window ended; perhaps it no longer exists.")
+    if peer.ownerless:
+        flags += ["ownerless_peer", "needs_review"]
+        reasons.append(f"{peer.title} is a bare pod without an owner, as a debugging session makes one.")
     ports = resolver_port_pair(port.number) if dns else (port,)
     asks = dns and edge.direction == "egress"
     return Target((endpoint_peer(view, peer),), ports, dns=asks, flags=tuple(flags), reasons=tuple(reasons))

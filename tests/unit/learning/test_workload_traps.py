@@ -5,7 +5,7 @@ import pytest
 from jobs.propose import propose
 from models.learning.owners import owner_of_record
 from models.learning.workloads import learn_workloads
-from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec
+from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
 
 
 def selector(world: World, *keys: str) -> dict[str, str]:
@@ -222,16 +222,19 @@ def test_trap_F14_without_a_recorded_owner_pod_names_and_labels_tell(pods, membe
 
 
 def test_trap_F15_a_workload_that_is_gone_gets_no_proposal_and_is_stale_as_a_peer():
-    """A policy for a ghost helps nobody; a rule towards one must be looked at."""
+    """A policy for a ghost helps nobody, nor does a rule for one."""
     world = World()
     api, ghost = world.pod("shop", "api"), world.pod("shop", "ghost", days=range(6))
     world.edge(ghost, api, days=range(6))
     world.edge(world.pod("shop", "web"), api)
     result = propose(world.observations())
     assert [one.reason for one in result.unproposed] == ["subject_gone"]
-    assert {"stale_peer", "needs_review"} <= set(
-        rule_to(proposal_for(result, "api"), "ghost", "ingress").flags
-    )
+    api_proposal = proposal_for(result, "api")
+    assert titles(api_proposal, "ingress") == ["web in shop on TCP/8080"]
+    assert reasons(api_proposal.left_out) == {"stale_peer"}
+    assert [denial.reason for denial in api_proposal.backtest.denied] == ["stale_peer"]
+    generous = proposal_for(propose(world.observations(), posture="generous"), "api")
+    assert {"stale_peer", "needs_review"} <= set(rule_to(generous, "ghost", "ingress").flags)
 
 
 def test_trap_F15_a_weekly_job_is_not_gone():

@@ -438,3 +438,29 @@ def test_generous_keeps_a_direction_open_for_anything_that_cannot_be_written(wor
     assert proposal_for(propose(world.observations()), "api").ingress.enforced
     result = propose(world.observations(), posture="generous")
     assert [one.workloads for one in result.unproposed] == [("Deployment/api",)]
+
+
+def test_a_bare_pod_is_flagged_as_a_peer(world, web):
+    """A debugging session looks like this (trap J5, as far as a rule can say)."""
+    world.edge(world.pod("shop", "netshoot", kind="Pod"), web)
+    flags = rule_to(proposal_for(propose(world.observations()), "web"), "netshoot", "ingress").flags
+    assert {"ownerless_peer", "needs_review"} <= set(flags)
+
+
+def test_what_one_pod_did_on_one_day_stands_apart_for_review(world, web):
+    """It must not hide in an entry of everyday clients."""
+    api = world.pod("shop", "api")
+    world.edge(world.pod("shop", "everyday"), api)
+    world.edge(web, api, days=[12], subject_pods=1, peer_pods=1)
+    result = propose(world.observations())
+    rule = rule_to(proposal_for(result, "api"), "/web", "ingress")
+    assert {"seen_once", "needs_review"} <= set(rule.flags)
+    assert len(spec(result, "api")["ingress"]) == 2
+
+
+def test_addresses_are_sorted_as_numbers(world, web):
+    """Text would put .10 before .9."""
+    for last in (10, 9, 100):
+        world.to(web, "ip", f"52.1.2.{last}", 443)
+    entry = spec(propose(world.observations()), "web")["egress"][-1]
+    assert entry["toCIDR"] == ["52.1.2.9/32", "52.1.2.10/32", "52.1.2.100/32"]
