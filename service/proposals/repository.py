@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DecisionRow, InferenceRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.review.transitions import RuleState
+
+
+#: Beginning of a key that a person may write instead of the key.
+MIN_KEY_CHARS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ def find_proposals(session: Session, reference: str) -> list[ProposalRow]:
     namespace, _, name = reference.rpartition("/")
     found = list_proposals(session, ProposalFilter(namespace=namespace or None))
     named = [row for row in found if name in {row.name, *_workload_names(row)}]
-    return named or [row for row in found if not namespace and row.key.startswith(reference)]
+    if named or namespace or len(reference) < MIN_KEY_CHARS:
+        return named
+    return [row for row in found if row.key.startswith(reference)]
 
 
 def _workload_names(row: ProposalRow) -> list[str]:

@@ -1,0 +1,280 @@
+"""Proposals, decisions, runs and leases: the same on SQLite and on PostgreSQL."""
+
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import make_url, text
+
+from models.errors import BadInputError, ConflictError, NotFoundError
+from service.db.engine import database_url, make_engine
+from service.db.migrate import upgrade
+from service.db.sessions import Database
+from service.db.tables import Row
+from service.errors import PreconditionFailedError
+from service.proposals import repository, service, views
+from service.proposals.repository import ProposalFilter
+from service.proposals.service import DecisionRequest
+from service.review.transitions import ProposalState, Verb
+from service.runs.repository import DatabaseLeases, DatabaseRunLog, list_runs
+from service.settings import DatabaseSettings
+from tests.unit.service.proposals import KEY, proposal, rule
+
+NOW = datetime(2026, 3, 15, 2, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+SERVER = "PORTOLAN_TEST_POSTGRES"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request, tmp_path):
+    """A new database at the newest revision."""
+    if request.param == "sqlite":
+        made = Database(make_engine(database_url(DatabaseSettings(), tmp_path)))
+    else:
+        if SERVER not in os.environ:
+            pytest.skip(f"{SERVER} names no server")
+        made = Database(make_engine(make_url(os.environ[SERVER])))
+        with made.engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    upgrade(made.engine)
+    yield made
+    made.close()
+
+
+def record(database, *proposals, day=0, namespace=None):
+    """Keep what a run of this day proposed."""
+    with database.write() as session:
+        return service.record(
+            session, proposals, cluster="c", namespace=namespace, run_id=f"run{day}", now=NOW + day * DAY
+        )
+
+
+def say(verb, reason="because", **more):
+    """A decision of Ana's."""
+    return DecisionRequest(verb, "ana", reason, **more)
+
+
+def decide(database, verb, rule_id=None, if_match=None, **more):
+    """Send it."""
+    with database.write() as session:
+        if rule_id:
+            service.decide_rule(session, KEY, rule_id, say(verb, **more), now=NOW, if_match=if_match)
+        else:
+            service.decide_proposal(session, KEY, say(verb, **more), now=NOW, if_match=if_match)
+
+
+def detail(database, version=None):
+    """Proposal as everybody sees it."""
+    with database.read() as session:
+        return views.detail(session, service.get(session, KEY), version)
+
+
+def exported(database, *, approved_only=True):
+    """Rules that an export would write."""
+    with database.read() as session:
+        found = service.exportable(session, service.get(session, KEY), approved_only=approved_only)
+        return None if found is None else found.include
+
+
+def test_migrations_make_the_tables_of_the_models(database):
+    """On both."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Row.metadata) == []
+
+
+def test_a_version_appears_only_when_the_meaning_changed(database):
+    """New evidence for the same rules replaces the old evidence and nothing else."""
+    record(database, proposal(rule()))
+    assert record(database, proposal(rule()), day=1).unchanged == 1
+    assert detail(database)["version"] == 1
+    assert record(database, proposal(rule(), rule("db", 5432)), day=2).changed == 1
+    found = detail(database)
+    assert (found["version"], found["state"], len(found["rules"])) == (2, "proposed", 2)
+    assert len(detail(database, 1)["rules"]) == 1
+    with database.read() as session:
+        assert [row[0] for row in repository.versions_of(session, KEY)] == [2, 1]
+
+
+def test_decisions_stay_attached_to_a_rule_across_versions(database):
+    """Tomorrow's run proposes the same rule: it is the same rule."""
+    record(database, proposal(rule()))
+    decide(database, Verb.APPROVE, rule().id)
+    record(database, proposal(rule(), rule("db", 5432)), day=1)
+    states = {one["id"]: one["decision"]["state"] for one in detail(database)["rules"]}
+    assert states == {rule().id: "approved", rule("db", 5432).id: "undecided"}
+
+
+def test_a_rejected_rule_is_told_to_the_next_run_and_makes_no_new_version(database):
+    """The reviewer's own decision is no news to the reviewer."""
+    record(database, proposal(rule(), rule("db", 5432)))
+    decide(database, Verb.REJECT, rule("db", 5432).id)
+    with database.read() as session:
+        assert repository.rejected_rules(session, "c") == {rule("db", 5432).id}
+        assert repository.rejected_rules(session, "other") == frozenset()
+    assert "5432" not in str(detail(database)["manifest"])
+    assert record(database, proposal(rule()), day=1).unchanged == 1
+    found = detail(database)
+    assert (found["version"], [one["title"] for one in found["rejected_rules"]]) == (
+        1,
+        [rule("db", 5432).title],
+    )
+
+
+def test_approval_freezes_what_is_exported(database):
+    """Later versions, later rejections, later approvals of single rules."""
+    record(database, proposal(rule(), rule("db", 5432)))
+    assert exported(database) is None
+    decide(database, Verb.APPROVE)
+    assert exported(database) == {rule().id, rule("db", 5432).id}
+    record(database, proposal(rule(), rule("db", 5432), rule("cache", 6379)), day=1)
+    assert detail(database)["state"] == ProposalState.CHANGED
+    assert exported(database) == exported(database, approved_only=False) == {rule().id, rule("db", 5432).id}
+    decide(database, Verb.REJECT, rule("db", 5432).id)
+    assert exported(database) == {rule().id}
+    decide(database, Verb.APPROVE)
+    assert exported(database) == {rule().id, rule("cache", 6379).id}
+    decide(database, Verb.REOPEN)
+    assert exported(database) is None
+
+
+def test_flagged_rules_are_not_approved_in_passing(database):
+    """Approving names them; a decision on each, or an explicit word with a reason, is needed."""
+    flagged = rule(port=80, flagged=True)
+    record(database, proposal(rule(), flagged))
+    with pytest.raises(ConflictError, match=flagged.id):
+        decide(database, Verb.APPROVE)
+    with pytest.raises(BadInputError, match="reason"):
+        decide(database, Verb.APPROVE, include_flagged=True, reason="")
+    assert exported(database) is None
+    decide(database, Verb.REJECT, flagged.id)
+    decide(database, Verb.APPROVE)
+    assert exported(database) == {rule().id}
+    decide(database, Verb.APPROVE, flagged.id, reason="looked at it")
+    assert exported(database) == {rule().id, flagged.id}
+
+
+def test_what_is_proposed_no_more_is_withdrawn_unless_it_is_approved(database):
+    """A run looks at its scope only, and never takes an approved policy out of force."""
+    other = proposal(rule(key="b" * 16), key="b" * 16, namespace="other", name="portolan-x")
+    record(database, proposal(rule()), other)
+    assert record(database, proposal(rule()), day=1, namespace="shop").withdrawn == 0
+    assert record(database, other, day=2).withdrawn == 1
+    assert detail(database)["state"] == "withdrawn"
+    record(database, proposal(rule()), other, day=3)
+    decide(database, Verb.APPROVE)
+    record(database, other, day=4)
+    found = detail(database)
+    assert (found["state"], found["withdrawn"]) == ("approved", True)
+    assert exported(database) == {rule().id}
+
+
+def test_an_edit_on_an_old_state_is_refused(database):
+    """Also when it was a run that changed it."""
+    record(database, proposal(rule()))
+    with database.read() as session:
+        tag = service.etag(service.get(session, KEY))
+    record(database, proposal(rule()), day=1)
+    with pytest.raises(PreconditionFailedError):
+        decide(database, Verb.APPROVE, if_match=tag)
+
+
+def test_a_decision_that_fails_leaves_no_trace(database):
+    """Neither a state nor a line in the record."""
+    record(database, proposal(rule()))
+    with pytest.raises(NotFoundError):
+        decide(database, Verb.REJECT, "no-such-rule")
+    with pytest.raises(BadInputError, match="NUL"):
+        decide(database, Verb.REJECT, reason="a\x00b")
+    with database.read() as session:
+        assert repository.decisions_of(session, KEY) == []
+
+
+def test_two_reviewers_decide_one_after_the_other(database):
+    """The second one sees what the first one did."""
+    record(database, proposal(rule()))
+    outcomes = []
+
+    def approve():
+        try:
+            decide(database, Verb.APPROVE)
+            outcomes.append("done")
+        except ConflictError:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=approve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["conflict"] * 3 + ["done"]
+
+
+def test_proposals_are_found_the_way_people_name_them(database):
+    """Key, beginning of a key, name, workload, with or without the namespace."""
+    record(database, proposal(rule()))
+    with database.read() as session:
+        for reference in (KEY, KEY[:6], "portolan-web", "web", "shop/web", "shop/portolan-web"):
+            assert service.resolve(session, reference).key == KEY
+        for reference in ("", "other/web", "we", "shop/", "%"):
+            with pytest.raises((NotFoundError, BadInputError)):
+                service.resolve(session, reference)
+        for found, wanted in (
+            (1, ProposalFilter(text="WEB")),
+            (1, ProposalFilter(cluster="c", namespace="shop", state="proposed", maturity="maturing")),
+            (0, ProposalFilter(text="%")),
+            (0, ProposalFilter(text="_eb")),
+        ):
+            assert len(repository.list_proposals(session, wanted)) == found
+
+
+def test_hostile_text_is_kept_as_it_is(database):
+    """Quotes, markup, other scripts: data, in every column."""
+    reason = "'; DROP TABLE proposals; -- <script>alert(1)</script> ąß漢 \u202e"
+    record(database, proposal(rule()))
+    decide(database, Verb.REJECT, reason=reason)
+    with database.read() as session:
+        assert repository.decisions_of(session, KEY)[0].reason == reason
+
+
+def test_leases_and_runs_are_kept(database):
+    """One holder, one record."""
+    leases, log = DatabaseLeases(database), DatabaseRunLog(database)
+    assert leases.acquire("infer", "a", now=NOW, length=DAY).granted
+    refused = leases.acquire("infer", "b", now=NOW, length=DAY)
+    assert (refused.granted, refused.other, refused.since) == (False, "a", NOW)
+    assert not leases.renew("infer", "b", now=NOW, length=DAY)
+    assert leases.acquire("infer", "b", now=NOW + DAY, length=DAY).other == "a"
+    assert not leases.renew("infer", "a", now=NOW + DAY, length=DAY)
+    leases.release("infer", "a")
+    assert leases.renew("infer", "b", now=NOW + DAY, length=DAY)
+    log.start(run_id="r1", kind="infer", trigger="cli", parameters={"n": None}, now=NOW)
+    assert log.last_success("infer") is None
+    log.finish("r1", outcome="done", counts={"rules": 2}, error=None, now=NOW + DAY)
+    log.finish("r1", outcome="abandoned", counts={}, error="late", now=NOW + DAY)
+    assert log.last_success("infer") == NOW
+    with database.read() as session:
+        (row,) = list_runs(session)
+        assert (row.outcome, row.counts, row.parameters) == ("done", {"rules": 2}, {"n": None})
+        assert list_runs(session, before=(row.started_at, row.id)) == []
+
+
+def test_many_take_one_lease(database):
+    """The database decides, and says no to all but one."""
+    leases = DatabaseLeases(database)
+    barrier, granted = threading.Barrier(5), []
+
+    def take(name):
+        barrier.wait()
+        granted.append(leases.acquire("x", name, now=NOW, length=DAY).granted)
+
+    threads = [threading.Thread(target=take, args=(f"r{number}",)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(granted) == [False] * 4 + [True]
