@@ -1,6 +1,6 @@
 """The infer run: observations in, proposals out, every one of them replayed and linted before it is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -9,7 +9,6 @@ from models.domain.capabilities import CapabilityHints
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.proposal_json import left_out_to_json, proposal_to_json
 from models.domain.window import Window
-from models.errors import PortolanError
 from models.frames import Observations
 from models.manifest.parse import parse_objects
 from models.manifest.render import cilium_manifest
@@ -17,10 +16,6 @@ from models.manifest.validate import problems
 from models.simulation.replay import agent_config, replay
 from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.view import Posture
-
-
-class LintError(PortolanError):
-    """A manifest that Portolan itself wrote would be refused: a defect, so nothing of the run is kept."""
 
 
 class ObservationReader(Protocol):
@@ -130,8 +125,7 @@ def propose(
         namespace=namespace,
         rejected_rules=rejected_rules,
     )
-    manifests = {proposal.key: cilium_manifest(proposal) for proposal in made.proposals}
-    _lint(made, manifests)
+    made, manifests = _linted(made)
     policies = parse_objects(list(manifests.values()), config=agent_config(made))
     set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
     return InferResult(
@@ -149,11 +143,26 @@ def propose(
     )
 
 
-def _lint(made: Draft, manifests: dict[str, dict[str, Any]]) -> None:
-    """Refuse to go on with a manifest that a cluster would refuse."""
+def _linted(made: Draft) -> tuple[Draft, dict[str, dict[str, Any]]]:
+    """
+    The proposals whose manifests a cluster would take, and those manifests.
+
+    One that would be refused is a defect of Portolan or of its input: it is set apart with the reason,
+    and does not take the others with it.
+    """
     version = made.capabilities.version_text or NEWEST
-    for manifest in manifests.values():
+    manifests: dict[str, dict[str, Any]] = {}
+    refused: list[Unproposed] = []
+    for proposal in made.proposals:
+        manifest = cilium_manifest(proposal)
         found = problems(manifest, cilium_version=version)
         if found:
-            name = manifest["metadata"]["name"]
-            raise LintError(f"the manifest {name} would be refused: {'; '.join(map(str, found[:3]))}")
+            why = f"A cluster would refuse {proposal.name}: {'; '.join(map(str, found[:3]))}"
+            refused.append(
+                Unproposed(proposal.namespace, proposal.subject.workloads, "manifest_refused", why)
+            )
+        else:
+            manifests[proposal.key] = manifest
+    kept = tuple(proposal for proposal in made.proposals if proposal.key in manifests)
+    unproposed = tuple(sorted([*made.unproposed, *refused], key=lambda one: (one.namespace, one.workloads)))
+    return replace(made, proposals=kept, unproposed=unproposed), manifests

@@ -7,6 +7,7 @@ the one its labels name. Sets that share an owner are one workload, and so are t
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from models.frames import Observations
 from models.learning.label_choice import ANCHOR_KEYS, ROLLOUT_KEYS, Pair, kubernetes_labels, usable
 from models.learning.owners import Owner, drop_intermediate, owner_of_pod_name, owner_of_record, rollout_stem
 
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 #: A label set that was not seen for this long while a newer one of the same workload was is replaced.
 REPLACED_AFTER_US: Final = 24 * 3600 * 1_000_000
 
@@ -69,6 +71,8 @@ def seen_label_sets(
         one = found.get(key)
         if one is None:
             namespace = labels.get(NAMESPACE_KEY, "") or str(row["namespace"])
+            if not _NAMESPACE.fullmatch(namespace):
+                continue  # no policy can name it: its edges are left out as of unknown pods
             one = found[key] = LabelSetSeen(
                 key, labels.get(CLUSTER_KEY, ""), namespace, labels, int(row["first_us"]), int(row["last_us"])
             )

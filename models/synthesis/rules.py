@@ -14,6 +14,8 @@ from models.synthesis.resolvers import AssumedResolver
 
 #: Observed days from which a single sighting is odd; in a shorter window everything is seen once.
 MIN_DAYS_TO_DOUBT: Final = 7
+#: Pods of a workload from which it is odd that only one of them calls an outside destination.
+MIN_REPLICAS_TO_DOUBT: Final = 3
 
 
 @dataclass(slots=True)
@@ -31,15 +33,25 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectTime:
-    """How long a subject could have been seen: effective days and calendar days."""
+class SubjectFacts:
+    """
+    What is known of a subject beside its edges.
+
+    Parameters
+    ----------
+    effective_days, days
+        How long it could have been seen: days' worth of hours without loss, and calendar days.
+    pods
+        Most of its pods that were seen behind one edge: at least so many replicas (or runs) there were.
+    """
 
     effective_days: float
     days: int
+    pods: int
 
 
 def build_rules(
-    key: str, candidates: Sequence[Candidate], index: DayIndex, time: SubjectTime
+    key: str, candidates: Sequence[Candidate], index: DayIndex, facts: SubjectFacts
 ) -> tuple[list[Rule], dict[int, tuple[str, ...]]]:
     """
     Rules of one proposal, without paths.
@@ -52,7 +64,7 @@ def build_rules(
         Of its workload.
     index
         Days of the edges.
-    time
+    facts
         Of its workload.
 
     Returns
@@ -77,16 +89,18 @@ def build_rules(
             line.reasons.update(target.reasons)
         for edge in candidate.edges:
             owners[edge.place] = tuple(sorted({*owners.get(edge.place, ()), *ids}))
-    rules = [_rule(identifier, line, index, time) for identifier, line in lines.items()]
+    rules = [_rule(identifier, line, index, facts) for identifier, line in lines.items()]
     return sorted(rules, key=lambda rule: rule.sort_key), owners
 
 
-def _rule(identifier: str, line: _Line, index: DayIndex, time: SubjectTime) -> Rule:
+def _rule(identifier: str, line: _Line, index: DayIndex, facts: SubjectFacts) -> Rule:
     edges = list(line.edges.values())
-    evidence = rule_evidence(edges, index, line.direction, time.days)
+    evidence = rule_evidence(edges, index, line.direction, facts.days)
     flags = line.flags | _evidence_flags(line, evidence)
     if _seen_once(evidence):
         flags |= {"seen_once", "needs_review"}
+    if line.outside and line.direction == "egress" and _one_replica(evidence, facts):
+        flags |= {"one_replica", "needs_review"}
     if line.resolver:
         flags.add("resolver")
     if isinstance(line.peer, EntityPeer) and line.peer.entity == "host" and not _saw_host(edges):
@@ -97,7 +111,7 @@ def _rule(identifier: str, line: _Line, index: DayIndex, time: SubjectTime) -> R
         peer=line.peer,
         ports=line.ports,
         evidence=evidence,
-        maturity=maturity(time.effective_days),
+        maturity=maturity(facts.effective_days),
         reasons=(_summary(evidence), *sorted(line.reasons), *_remarks(flags)),
         flags=tuple(sorted(flags)),
     )
@@ -112,6 +126,11 @@ def _seen_once(evidence: RuleEvidence) -> bool:
     return (
         evidence.days_seen == 1 and evidence.days_observed >= MIN_DAYS_TO_DOUBT and evidence.client_pods <= 1
     )
+
+
+def _one_replica(evidence: RuleEvidence, facts: SubjectFacts) -> bool:
+    """Only one of several replicas goes there, again and again: a leader, or a compromised pod."""
+    return evidence.client_pods == 1 and facts.pods >= MIN_REPLICAS_TO_DOUBT and evidence.days_seen > 1
 
 
 def _evidence_flags(line: _Line, evidence: RuleEvidence) -> set[str]:
@@ -136,6 +155,7 @@ _REMARKS = {
     "sctp": "SCTP has to be enabled in the cluster.",
     "icmp": "ICMP rules have to be enabled in the cluster (they are by default).",
     "seen_once": "One client pod on one day only: an accident, an attack, or a first run.",
+    "one_replica": "Only one of several pods goes there: an elected leader, or a compromised pod.",
     "companion": "Added beside remote-node: the same process may run on the pod's own node tomorrow.",
 }
 
@@ -160,7 +180,7 @@ def _summary(evidence: RuleEvidence) -> str:
     return text + "."
 
 
-def assumed_rules(key: str, resolvers: Sequence[AssumedResolver], time: SubjectTime) -> list[Rule]:
+def assumed_rules(key: str, resolvers: Sequence[AssumedResolver], facts: SubjectFacts) -> list[Rule]:
     """Rules to the cluster's resolvers for a workload that was not seen asking."""
     return [
         Rule(
@@ -168,7 +188,7 @@ def assumed_rules(key: str, resolvers: Sequence[AssumedResolver], time: SubjectT
             direction="egress",
             peer=peer,
             ports=resolver.target.ports,
-            evidence=RuleEvidence(assumed=True, days_observed=time.days),
+            evidence=RuleEvidence(assumed=True, days_observed=facts.days),
             maturity="learning",
             reasons=resolver.target.reasons,
             flags=tuple(sorted({*resolver.target.flags, "resolver"})),

@@ -14,7 +14,7 @@ from models.synthesis.leftovers import left_out
 from models.synthesis.maturity import Observed, maturity
 from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.resolvers import AssumedResolver, is_resolver
-from models.synthesis.rules import SubjectTime, assumed_rules, build_rules, with_dns_inspection
+from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
 from models.synthesis.view import ClusterView
 
 _DAY_US = 24 * 3600 * SECOND_US
@@ -101,21 +101,25 @@ def propose_for(
     """
     view = setting.view
     key = proposal_key(setting.cluster, workload)
-    time = SubjectTime(setting.observed.age_days(workload), setting.observed.days_of(workload))
-    everything, ids_of = build_rules(key, candidates, setting.index, time)
+    facts = SubjectFacts(
+        effective_days=setting.observed.age_days(workload),
+        days=setting.observed.days_of(workload),
+        pods=max((edge.subject_pods for one in candidates for edge in one.edges), default=0),
+    )
+    everything, ids_of = build_rules(key, candidates, setting.index, facts)
     rules = [rule for rule in everything if rule.id not in setting.rejected]
-    evidence = Evidence(rules, excluded, len(rules) < len(everything), time.days, view.posture)
+    evidence = Evidence(rules, excluded, len(rules) < len(everything), facts.days, view.posture)
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
     outcome = Outcome(None, ingress, egress, {}, set(), list(excluded))
     outcome.settle(candidates, ids_of, {rule.id for rule in rules})
     if egress.enforced and not is_resolver(view, workload) and not _resolves(everything):
-        assumed = assumed_rules(key, setting.resolvers, time)
+        assumed = assumed_rules(key, setting.resolvers, facts)
         rules += [rule for rule in assumed if rule.id not in setting.rejected]
     constrained = {"ingress": ingress.enforced, "egress": egress.enforced}
     rules = [rule for rule in rules if constrained[rule.direction]]
     if rules:
         placed = with_paths(with_dns_inspection(rules, fqdn=view.capabilities.fqdn), workload.namespace)
-        about = _About(key, workload, selector, time)
+        about = _About(key, workload, selector, facts)
         outcome.proposal = _proposal(setting, about, placed, outcome)
     return outcome
 
@@ -127,7 +131,7 @@ class _About:
     key: str
     workload: Workload
     selector: LabelSelector
-    time: SubjectTime
+    facts: SubjectFacts
 
 
 def _resolves(rules: Sequence[Rule]) -> bool:
@@ -147,7 +151,7 @@ def _description(workload: Workload, rules: Sequence[Rule]) -> str:
 
 def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome: Outcome) -> Proposal:
     """Put one proposal together."""
-    workload, time = about.workload, about.time
+    workload, facts = about.workload, about.facts
     assumptions = [*setting.view.capabilities.assumptions, *setting.observed.assumptions]
     assumed = next((rule.reasons[0] for rule in rules if rule.evidence.assumed), "")
     if assumed:
@@ -170,9 +174,9 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         ingress=outcome.ingress,
         egress=outcome.egress,
         left_out=left_out(setting.view, outcome.excluded),
-        maturity=maturity(time.effective_days),
+        maturity=maturity(facts.effective_days),
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
-        effective_days=time.effective_days,
+        effective_days=facts.effective_days,
         assumptions=tuple(sorted(set(assumptions))),
         reasons=tuple(reasons),
         flags=tuple(sorted({*workload.flags, *review})),

@@ -464,3 +464,13 @@ def test_addresses_are_sorted_as_numbers(world, web):
         world.to(web, "ip", f"52.1.2.{last}", 443)
     entry = spec(propose(world.observations()), "web")["egress"][-1]
     assert entry["toCIDR"] == ["52.1.2.9/32", "52.1.2.10/32", "52.1.2.100/32"]
+
+
+def test_a_destination_of_one_replica_only_is_flagged(world, web):
+    """A compromised pod calls home while its siblings do not (trap J6, as far as a rule can say)."""
+    world.edge(web, world.pod("shop", "api"), subject_pods=6)
+    world.to(web, "ip", "52.1.2.4", 443, names="rare.example.com", subject_pods=1, days=range(5, 14))
+    world.to(web, "ip", "52.1.2.5", 443, names="usual.example.com", subject_pods=6)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert {"one_replica", "needs_review"} <= set(rule_to(proposal, "rare").flags)
+    assert "one_replica" not in rule_to(proposal, "usual").flags
