@@ -63,7 +63,8 @@ class Vacuumed:
 @cache
 def _merge_sql(name: str) -> str:
     rows = ibis.table(BY_NAME[name].columns, name="rows")
-    return str(ibis.to_sql(merge(rows, BY_NAME[name]), dialect="duckdb"))
+    ordered = merge(rows, BY_NAME[name]).order_by(*BY_NAME[name].keys)
+    return str(ibis.to_sql(ordered, dialect="duckdb"))
 
 
 def compact(writer: Writer, *, minimum_files: int = 2) -> list[Compacted]:
@@ -77,9 +78,7 @@ def compact(writer: Writer, *, minimum_files: int = 2) -> list[Compacted]:
             with duckdb.connect(config={"threads": 2}) as con:
                 con.register("rows", stored.dataset(day, day))
                 before = con.sql("SELECT count(*) FROM rows").fetchall()[0][0]
-                merged = con.sql(
-                    f"SELECT * FROM ({_merge_sql(table.name)}) ORDER BY {', '.join(table.keys)}"
-                ).to_arrow_table()
+                merged = con.sql(_merge_sql(table.name)).to_arrow_table()
             stored.replace_day(day, merged.cast(stored.schema))
             done.append(Compacted(table.name, day, files, before, merged.num_rows))
     return done

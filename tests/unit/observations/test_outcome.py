@@ -27,7 +27,9 @@ def test_trap_A5_observation_points_of_one_connection_are_one_edge(tmp_path):
         flow(WEB, API, trace_point="TO_STACK"),
         flow(WEB, API, seen_at="dst", event=5),
         flow(WEB, API, seen_at="dst", trace_point="TO_ENDPOINT"),
-        flow(WEB, API, seen_at="dst", event=129, flags=None, l7_kind="http", l7_type="REQUEST", http_route="/"),
+        flow(
+            WEB, API, seen_at="dst", event=129, flags=None, l7_kind="http", l7_type="REQUEST", http_route="/"
+        ),
     ]
     observed = observe(tmp_path, points)
     row = edge(observed, WEB, "egress", "api", 8080)
@@ -44,9 +46,7 @@ def test_trap_A7_presence_counts_hours_not_records(tmp_path):
 
 def test_trap_A8_an_aggregated_record_weighs_its_flows_and_shows_no_client_port(tmp_path):
     """What only the first flow of the group had is no evidence."""
-    row = edge(
-        observe(tmp_path, [flow(WEB, API, weight=30, aggregated=True)]), WEB, "egress", "api", 8080
-    )
+    row = edge(observe(tmp_path, [flow(WEB, API, weight=30, aggregated=True)]), WEB, "egress", "api", 8080)
     assert (row["flows"], row["aggregated"]) == (30, True)
 
 
@@ -74,7 +74,9 @@ def test_trap_C1_one_denied_packet_gives_two_records_and_counts_once(tmp_path):
 def test_trap_C1_what_the_server_refused_is_no_flow_of_the_client(tmp_path):
     """The client's node let it pass, the server's did not, nothing came back."""
     sent = flow(WEB, API)
-    refused = flow(WEB, API, verdict="DROPPED", drop_reason="POLICY_DENIED", is_reply=None, seen_at="dst", event=5)
+    refused = flow(
+        WEB, API, verdict="DROPPED", drop_reason="POLICY_DENIED", is_reply=None, seen_at="dst", event=5
+    )
     observed = observe(tmp_path, [sent, refused])
     for row in (edge(observed, WEB, "egress", "api", 8080), edge(observed, API, "ingress", "web", 8080)):
         assert (row["flows"], row["denied"]) == (0, 1)
@@ -114,7 +116,9 @@ def test_trap_C5_socket_events_make_no_rule_for_a_virtual_address(tmp_path, verd
     assert set_aside(observed) == {"traced": 1}
 
 
-@pytest.mark.parametrize(("verdict", "reason"), [("TRACED", "traced"), ("ERROR", "error"), ("VERDICT_UNKNOWN", "no_verdict")])
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [("TRACED", "traced"), ("ERROR", "error"), ("VERDICT_UNKNOWN", "no_verdict")]
+)
 def test_trap_C6_other_verdicts_are_no_evidence(tmp_path, verdict, reason):
     """A verdict that lets nothing through allows nothing."""
     observed = observe(tmp_path, [flow(WEB, API, verdict=verdict)])
@@ -161,7 +165,9 @@ def test_trap_D2_an_echo_request_is_an_edge_with_its_type(tmp_path, protocol, ki
     assert (row["protocol"], row["icmp_type"], row["flows"]) == (protocol, kind, 1)
 
 
-@pytest.mark.parametrize(("protocol", "request_type", "answer_type"), [("ICMPv4", 8, 0), ("ICMPv6", 128, 129)])
+@pytest.mark.parametrize(
+    ("protocol", "request_type", "answer_type"), [("ICMPv4", 8, 0), ("ICMPv6", 128, 129)]
+)
 def test_trap_D3_an_echo_reply_answers_its_request(tmp_path, protocol, request_type, answer_type):
     """Even when it is marked as no reply."""
     ping = flow(WEB, API, None, None, protocol=protocol, icmp_type=request_type)

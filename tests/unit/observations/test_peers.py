@@ -41,20 +41,28 @@ def test_trap_E1_world_with_names_keeps_address_and_names(tmp_path):
 @pytest.mark.parametrize(("entity", "ip"), [("world-ipv4", "203.0.113.9"), ("world-ipv6", "2001:db8::9")])
 def test_trap_E2_dual_stack_world_is_an_address_of_its_family(tmp_path, entity, ip):
     """Identities 9 and 10 are the world too."""
-    row = edge(observe(tmp_path, [flow(WEB, world(ip, key=entity, entity=entity), 443)]), WEB, "egress", ip, 443)
+    row = edge(
+        observe(tmp_path, [flow(WEB, world(ip, key=entity, entity=entity), 443)]), WEB, "egress", ip, 443
+    )
     assert row["peer_kind"] == "ip"
 
 
 def test_trap_E3_a_local_cidr_identity_is_an_address(tmp_path):
     """The labels of a matching rule are no pod's labels."""
-    cidr = world("52.1.2.4", key="cidr-key", labels='["cidr:52.1.2.4/32","reserved:world"]', identity=16777217)
-    assert edge(observe(tmp_path, [flow(WEB, cidr, 443)]), WEB, "egress", "52.1.2.4", 443)["peer_kind"] == "ip"
+    cidr = world(
+        "52.1.2.4", key="cidr-key", labels='["cidr:52.1.2.4/32","reserved:world"]', identity=16777217
+    )
+    assert (
+        edge(observe(tmp_path, [flow(WEB, cidr, 443)]), WEB, "egress", "52.1.2.4", 443)["peer_kind"] == "ip"
+    )
 
 
 def test_trap_E3_a_local_identity_number_without_labels_is_the_world(tmp_path):
     """Labels may be masked out; the number still says that it is no pod."""
     masked = End("", "52.1.2.4", identity=16777217)
-    assert edge(observe(tmp_path, [flow(WEB, masked, 443)]), WEB, "egress", "52.1.2.4", 443)["peer_kind"] == "ip"
+    assert (
+        edge(observe(tmp_path, [flow(WEB, masked, 443)]), WEB, "egress", "52.1.2.4", 443)["peer_kind"] == "ip"
+    )
 
 
 def test_trap_E4_ipv6_addresses_have_one_spelling(tmp_path):
@@ -257,7 +265,9 @@ def test_trap_E22_the_same_workload_in_another_cluster_is_another_peer(tmp_path)
 def test_trap_G7_G9_names_are_joined_as_the_source_spelled_them(tmp_path):
     """The queried name, lower-case and without a dot, is what a flow gets."""
     answers = [dns_answer(WEB, "api.example.com", OUTSIDE.ip)]
-    row = edge(observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(1))], answers), WEB, "egress", OUTSIDE.ip, 443)
+    row = edge(
+        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(1))], answers), WEB, "egress", OUTSIDE.ip, 443
+    )
     assert (row["peer_names"], row["names_from"]) == ("api.example.com", "lookup")
 
 
@@ -266,22 +276,32 @@ def test_trap_G8_a_failed_lookup_names_nothing(tmp_path):
     records = [lookup(WEB, "nowhere.example.com", rcode=3), flow(WEB, OUTSIDE, 443)]
     observed = observe(tmp_path, records)
     assert edge(observed, WEB, "egress", OUTSIDE.ip, 443)["peer_names"] == ""
-    assert observed.lookups[["name", "rcode", "lookups"]].to_numpy().tolist() == [["nowhere.example.com", 3, 1]]
+    assert observed.lookups[["name", "rcode", "lookups"]].to_numpy().tolist() == [
+        ["nowhere.example.com", 3, 1]
+    ]
 
 
 def test_trap_G10_all_names_within_their_lifetime_are_kept(tmp_path):
     """Two names for one address are two names."""
     answers = [dns_answer(WEB, name, OUTSIDE.ip) for name in ("b.example.com", "a.example.com")]
-    row = edge(observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(1))], answers), WEB, "egress", OUTSIDE.ip, 443)
+    row = edge(
+        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(1))], answers), WEB, "egress", OUTSIDE.ip, 443
+    )
     assert row["peer_names"] == "a.example.com,b.example.com"
 
 
-@pytest.mark.parametrize(("minutes", "named"), [(0.5, True), (5.5, True), (7, False), (3 * HOUR, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("minutes", "named"), [(0.5, True), (5.5, True), (7, False), (3 * HOUR, False), (-1, False)]
+)
 def test_trap_G10_an_answer_names_flows_of_its_lifetime_only(tmp_path, minutes, named):
     """From the answer on, for its TTL of 60 seconds and five minutes of grace."""
     answers = [dns_answer(WEB, "api.example.com", OUTSIDE.ip, ttl=60, time=at(10))]
     row = edge(
-        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(10 + minutes))], answers), WEB, "egress", OUTSIDE.ip, 443
+        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(10 + minutes))], answers),
+        WEB,
+        "egress",
+        OUTSIDE.ip,
+        443,
     )
     assert (row["peer_names"] != "") is named
 
@@ -297,7 +317,11 @@ def test_trap_G12_an_earlier_answer_names_what_hubble_forgot(tmp_path):
     """A long TTL reaches into the next hours."""
     answers = [dns_answer(WEB, "api.example.com", OUTSIDE.ip, ttl=4 * 3600)]
     row = edge(
-        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(3 * HOUR))], answers), WEB, "egress", OUTSIDE.ip, 443
+        observe(tmp_path, [flow(WEB, OUTSIDE, 443, time=at(3 * HOUR))], answers),
+        WEB,
+        "egress",
+        OUTSIDE.ip,
+        443,
     )
     assert row["peer_names"] == "api.example.com"
 

@@ -1,0 +1,56 @@
+"""How well a window was listened to: traps.md A2, A12, A15."""
+
+from tests.unit.observations.builders import API, WEB, answer_to, at, flow, notice, observe, set_aside
+
+
+def hour_rows(observed):
+    """Coverage as dictionaries."""
+    return observed.coverage.to_dict("records")
+
+
+def test_trap_A12_lost_events_lower_the_hour_they_fell_into(tmp_path):
+    """Loss is counted beside the flows, and is no flow."""
+    row = hour_rows(observe(tmp_path, [flow(WEB, API)], notices=[notice("lost", 250_000)]))[0]
+    assert (row["flows"], row["lost_events"]) == (1, 250_000)
+
+
+def test_trap_A12_an_hour_that_only_lost_is_an_hour_without_nodes(tmp_path):
+    """Nothing was delivered: nobody listened."""
+    rows = hour_rows(observe(tmp_path, [flow(WEB, API)], notices=[notice("lost", 9, time=at(120))]))
+    assert [(row["nodes"], row["expected_nodes"], row["seconds"]) for row in rows] == [(1, 1, 300), (0, 1, 0)]
+
+
+def test_trap_A15_a_hole_between_files_is_a_gap_and_not_quiet(tmp_path):
+    """Seconds listened count the five-minute stretches in which a node was heard."""
+    busy = [flow(WEB, API, time=at(5 * n)) for n in range(12) if n not in (4, 5, 6)]
+    assert hour_rows(observe(tmp_path, busy))[0]["seconds"] == 9 * 300
+
+
+def test_a_silent_node_is_expected_for_the_rest_of_its_day(tmp_path):
+    """Two nodes in the first hour, one in the second."""
+    records = [flow(WEB, API), flow(WEB, API, node="node-2"), flow(WEB, API, time=at(60))]
+    rows = hour_rows(observe(tmp_path, records))
+    assert [(row["nodes"], row["expected_nodes"]) for row in rows] == [(2, 2), (1, 2)]
+
+
+def test_two_sources_of_one_node_listen_once(tmp_path):
+    """An overlap is no longer hour."""
+    records = [flow(WEB, API), flow(WEB, API, source="relay:main")]
+    assert hour_rows(observe(tmp_path, records))[0]["seconds"] == 300
+
+
+def test_rejects_skips_and_replies_are_counted(tmp_path):
+    """By hour, whatever they were."""
+    request = flow(WEB, API)
+    notices = [notice("rejected", 3), notice("skipped", 4)]
+    row = hour_rows(observe(tmp_path, [request, answer_to(request)], notices=notices))[0]
+    assert (row["flows"], row["replies"], row["rejects"], row["skipped"]) == (2, 1, 3, 4)
+
+
+def test_traffic_without_a_pod_at_either_end_is_counted(tmp_path):
+    """No policy of a pod could say anything about it."""
+    from tests.unit.observations.builders import HOST, OUTSIDE  # noqa: PLC0415
+
+    observed = observe(tmp_path, [flow(HOST, OUTSIDE, 443)])
+    assert observed.edge_days.empty
+    assert set_aside(observed) == {"no_pod": 1}
