@@ -1,0 +1,78 @@
+"""Rhythms are found when planted and are not claimed before two cycles."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from models.learning.cells import to_cells
+from models.learning.incidence import DayIncidence
+from models.learning.rhythms import Rhythm, Rhythms
+from tests.unit.learning.worlds import START, coverage, day_names, edge
+
+HOUR = 3_600_000_000
+
+
+def rhythm(days: list[int], window: int = 28, hour: int | list[int] = 9, **columns: object) -> str:
+    """Rhythm of one cell seen on these day indices; day 0 is a Monday."""
+    names = day_names(window)
+    hours = hour if isinstance(hour, list) else [hour] * len(days)
+    rows = [
+        edge("w", "p", names[d], first_us=d * 24 * HOUR + h * HOUR, **columns)
+        for d, h in zip(days, hours, strict=True)
+    ]
+    fitted = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(names))
+    return str(Rhythms().fit(fitted.cells_, fitted.days_).rhythm_.iloc[0])
+
+
+EVERY = list(range(28))
+WORK = [d for d in EVERY if d % 7 < 5]
+
+
+@pytest.mark.parametrize(
+    ("days", "columns", "expected"),
+    [
+        (EVERY, {"hours": 20}, Rhythm.CONTINUOUS),
+        (WORK, {"hours": 9}, Rhythm.WORKDAY),
+        (EVERY, {"hours": 1, "hour": 2}, Rhythm.DAILY_JOB),
+        (EVERY, {"hours": 1, "hour": [(5 * d) % 24 for d in EVERY]}, Rhythm.DAILY),
+        ([1, 8, 15, 22], {}, Rhythm.WEEKLY),
+        ([3, 4, 11, 20, 26], {}, Rhythm.SPORADIC),
+        ([4], {}, Rhythm.ONE_OFF),
+        ([29 - START.day + 2 - 2], {}, Rhythm.ONE_OFF),
+        ([15 - START.day], {}, Rhythm.MONTHLY_CANDIDATE),
+    ],
+)
+def test_planted_rhythms_are_found(days: list[int], columns: dict[str, object], expected: Rhythm) -> None:
+    """Four weeks from a Monday on."""
+    assert rhythm(days, **columns) == expected
+
+
+def test_trap_J1_one_week_cannot_show_a_working_rhythm() -> None:
+    """Five weekdays of one week are sporadic so far, never workday or weekly."""
+    assert rhythm([0, 1, 2, 3, 4], window=7, hours=9) == Rhythm.SPORADIC
+    assert rhythm([1], window=7) == Rhythm.ONE_OFF
+
+
+def test_a_job_around_midnight_has_one_hour() -> None:
+    """23 and 0 are an hour apart."""
+    assert rhythm(EVERY, hour=[23 if d % 2 else 0 for d in EVERY]) == Rhythm.DAILY_JOB
+
+
+def test_what_was_never_seen_on_a_full_day_has_no_rhythm() -> None:
+    """Presence on a lossy day alone is unknown."""
+    names = day_names(5)
+    rows = to_cells(pd.DataFrame([edge("w", "p", names[2])]))
+    fitted = DayIncidence().fit(rows, coverage(names, lossy=(names[2],)))
+    assert Rhythms().fit(fitted.cells_, fitted.days_).rhythm_.tolist() == ["unknown"]
+
+
+def test_a_job_that_ran_once_is_a_monthly_candidate() -> None:
+    """The cluster told of its schedule, on whatever day it falls."""
+    names = day_names(28)
+    fitted = DayIncidence().fit(to_cells(pd.DataFrame([edge("job", "p", names[8])])), coverage(names))
+    cells = fitted.cells_
+    assert Rhythms().fit(cells, fitted.days_).rhythm_.tolist() == ["one_off"]
+    assert Rhythms().fit(cells.assign(cron_expected=1.0), fitted.days_).rhythm_.tolist() == [
+        "monthly_candidate"
+    ]

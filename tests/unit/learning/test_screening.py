@@ -1,0 +1,321 @@
+"""Screening: what should be held back is, what should not is not, and everything ends somewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import BadInputError
+from models.learning.cells import to_cells
+from models.learning.incidence import DayIncidence
+from models.learning.ledger import contributions
+from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, check_conservation, decide_fates
+from models.learning.questions import question_features
+from models.learning.scans import scan_flags
+from models.learning.screening import CALIBRATED, PRIOR, Screening, leave_one_family_out
+from models.learning.screening_features import FEATURES, Surroundings, screening_features
+from tests.unit.learning.worlds import coverage, day_names, edge, estate
+
+DAYS = day_names(14)
+WORKLOADS = [f"w{i:03d}" for i in range(60)]
+DAY_US = 24 * 3_600_000_000
+TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
+
+
+def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -> pd.DataFrame:
+    """Cells of an ordinary estate with planted edges, their facts and what screening said."""
+    around = options.pop("around", Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS))
+    rows = estate(seed, 14, workloads=60).assign(pods=5)
+    edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows
+    cells = DayIncidence().fit(to_cells(edges), coverage(DAYS)).cells_
+    pods = to_cells(edges).groupby(["subject", "peer", "port"])["pods"].max()
+    keys = pd.MultiIndex.from_frame(cells[["subject", "peer", "port"]])
+    seen = pods.reindex(keys).to_numpy()
+    rare = (cells["days_seen"] <= 1).to_numpy() & (seen == 5)
+    cells = cells.assign(subject_pods=np.where(rare, 3, seen), peer_pods=1)
+    facts = screening_features(cells, around)
+    said = Screening(**options).fit(facts, 14)
+    return (
+        cells.drop(columns="days")
+        .join(facts)
+        .assign(reasons=said.reasons_, p_legit=said.p_legit_, review=said.review_, said=[said] * len(cells))
+    )
+
+
+def test_ordinary_traffic_is_hardly_held_back() -> None:
+    """At most the stated five of a hundred cells, and no cell seen on four days or more."""
+    for seed in range(3):
+        cells = screened([], seed)
+        assert (cells["reasons"] != "").mean() <= 0.05
+        assert (cells.loc[cells["days_seen"] >= 4, "reasons"] == "").all()
+
+
+def test_trap_J4_a_forwarded_scan_is_held_back() -> None:
+    """Two hundred ports in an hour, a few of them open: none becomes a rule."""
+    scan = [
+        edge("w005", "victim", DAYS[9], port=1000 + i, answered=4 if i % 9 == 0 else 0,
+             first_us=9 * DAY_US + i * 1000, pods=1)
+        for i in range(200)
+    ]  # fmt: skip
+    cells = screened(scan)
+    planted = cells["peer"] == "victim"
+    assert (cells.loc[planted, "reasons"].str.contains("scan")).all()
+    assert (cells.loc[~planted, "reasons"] != "").mean() <= 0.05
+
+
+def test_trap_J5_debug_pods_and_orphans_are_held_back() -> None:
+    """An ephemeral container, and a pod without a controller."""
+    rows = [edge("dbg", "db", day, pods=1) for day in DAYS[:4]] + [
+        edge("lone", "db", day, pods=1) for day in DAYS
+    ]
+    around = Surroundings(debug=frozenset({"dbg"}), ownerless=frozenset({"lone"}))
+    cells = screened(rows, around=around).set_index("subject")
+    assert "debug_or_exec" in cells.loc["dbg", "reasons"]
+    assert "ownerless_pod" in cells.loc["lone", "reasons"]
+
+
+def test_trap_B12_what_nobody_ever_answered_is_held_back() -> None:
+    """A misconfigured client of a dead target; unknown answers accuse nobody."""
+    dead = [edge("w001", "dead", day, answered=0, pods=5) for day in DAYS]
+    blind = [edge("w001", "blind", day, answered=0, replies_visible=False, pods=5) for day in DAYS]
+    refused = [edge("w001", "refused", day, answered=4, reset=4, pods=5) for day in DAYS]
+    cells = screened(dead + blind + refused).set_index("peer")
+    assert "never_answered" in cells.loc["dead", "reasons"]
+    assert "never_answered" in cells.loc["refused", "reasons"]
+    assert cells.loc["blind", "reasons"] == ""
+    assert np.isnan(cells.loc["blind", "fail"])
+
+
+def test_trap_C1_dropped_only_traffic_is_held_back() -> None:
+    """A drop is never evidence for an allow rule."""
+    cells = screened([edge("w001", "walled", day, flows=0, denied=5, pods=5) for day in DAYS]).set_index(
+        "peer"
+    )
+    assert "only_dropped" in cells.loc["walled", "reasons"]
+
+
+def test_trap_J6_one_replica_of_many_beaconing_outside_scores_low() -> None:
+    """Daily, named, from one of five replicas: below the same call from all five."""
+
+    def beacon(pods: int) -> list[dict[str, object]]:
+        where = {"peer_kind": "ip", "peer_names": "c2.example.net", "pods": pods, "flows": 50}
+        return [edge("w001", "198.51.100.9", day, **where) for day in DAYS]
+
+    lone, shared = (screened(beacon(pods)).set_index("peer").loc["c2.example.net"] for pods in (1, 5))
+    assert lone["p_legit"] < shared["p_legit"]
+    assert lone["concentration"] == 1.0
+    assert shared["concentration"] == 0.0
+
+
+def test_trap_J7_counts_do_not_buy_legitimacy() -> None:
+    """A thousand times the packets on the same days and pods changes nothing for the better."""
+
+    def call(flows: int) -> list[dict[str, object]]:
+        return [edge("w001", "odd", day, flows=flows, pods=1) for day in DAYS[:2]]
+
+    few, many = (screened(call(flows)).set_index("peer").loc["odd", "p_legit"] for flows in (100, 100_000))
+    assert many <= few + 1e-9
+
+
+def test_a_single_sighting_outside_is_a_rule_that_can_be_relaxed() -> None:
+    """It holds back rare legitimate calls too, so a posture may do without it."""
+    row = [edge("w001", "198.51.100.9", DAYS[5], peer_kind="ip", peer_names="rare.example.net", pods=1)]
+    held = screened(row).set_index("peer").loc["rare.example.net", "reasons"]
+    assert "lone_sighting" in held
+    relaxed = screened(row, lone_sighting=False).set_index("peer").loc["rare.example.net", "reasons"]
+    assert "lone_sighting" not in relaxed
+
+
+def test_strict_demands_two_kinds_of_evidence_outside() -> None:
+    """Two days, two replicas, nobody else: one kind."""
+    rows = [
+        edge("w001", "198.51.100.9", day, peer_kind="ip", peer_names="x.example.net", pods=2)
+        for day in DAYS[:2]
+    ]
+    said = screened(rows, two_evidence=True).set_index("peer").loc["x.example.net", "reasons"]
+    assert "too_little_evidence" in said
+
+
+def test_popularity_never_counts_one_team_or_image_twice() -> None:
+    """Ten workloads of one team, and ten of ten teams with one image, are no crowd."""
+    rows = [edge(f"a{i}", "shared", day) for i in range(10) for day in DAYS[:2]]
+    cells = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(DAYS)).cells_
+    names = [f"a{i}" for i in range(10)]
+    one_team = Surroundings(teams=dict.fromkeys(names, "t"))
+    one_image = Surroundings(teams={n: n for n in names}, images=dict.fromkeys(names, "sha"))
+    apart = Surroundings(teams={n: n for n in names})
+    assert screening_features(cells, one_team)["popularity"].eq(0).all()
+    assert screening_features(cells, one_image)["popularity"].eq(0).all()
+    assert screening_features(cells, apart)["popularity"].eq(9).all()
+
+
+def test_a_new_image_puts_its_outside_calls_on_the_review_list() -> None:
+    """A trojaned image on all replicas looks like its workload; a person has to look."""
+    rows = [
+        edge("w001", "198.51.100.9", day, peer_kind="ip", peer_names="n.example.net", pods=5) for day in DAYS
+    ]
+    cells = screened(rows, around=Surroundings(new_images=frozenset({"w001"}))).set_index("peer")
+    assert cells.loc["n.example.net", "review"]
+    assert not cells.loc[cells["subject"] != "w001", "review"].any()
+
+
+def test_the_ledger_adds_up_and_has_a_sentence_each() -> None:
+    """The score is the sum of the terms that are shown."""
+    cells = screened([edge("w001", "odd", DAYS[3], answered=0, pods=1)])
+    cell = cells.index[cells["peer"] == "odd"][0]
+    said = cells["said"].iloc[0]
+    evidence = said.evidence(cell)
+    assert np.isclose(sum(item.log_odds for item in evidence), said.score_[cell])
+    assert all(item.because and item.name in FEATURES for item in evidence)
+    assert "100% of the attempts failed" in [item.because for item in evidence]
+
+
+def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
+    """And follows the verdicts from then on."""
+    cells = screened([])
+    facts = cells[[*FEATURES, "scan", "tunnel", "generated", "new_image", "pods", "single_replica", "only_failed",
+                   "only_dropped"]]  # fmt: skip
+    few = pd.Series("admit", index=cells.index[:49])
+    many = pd.Series("unwanted", index=cells.index[:80]).where(np.arange(80) % 2 == 0, "admit")
+    assert Screening().fit(facts, 14, few).provenance_ == PRIOR
+    taught = Screening().fit(facts, 14, many)
+    assert taught.provenance_ == CALIBRATED
+    assert taught.p_legit_.mean() < Screening().fit(facts, 14).p_legit_.mean()
+
+
+def test_each_family_is_found_without_having_been_seen() -> None:
+    """Leave one out, on planted facts: an upper bound, and the floors of the method are below it."""
+    cells = screened([])
+    recall = leave_one_family_out(cells, 14)["recall"]
+    assert recall[["dns_tunnel", "debug", "horizontal_scan"]].min() >= 0.7
+    assert recall[["beacon", "lateral_movement", "saas_beacon", "miner"]].min() >= 0.5
+
+
+@given(st.sampled_from(FEATURES), st.floats(0, 1), st.floats(0, 1))
+def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
+    """Each weight has one direction."""
+    worse = {
+        "external",
+        "concentration",
+        "fail",
+        "breadth",
+        "entropy",
+        "nxdomain",
+        "regularity",
+        "upload",
+        "debug",
+    }
+    low, high = sorted((low, high))
+    base = dict.fromkeys(FEATURES, 0.5)
+    scale = 5 if name in {"days", "breadth", "entropy", "popularity"} else 1
+    terms = contributions(pd.DataFrame([base | {name: low * scale}, base | {name: high * scale}]))[name]
+    assert (terms[1] <= terms[0] + 1e-12) if name in worse else (terms[1] >= terms[0] - 1e-12)
+
+
+def contacts(outcomes: list[float]) -> pd.DataFrame:
+    """First contacts of one origin, in order."""
+    count = len(outcomes)
+    return pd.DataFrame(
+        {"origin": "o", "first_us": range(count), "hour": range(count), "fail": outcomes, "active_days": 9},
+        index=[f"c{i:02d}" for i in range(count)],
+    )
+
+
+def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
+    """Four misses in a row; three are bad luck; a long good past gives no credit."""
+    assert scan_flags(contacts([1.0] * 4)).all()
+    assert not scan_flags(contacts([1.0] * 3)).any()
+    assert not scan_flags(contacts([1.0, 0.0] * 10)).any()
+    flags = scan_flags(contacts([0.0] * 20 + [1.0] * 4))
+    assert flags.tolist() == [False] * 20 + [True] * 4
+    assert not scan_flags(contacts([float("nan")] * 10)).any()
+
+
+def test_a_tunnel_carries_bits_and_a_cdn_does_not() -> None:
+    """Five hundred random labels under one domain, against an estate that asks for names."""
+    rng = np.random.default_rng(0)
+    alphabet = np.array(list("abcdefghijklmnopqrstuvwxyz234567"))
+    tunnel = [("w1", "".join(rng.choice(alphabet, 50)) + ".t.evil.net", 0, 1) for _ in range(500)]
+    plain = [
+        (f"w{i}", f"{host}.example{i}.com", 0, 90) for i in range(40) for host in ("api", "www", "cdn-3")
+    ]
+    frame = pd.DataFrame([*tunnel, *plain], columns=["subject", "name", "rcode", "lookups"])
+    features = question_features(frame, 14)
+    assert features.index[features["flagged"]].tolist() == [("w1", "evil.net")]
+    assert features.loc[("w1", "evil.net"), "entropy"] > 3.5
+    assert not question_features(frame.iloc[500:], 14)["flagged"].any()
+
+
+def test_generated_domains_are_known_by_their_misses() -> None:
+    """Thirty random domains, one of which resolves; search-list expansions are no such thing."""
+    rng = np.random.default_rng(1)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    names = ["".join(rng.choice(letters, 16)) + ".com" for _ in range(30)]
+    rows = [("w1", name, 0 if i == 0 else 3, 1) for i, name in enumerate(names)]
+    rows += [("w2", f"api{i}.example.com.shop.svc.cluster.local", 3, 5) for i in range(30)]
+    rows += [("w2", "api.example.com", 0, 50)]
+    features = question_features(pd.DataFrame(rows, columns=["subject", "name", "rcode", "lookups"]), 14)
+    assert features.loc[("w1", names[0]), "generated"]
+    assert not features.loc[("w2", "example.com"), "generated"]
+    calls = [edge("w1", "198.51.100.1", DAYS[3], peer_kind="ip", peer_names=names[0])]
+    cells = DayIncidence().fit(to_cells(pd.DataFrame(calls)), coverage(DAYS)).cells_
+    facts = screening_features(cells, Surroundings(questions=features))
+    assert "generated_name" in Screening().fit(facts, 14).reasons_.iloc[0]
+
+
+REASONS = pd.Series({"a": "", "b": "scan", "c": "", "d": "scan;low_evidence"})
+
+
+def test_verdicts_overrule_and_speak_for_one_cell_only() -> None:
+    """Admit, unwanted, and ask again later."""
+    verdicts = pd.Series({"b": "admit", "c": "unwanted", "d": "later"})
+    fates = decide_fates(REASONS, pd.Series({"a": "node_probe"}), verdicts)
+    assert fates["fate"].to_dict() == {"a": EXCLUDED, "b": ADMITTED, "c": EXCLUDED, "d": QUARANTINED}
+    assert fates["reasons"].to_dict() == {
+        "a": "node_probe",
+        "b": "",
+        "c": "reviewed_unwanted",
+        "d": "scan;low_evidence",
+    }
+
+
+def test_a_flip_to_admitted_waits_one_night() -> None:
+    """Held back last night, admissible tonight: admitted tomorrow, unless a person said so."""
+    first = decide_fates(REASONS)
+    cleared = pd.Series(dict.fromkeys(REASONS.index, ""))
+    second = decide_fates(cleared, previous=first)
+    assert second["fate"].to_dict() == {"a": ADMITTED, "b": QUARANTINED, "c": ADMITTED, "d": QUARANTINED}
+    assert set(second.loc[["b", "d"], "reasons"]) == {"waits_one_night"}
+    third = decide_fates(cleared, previous=second)
+    assert (third["fate"] == ADMITTED).all()
+    spoken = decide_fates(cleared, verdicts=pd.Series({"b": "admit"}), previous=first)
+    assert spoken.loc["b", "fate"] == ADMITTED
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.tuples(st.integers(0, 99), st.booleans()))
+)
+def test_every_cell_ends_in_one_place_and_flows_add_up(cells: dict[str, tuple[int, bool]]) -> None:
+    """The conservation law, and what breaks it is named."""
+    frame = pd.DataFrame({"flows": [n for n, _ in cells.values()]}, index=list(cells), dtype="int64")
+    reasons = pd.Series({cell: "scan" if odd else "" for cell, (_, odd) in cells.items()}, dtype="str")
+    fates = decide_fates(reasons.reindex(frame.index))
+    total = int(frame["flows"].sum())
+    assert sum(check_conservation(frame, fates, total).values()) == total
+    with pytest.raises(BadInputError, match="flows came in"):
+        check_conservation(frame, fates, total + 1)
+    if len(frame):
+        with pytest.raises(BadInputError, match="same cells"):
+            check_conservation(frame, fates.iloc[1:], total)
+        with pytest.raises(BadInputError, match="unknown fate"):
+            check_conservation(frame, fates.assign(fate="lost"), total)
+
+
+def test_a_cell_listed_twice_is_refused() -> None:
+    """It can end in one place only."""
+    with pytest.raises(BadInputError, match="twice"):
+        decide_fates(pd.Series(["", ""], index=["a", "a"]))
