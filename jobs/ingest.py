@@ -36,7 +36,7 @@ Progress = Callable[[int, int, int], None]  # bytes done, bytes in all, records
 
 MEMORY: Final = "1200MB"  # for DuckDB; the rest of the 2 GiB is Python, Arrow and the commit
 THREADS: Final = 2
-READ_TOGETHER: Final = 128 << 20  # bytes of small files that one query reads
+READ_TOGETHER: Final = 256 << 20  # bytes of small files that one query reads
 OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read at once
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory

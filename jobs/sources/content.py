@@ -18,7 +18,7 @@ import orjson
 from jobs.sources.files import STDIN, Unpacked, packing
 from jobs.sources.ranges import Block, FileRange, Range
 
-CHUNK: Final = 128 << 20  # bytes of a plain file read by one query
+CHUNK: Final = 256 << 20  # bytes of a plain file read by one query
 MEMORY_CHUNK: Final = 48 << 20  # bytes of unpacked content, which is held in memory
 MAX_LINE: Final = 16 << 20  # bytes; a longer line is rejected, never parsed
 HEAD: Final = 64 << 10  # bytes that tell one content from another

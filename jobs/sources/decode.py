@@ -114,7 +114,7 @@ _BASE: Final = {
     "src_identity": _bounded("src_identity"),
     "dst_id": _bounded("dst_number"),
     "dst_identity": _bounded("dst_identity"),
-    "has_ends": """(src_ip IS NOT NULL OR dst_ip IS NOT NULL OR src_labels IS NOT NULL OR dst_labels IS NOT NULL OR src_namespace IS NOT NULL OR dst_namespace IS NOT NULL OR src_identity > 0 OR dst_identity > 0)""",
+    "has_ends": """(src_ip IS NOT NULL OR dst_ip IS NOT NULL OR src_labels IS NOT NULL OR dst_labels IS NOT NULL OR src_namespace IS NOT NULL OR dst_namespace IS NOT NULL OR coalesce(src_identity, 0) > 0 OR coalesce(dst_identity, 0) > 0)""",
     "odd_l4": """l4 AND NOT (tcp OR udp OR sctp OR icmp4 OR icmp6 OR vrrp OR igmp)""",
 }
 

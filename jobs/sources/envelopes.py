@@ -32,7 +32,9 @@ LISTS: Final = (
     '$.values[*][1]',
 )  # fmt: skip
 #: A line with one of these is a Hubble line.
-KINDS: Final = ('flow', 'lost_events', 'node_status', 'agent_event', 'debug_event')  # fmt: skip
+KINDS: Final = (
+    "flow", "lost_events", "node_status", "agent_event", "debug_event", "lostEvents", "nodeStatus", "agentEvent", "debugEvent",
+)  # fmt: skip
 #: Two of these make a bare flow.
 FLOW_KEYS: Final = (
     "verdict", "IP", "ip", "l4", "event_type", "eventType", "traffic_direction", "trafficDirection", "is_reply", "isReply",
@@ -164,9 +166,9 @@ def _next_layer(con: duckdb.DuckDBPyConnection, forms: set[str]) -> None:
 def _unroll_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Rows of an answer of the Log Analytics API, each as an object of its columns."""
     con.execute("""INSERT INTO layer
-      WITH parts AS (SELECT part, line, unnest(json_extract(doc, '$.tables[*]')) AS part FROM formed WHERE form = 'tables'),
-      cells AS (SELECT part, line, json_extract_string(part, '$.columns[*].name') AS names,
-        unnest(json_extract(part, '$.rows[*]')) AS cells FROM parts)
+      WITH parts AS (SELECT part, line, unnest(json_extract(doc, '$.tables[*]')) AS answer FROM formed WHERE form = 'tables'),
+      cells AS (SELECT part, line, json_extract_string(answer, '$.columns[*].name') AS names,
+        unnest(json_extract(answer, '$.rows[*]')) AS cells FROM parts)
       SELECT part, line, to_json(map(names, json_extract(cells, '$[*]')))::VARCHAR FROM cells""")
 
 
