@@ -20,7 +20,7 @@ from models.simulation.context import WORLD_LABELS, ResolvedSide
 PROTOCOL_BITS: Final = 8  # length of the protocol in the datapath's key
 PORT_BITS: Final = 16  # length of a port in it
 
-_CLUSTER_RESERVED: Final = ("host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver")
+CLUSTER_ENTITIES: Final = ("host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver")
 
 
 def entity_matches(entity: str, labels: LabelSet, cluster_name: str) -> bool:
@@ -42,7 +42,7 @@ def entity_matches(entity: str, labels: LabelSet, cluster_name: str) -> bool:
         case "world":
             return any(labels.reserved(name) for name in WORLD_LABELS)
         case "cluster" | "cluster-mesh":
-            if any(labels.reserved(name) for name in _CLUSTER_RESERVED):
+            if any(labels.reserved(name) for name in CLUSTER_ENTITIES):
                 return True
             cluster = labels.lookup(K8S, CLUSTER_KEY)
             return cluster is not None and (entity == "cluster-mesh" or cluster == cluster_name)

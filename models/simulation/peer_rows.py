@@ -47,6 +47,10 @@ class PeerRows:
         maybe = pack_columns(lambda bit: self._entry(entries[bit])[1], count, len(entries)) & ~yes
         return yes, maybe if maybe.any() else None
 
+    def selected_by(self, entry: Entry) -> Bools:
+        """Which peer classes an entry's peers surely select."""
+        return self._entry(entry)[0]
+
     def reserved(self, name: str) -> Bools:
         """Which peer classes carry a reserved label."""
         if name not in self._flags:

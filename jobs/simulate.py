@@ -1,0 +1,150 @@
+"""
+Simulation: what these policies would do with these flows, or with these cases.
+
+Thin: it reads, asks ``models.simulation``, and counts. What Hubble says happened is kept beside our
+verdict, so a policy set can be checked against the drops it really caused.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobs.policy_files import read_case_lines, read_objects
+from models.domain.agent import NEWEST, AgentConfig
+from models.domain.policy import PolicySet
+from models.errors import BadInputError
+from models.manifest.parse import parse_objects
+from models.simulation.cases import case_decision
+from models.simulation.decision import Verdict
+from models.simulation.hubble import flow_to_policyflow
+from models.simulation.verdict import evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAnswer:
+    """The verdict on one case: allow, deny, unknown or invalid."""
+
+    id: str
+    verdict: str
+
+
+def simulate_cases(path: Path, cilium_version: str = NEWEST) -> Iterator[CaseAnswer]:
+    """
+    Answer a file of cases (JSON Lines), in order.
+
+    Raises
+    ------
+    BadInputError
+        If a line is no case; names file and line.
+    """
+    for number, case in enumerate(read_case_lines(path), start=1):
+        try:
+            verdict, _ = case_decision(case, cilium_version)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInputError(f"{path}: case {number} is malformed: {error!r}") from None
+        except BadInputError as error:
+            raise BadInputError(f"{path}: case {number}: {error}") from None
+        yield CaseAnswer(str(case.get("id", number)), verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAnswer:
+    """
+    What the policies would do with one flow.
+
+    `hubble` is what happened (``allowed``, ``denied``, ``audited``, ``other``); `verdict` is ``skipped``
+    with the reason when the record asks nothing of policy.
+    """
+
+    number: int
+    about: str
+    verdict: str
+    l4: str
+    reason: str
+    rules: tuple[str, ...]
+    redirect: bool
+    hubble: str
+
+    @property
+    def breaks(self) -> bool:
+        """Traffic that works today and would be denied."""
+        return self.verdict == Verdict.DENY and self.hubble in ("allowed", "audited")
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts over a simulation: flows by verdict, skipped by reason, breaks, disagreements with Hubble."""
+
+    flows: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    breaks: int = 0
+    denied_as_observed: int = 0
+    denied_but_allowed_here: int = 0
+
+    def add(self, answer: FlowAnswer) -> None:
+        """Count one answer."""
+        self.flows += 1
+        self.verdicts[answer.verdict] += 1
+        if answer.verdict == "skipped":
+            self.skipped[answer.reason] += 1
+        self.breaks += answer.breaks
+        if answer.hubble == "denied":
+            self.denied_as_observed += answer.verdict == Verdict.DENY
+            self.denied_but_allowed_here += answer.verdict == Verdict.ALLOW
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts for JSON, keys sorted."""
+        return {
+            "flows": self.flows,
+            "verdicts": dict(sorted(self.verdicts.items())),
+            "skipped": dict(sorted(self.skipped.items())),
+            "breaks": self.breaks,
+            "denied_as_observed": self.denied_as_observed,
+            "denied_but_allowed_here": self.denied_but_allowed_here,
+        }
+
+
+def load_policies(
+    paths: Iterable[Path], config: AgentConfig | None = None, *, inventory_complete: bool = False
+) -> PolicySet:
+    """Policies, Services and CIDR groups of files and folders."""
+    return parse_objects(read_objects(paths), config=config, inventory_complete=inventory_complete)
+
+
+def simulate_flows(
+    policies: PolicySet, flows: Iterable[Mapping[str, Any]], config: AgentConfig | None = None
+) -> Iterator[FlowAnswer]:
+    """
+    Judge decoded Hubble flows, one answer each, in order.
+
+    The gate asked is the one of the end where the flow was seen; without a direction both are.
+    """
+    settings = config or AgentConfig()
+    for number, record in enumerate(flows, start=1):
+        observed = flow_to_policyflow(record)
+        if observed.question is None:
+            yield FlowAnswer(
+                number,
+                observed.about,
+                "skipped",
+                "",
+                observed.skipped,
+                (),
+                redirect=False,
+                hubble=observed.hubble,
+            )
+            continue
+        decision = evaluate(policies, observed.question, settings)
+        yield FlowAnswer(
+            number,
+            observed.about,
+            decision.verdict.value,
+            decision.l4.value,
+            decision.reason,
+            tuple(str(rule) for rule in decision.rules),
+            redirect=decision.redirect,
+            hubble=observed.hubble,
+        )

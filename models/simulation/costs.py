@@ -1,0 +1,132 @@
+"""
+What a policy set costs: entries in the endpoint's policy map, and what rules open beyond what was seen.
+
+One map per endpoint holds both directions (``bpf-policy-map-max``, 16384 by default). An entry costs the
+identities it selects times the prefixes its ports split into; duplicates share one map entry, so the
+count here is an upper bound, as close as the rules allow.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from models.domain.agent import AgentConfig
+from models.domain.cidr import CidrSelector
+from models.domain.fqdn import FqdnSelector
+from models.domain.policy import Entry, PolicySet, RuleRef
+from models.simulation.bits import Bools
+from models.simulation.context import Side
+from models.simulation.edges import EdgeTable
+from models.simulation.findings import FindingKind, RuleFinding
+from models.simulation.matching import is_wildcard_peer
+from models.simulation.peer_rows import PeerRows
+from models.simulation.side_index import SideIndex
+
+MAP_SIZE: Final = 16384  # entries, Cilium's default of bpf-policy-map-max
+WARN_SHARE: Final = 0.5  # of the map: identities come and go, and overflow drops or admits traffic
+BROAD_FACTOR: Final = 3  # identities opened per identity seen before a rule is called over-broad
+BROAD_MINIMUM: Final = 10  # identities opened and not seen; below it breadth is not worth a reviewer's time
+
+
+def map_entries(entry: Entry, identity_count: int) -> int:
+    """
+    Policy-map entries one rule needs at one endpoint.
+
+    Parameters
+    ----------
+    entry
+        Of the endpoint.
+    identity_count
+        Identities its peers select now; ignored for "any peer", which costs one.
+    """
+    identities = 1 if is_wildcard_peer(entry) else identity_count
+    if entry.ports is None:
+        return identities
+    masks = sum(r.mask_count if not r.every_port else 1 for rule in entry.ports for r in rule.ports)
+    return identities * (masks + sum(len(name.protocols) for rule in entry.ports for name in rule.named))
+
+
+class Breadth:
+    """
+    How many of the known identities each rule selects.
+
+    Parameters
+    ----------
+    policies
+        Parsed.
+    sides
+        The known identities: one side per label set, and outside addresses if wanted.
+    config
+        Agent settings.
+    """
+
+    def __init__(self, policies: PolicySet, sides: Sequence[Side], config: AgentConfig | None = None) -> None:
+        self._policies = policies
+        self._sides = tuple(sides)
+        settings = config or AgentConfig()
+        selectors = [peer for entry in policies.entries for peer in entry.peers or ()]
+        cidrs = [s for s in selectors if isinstance(s, CidrSelector)]
+        index = SideIndex.of(
+            self._sides,
+            [prefix for s in cidrs for prefix in (s.prefix, *s.excepted)],
+            list(dict.fromkeys(s for s in selectors if isinstance(s, FqdnSelector))),
+            settings,
+        )
+        self._index = index
+        self._rows = PeerRows(index, settings)
+
+    def selected(self, entry: Entry) -> Bools:
+        """Which of the sides an entry's peers surely select, shape (sides,)."""
+        return self._rows.selected_by(entry)[self._index.class_of]
+
+    def costs(self) -> tuple[RuleFinding, ...]:
+        """
+        Subjects whose policy map would be filled beyond ``WARN_SHARE``.
+
+        Returns
+        -------
+        tuple of RuleFinding
+            The costliest rule of each such subject, `count` being the subject's map entries.
+        """
+        counts = [map_entries(entry, int(self.selected(entry).sum())) for entry in self._policies.entries]
+        found: dict[RuleRef, RuleFinding] = {}
+        for labels in self._index.label_sets:
+            mine = [n for n, e in enumerate(self._policies.entries) if e.subject.matches(labels)]
+            total = sum(counts[n] for n in mine)
+            if total > MAP_SIZE * WARN_SHARE:
+                worst = max(mine, key=lambda n: (counts[n], -n))
+                ref = self._policies.entries[worst].ref()
+                because = (
+                    f"a subject needs {total} of {MAP_SIZE} policy-map entries, {counts[worst]} for this rule"
+                )
+                if ref not in found or found[ref].count < total:
+                    found[ref] = RuleFinding(FindingKind.COSTLY, ref, because, count=total)
+        return tuple(sorted(found.values()))
+
+    def over_broad(self, seen: EdgeTable, matched: Sequence[int]) -> tuple[RuleFinding, ...]:
+        """
+        Allow rules that open far more identities than were seen to use them.
+
+        Parameters
+        ----------
+        seen
+            Observed edges over the same sides.
+        matched
+            Per edge: index of the deciding entry, -1 for none (``EdgeVerdicts.entry``).
+        """
+        users: dict[int, set[int]] = defaultdict(set)
+        for number, peer in zip(matched, seen.peer, strict=True):
+            if number >= 0:
+                users[int(number)].add(int(peer))
+        found = []
+        for number, entry in enumerate(self._policies.entries):
+            if entry.denies:
+                continue
+            opened = np.flatnonzero(self.selected(entry))
+            unseen = len(set(opened.tolist()) - users[number])
+            if unseen >= BROAD_MINIMUM and len(opened) > BROAD_FACTOR * max(1, len(users[number])):
+                because = f"opens {len(opened)} known peers, {len(users[number])} of which were seen"
+                found.append(RuleFinding(FindingKind.OVER_BROAD, entry.ref(), because, count=unseen))
+        return tuple(sorted(found))

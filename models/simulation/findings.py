@@ -1,0 +1,46 @@
+"""What a reader of a policy set should know: no effect, cost, breadth, DNS."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.domain.policy import RuleRef
+
+
+class FindingKind(StrEnum):
+    """What is wrong with a rule, or worth a look."""
+
+    EMPTY = "empty"  # matches nothing at all
+    REDUNDANT = "redundant"  # another allow, or deny, covers it
+    SHADOWED = "shadowed"  # an allow that a deny covers
+    WEAKENED = "weakened"  # layer 7 rules that a plain rule lifts
+    OVER_BROAD = "over-broad"  # opens much more than was seen
+    COSTLY = "costly"  # fills the endpoint's policy map
+    NO_DNS = "no-dns"  # a closed subject cannot resolve names
+    NO_LEARNING = "no-learning"  # toFQDNs without a DNS rule: names are never learned
+    UNDECIDABLE = "undecidable"  # Portolan cannot say whom it selects
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleFinding:
+    """
+    One finding with the rule's place.
+
+    Parameters
+    ----------
+    kind
+        What it is.
+    rule
+        Where.
+    because
+        One sentence.
+    other
+        The rule that causes it, if any.
+    count
+        A number that goes with the kind (map entries, identities opened beyond those seen), or 0.
+    """
+
+    kind: FindingKind
+    rule: RuleRef
+    because: str
+    other: RuleRef | None = None
+    count: int = 0
