@@ -20,7 +20,7 @@ from jobs.observations.engine import batch_tables
 from jobs.observations.schema import BATCHES, arrow_schema
 from jobs.observations.store import ObservationStore, Writer
 from jobs.rejects import MAX_TEXT, Reject, as_lines, keep_unfinished
-from jobs.sources.assemble import assemble, lost_events, notices
+from jobs.sources.assemble import assemble, cluster_of, lost_events, notices
 from jobs.sources.content import CHUNK, Chunk, Content
 from jobs.sources.cursor import Cursor, digest
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS, OTHER_EVENT
@@ -63,6 +63,7 @@ class _Batch:
     stretches: dict[int, _Stretch] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     unused: Counter[tuple[int, str, str]] = field(default_factory=Counter)  # by part, kind, reason
+    places: dict[int, tuple[str, int]] = field(default_factory=dict)  # cluster and first time of a part
     size: int = 0
     kept: int = 0  # bytes of rejects
 
@@ -241,7 +242,10 @@ class _Run:
         files = {
             part: self.report.files[number] for part, number in self._reader.files.items() if part >= first
         }
-        for part, *facts in self._con.execute(f"{_FACTS} AND part >= {first} GROUP BY part").fetchall():
+        found = self._con.execute(f"""SELECT part, min({cluster_of(self._cluster)}), min(time_us), {_FACTS}
+          FROM decoded WHERE kind = {FLOW} AND part >= {first} GROUP BY part""").fetchall()
+        for part, cluster, time_us, *facts in found:
+            self._batch.places[part] = (cluster, time_us)
             files[part].flows += facts[0]
             files[part].present.update(dict(zip(COSTS, facts[1:], strict=True)))
         for part, count in self._duplicates.remove(first).items():
@@ -268,7 +272,9 @@ class _Run:
         if not batch.stretches:
             return
         assemble(self._con, cluster=self._cluster, source=self._source)
-        notices(self._con, cluster=self._cluster, source=self._source, refused=batch.unused)
+        notices(
+            self._con, cluster=self._cluster, source=self._source, refused=batch.unused, places=batch.places
+        )
         tables = batch_tables(self._con)
         self._reader.clear()
         number = self._writer.next_batch()
@@ -305,13 +311,12 @@ class _Run:
 
 #: Per part: flows, and how many of them have each fact of COSTS, in its order. Drops and socket events
 #: never say whether they are replies, so only the others count for that.
-_FACTS: Final = f"""SELECT part, count(*),
+_FACTS: Final = """count(*),
     count(*) FILTER (is_reply IS NOT NULL OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')),
     count(*) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL),
     count(*) FILTER (node != ''),
     count(*) FILTER (dst_port IS NOT NULL OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')),
-    count(*) FILTER (src_ip != '' OR dst_ip != '')
-    FROM decoded WHERE kind = {FLOW}"""
+    count(*) FILTER (src_ip != '' OR dst_ip != '')"""
 
 
 def _sound(blocks: Iterator[bytes | str], damage: list[str]) -> Iterator[bytes]:

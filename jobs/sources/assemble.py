@@ -6,12 +6,14 @@ text, and is joined when the aggregation reads it.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import duckdb
 import orjson
 import pyarrow as pa
 
+from jobs.observations.clock import US_PER_HOUR
 from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS
 from jobs.sources import enums
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
@@ -92,12 +94,14 @@ def notices(
     cluster: str | None,
     source: str,
     refused: Counter[tuple[int, str, str]],
+    places: Mapping[int, tuple[str, int]],
 ) -> None:
     """
     Make ``notices``: lost events and missing nodes of ``decoded``, and counts of what was not used.
 
-    ``refused`` counts by (part, kind, reason). A count is placed at the first flow of its part; without
-    any flow beside it there is no hour to put it in, and only the reject itself tells.
+    ``refused`` counts by (part, kind, reason); ``places`` says the cluster and the first time of the
+    flows of a part. A count is placed in that hour; without any flow beside it there is no hour to put
+    it in, and only the reject itself tells.
     """
     rows: list[dict[str, object]] = []
     found = con.execute(f"""SELECT {cluster_of(cluster)}, node, time_us, kind, notice FROM decoded
@@ -105,30 +109,21 @@ def notices(
     for of, node, time_us, kind, text in found:
         made = [_lost(text)] if kind == LOST else _holes(text)
         rows += [{"cluster": of, "source": source, "node": node, "time_us": time_us} | row for row in made]
-    rows += _refused_rows(con, cluster_of(cluster), source, refused)
+    for (part, kind, reason), count in sorted(refused.items()):
+        if part in places:
+            of, first = places[part]
+            place = {
+                "cluster": of,
+                "source": source,
+                "node": "",
+                "time_us": first // US_PER_HOUR * US_PER_HOUR,
+            }
+            rows.append(place | {"kind": kind, "reason": reason, "count": count})
     arrow = {"string": pa.string(), "int64": pa.int64()}
     schema = pa.schema([(name, arrow[kind]) for name, kind in NOTICES.items()])
     con.register("notice_rows", pa.Table.from_pylist(rows, schema=schema))
     con.execute("CREATE OR REPLACE TEMP TABLE notices AS SELECT * FROM notice_rows")
     con.unregister("notice_rows")
-
-
-def _refused_rows(
-    con: duckdb.DuckDBPyConnection, cluster: str, source: str, refused: Counter[tuple[int, str, str]]
-) -> list[dict[str, object]]:
-    if not refused:
-        return []
-    parts = ", ".join(str(part) for part in sorted({part for part, _, _ in refused}))
-    flows = con.execute(f"""SELECT part, min({cluster}), min(time_us) FROM decoded
-      WHERE kind = {FLOW} AND part IN ({parts}) GROUP BY part""").fetchall()
-    places = {
-        part: {"cluster": of, "source": source, "node": "", "time_us": time_us} for part, of, time_us in flows
-    }
-    return [
-        places[part] | {"kind": kind, "reason": reason, "count": count}
-        for (part, kind, reason), count in sorted(refused.items())
-        if part in places
-    ]
 
 
 def lost_events(con: duckdb.DuckDBPyConnection, first_part: int) -> Counter[int]:

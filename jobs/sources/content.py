@@ -237,6 +237,22 @@ class _Forward:
             start, self.at, Block(data[:keep] if keep >= 0 else data), problem, consumed, self.tail, lines
         )
 
+    def whole_lines(self, size: int) -> Iterator[Chunk]:
+        """Make chunks of the first bytes, which are whole lines; a line that is too long stands alone."""
+        left = size
+        while left:
+            end = 0
+            while end < left and (found := self.held.rfind(b"\n", end, min(end + MAX_LINE, left))) >= 0:
+                end = found + 1
+            if left - end <= MAX_LINE and self.held.find(b"\n", end, left) < 0:
+                end = left  # a last line without a line end
+            if end:
+                yield self.chunk(end)
+            else:
+                end = self.held.find(b"\n") + 1
+                yield self.chunk(end, "oversized", keep=STEP)
+            left -= end
+
 
 def _cut_blocks(blocks: Iterator[bytes | str], start: int, limit: int) -> Iterator[Chunk]:
     """Do the same for content that can only be read forward."""
@@ -254,8 +270,8 @@ def _cut_blocks(blocks: Iterator[bytes | str], start: int, limit: int) -> Iterat
                 continue
             yield replace(begun, end=stream.at, tail=stream.tail)
             begun = None
-        if len(stream.held) >= limit and (cut := stream.held.rfind(b"\n") + 1):
-            yield stream.chunk(cut)
+        if len(stream.held) >= limit:
+            yield from stream.whole_lines(stream.held.rfind(b"\n") + 1)
         if len(stream.held) > max(MAX_LINE, limit):
             begun = stream.chunk(len(stream.held), "oversized", keep=STEP)
     if begun:
@@ -264,8 +280,7 @@ def _cut_blocks(blocks: Iterator[bytes | str], start: int, limit: int) -> Iterat
     cut = stream.held.rfind(b"\n") + 1
     if cut < len(stream.held) and not damage and is_complete(bytes(stream.held[cut:])):
         cut = len(stream.held)
-    if cut:
-        yield stream.chunk(cut)
+    yield from stream.whole_lines(cut)
     if damage or stream.held:
         problem = f"corrupt: {damage}" if damage else "truncated"
         yield stream.chunk(len(stream.held), problem, consumed=False)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from jobs.rejects import Reject
 from jobs.sources import columns, envelopes
+from jobs.sources.answers import MAX_WHOLE, break_up
 from jobs.sources.decode import UNUSABLE, decode
 from jobs.sources.lines import Lines, as_texts, blocks_of_lines
 from jobs.sources.ranges import Range, RangeFiles
@@ -177,6 +178,12 @@ class Reader:
     ) -> list[tuple[int, Reject]]:
         """Unwrap and decode texts into ``decoded``; ``pieces`` are their part, line and bytes."""
         con = self._con
+        long = [piece for piece in pieces if len(piece[2]) > MAX_WHOLE]
+        rejects: list[tuple[int, Reject]] = []
+        if long:
+            texts = texts.filter(pa.array([len(raw) <= MAX_WHOLE for _, _, raw in pieces]))
+            pieces = [piece for piece in pieces if len(piece[2]) <= MAX_WHOLE]
+            rejects = [found for piece in long for found in self._read_answer(names, *piece)]
         columns_of = {"part": pa.array([part for part, _, _ in pieces], pa.int32())}
         columns_of |= {"line": pa.array([line for _, line, _ in pieces], pa.int64()), "doc": texts}
         envelopes.unwrap(con, pa.table(columns_of))
@@ -187,10 +194,26 @@ class Reader:
             " UNION ALL SELECT part, line, reason, doc FROM refused ORDER BY ALL"
         ).fetchall()
         raws = {(part, line): raw for part, line, raw in pieces} if refused else {}
-        return [
+        return rejects + [
             (part, Reject(names[part], line, reason, raws[part, line] if doc is None else doc.encode()))
             for part, line, reason, doc in refused
         ]
+
+    def _read_answer(
+        self, names: dict[int, str], part: int, line: int, raw: bytes
+    ) -> list[tuple[int, Reject]]:
+        """Read the lines that a long answer carries."""
+        found = break_up(raw)
+        if found is None:
+            return [(part, Reject(names[part], line, "oversized", raw))]
+        whole = [text for text in found if len(text) <= MAX_WHOLE]
+        rejects = [
+            (part, Reject(names[part], line, "oversized", text)) for text in found if len(text) > MAX_WHOLE
+        ]
+        for start in range(0, len(whole), ODD_AT_ONCE):
+            some = [(part, line, text) for text in whole[start : start + ODD_AT_ONCE]]
+            rejects += self._read_texts(names, some, as_texts([text for _, _, text in some]))
+        return rejects
 
 
 @cache

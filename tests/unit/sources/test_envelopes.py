@@ -193,3 +193,18 @@ def test_an_object_that_never_closes_costs_only_itself() -> None:
 def test_the_first_lines_tell_what_to_try_first(data: bytes, shape: str) -> None:
     """Only speed depends on the answer."""
     assert shape_of(data) == shape
+
+
+@pytest.mark.parametrize("wrap", ["loki answer", "elasticsearch hits", "otlp", "one array"])
+def test_a_long_answer_of_a_store_is_taken_apart(wrap: str) -> None:
+    """Megabytes in one object: the lines it carries are read like any others."""
+    flows = [wrapped(one) for one in many(1500)]
+    texts = [json.dumps(one) for one in flows]
+    long: dict[str, Any] = {
+        "loki answer": {"data": {"result": [{"values": [["1", text] for text in texts]}]}},
+        "elasticsearch hits": {"hits": {"hits": [{"_source": one} for one in flows]}},
+        "otlp": {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}} for text in texts]}]}]},
+        "one array": {"records": flows},
+    }
+    read = Read(json.dumps(long[wrap]).encode())
+    assert (len(read.records), read.rejects) == (1500, [])
