@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
 from jobs.interfaces import Clock, Leases, RunLog
 from models.errors import ConflictError, PortolanError, TooLittleEvidenceError
 
 #: Long enough to outlive a stalled disk, short enough that a crash does not cost the night.
-LEASE_LENGTH: Final = timedelta(minutes=3)
+LEASE_LENGTH: Final = timedelta(minutes=1)
 RENEWALS_PER_LEASE: Final = 6
 _POLL: Final = timedelta(seconds=1)
 #: An error is a sentence; what is longer came from a library and is cut.
 _MAX_ERROR_CHARS: Final = 2000
+log = structlog.get_logger()
 _DIED: Final = "the process ended without a word"
 
 #: Everything that writes observations shares one lease: two writers would only wait for each other.
@@ -65,6 +68,7 @@ class Runner:
         """Take the lease and record the start; ConflictError when another run keeps the lease."""
         run_id = uuid.uuid4().hex
         deadline = time.monotonic() + request.wait.total_seconds()
+        waiting = False
         while True:
             answer = self._leases.acquire(request.lease, run_id, now=self._clock(), length=self._lease_length)
             if answer.granted:
@@ -72,6 +76,9 @@ class Runner:
             if time.monotonic() >= deadline:
                 since = f" since {answer.since:%Y-%m-%d %H:%M:%S} UTC" if answer.since else ""
                 raise ConflictError(f"another run holds {request.lease!r}{since}: {answer.other}")
+            if not waiting:
+                log.info("run.waiting", lease=request.lease, other=answer.other)
+                waiting = True
             time.sleep(_POLL.total_seconds())
         now = self._clock()
         if answer.other is not None:

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "export": ("export", "Write one file per policy, each checked before anything is written."),
     "maintain": ("maintain", "Compact the observation store and remove what is too old."),
     "doctor": ("doctor", "Say what is configured, reachable, recorded and missing."),
+    "evaluate": ("evaluate", "Measure the proposals on worlds with known truth."),
     "bench": ("bench", "Measure speed and memory, as ratios within one run."),
 }
 

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from service.db.tables import DecisionRow, InferenceRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.review.transitions import RuleState
 
-
 #: Beginning of a key that a person may write instead of the key.
 MIN_KEY_CHARS: Final = 4
 

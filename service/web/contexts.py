@@ -26,7 +26,7 @@ class ProposalsPage:
     items: Sequence[Mapping[str, Any]]  # service.proposals.views.summary
     counts: Mapping[str, int]  # proposals by state
     namespaces: Sequence[str]
-    namespace: str
+    in_namespace: str  # not "namespace": Jinja has a function of that name
     state: str
     maturity: str
     q: str

@@ -50,7 +50,6 @@ def proposals_page(
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """List of proposals with filters."""
-    chosen = {"namespace": namespace, "state": state, "maturity": maturity, "q": q}
     wanted = ProposalFilter(
         namespace=namespace or None, state=state or None, maturity=maturity or None, text=q or None
     )
@@ -58,6 +57,7 @@ def proposals_page(
     key = None if after is None else (after[0], after[1], after[2], after[3])
     rows = repository.list_proposals(session, wanted, after=key, limit=PAGE_SIZE + 1)
     more = encode_cursor(*repository.sort_key(rows[PAGE_SIZE - 1])) if len(rows) > PAGE_SIZE else None
+    chosen = {"namespace": namespace, "state": state, "maturity": maturity, "q": q}
     kept = {name: value for name, value in chosen.items() if value}
     return render_page(
         ProposalsPage(
@@ -65,7 +65,10 @@ def proposals_page(
             items=[views.summary(row) for row in rows[:PAGE_SIZE]],
             counts=repository.count_by_state(session),
             namespaces=repository.namespaces(session),
-            **chosen,
+            in_namespace=namespace,
+            state=state,
+            maturity=maturity,
+            q=q,
             next_query=urlencode({**kept, "cursor": more}) if more else "",
         )
     )

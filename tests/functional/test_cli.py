@@ -148,7 +148,7 @@ def test_an_export_replaces_nothing_it_did_not_write(portolan, data, tmp_path):
     """An edited file stops the export before anything is written."""
     out = tmp_path / "out"
     portolan("export", "--state", "any", "--out", out, "--data-dir", data)
-    edited = sorted(out.rglob("*.cilium.yaml"))[0]
+    edited = min(out.rglob("*.cilium.yaml"))
     edited.write_text("mine", encoding="utf-8")
     refused = portolan("export", "--state", "any", "--out", out, "--data-dir", data, code=1)
     assert "edited" in refused.stderr
@@ -169,7 +169,7 @@ def test_shadow_needs_a_cluster_that_knows_it(portolan, data, tmp_path):
     arguments = ("export", "--state", "any", "--mode", "shadow", "--out", tmp_path / "s", "--data-dir", data)
     assert "1.16" in portolan(*arguments, code=1).stderr
     portolan(*arguments, env={"PORTOLAN_CAPABILITIES__CILIUM_VERSION": "1.17"})
-    manifest = yaml.safe_load(sorted((tmp_path / "s").rglob("*.cilium.yaml"))[0].read_text("utf-8"))
+    manifest = yaml.safe_load(min((tmp_path / "s").rglob("*.cilium.yaml")).read_text("utf-8"))
     assert set(manifest["spec"]["enableDefaultDeny"].values()) == {False}
 
 
@@ -234,7 +234,7 @@ def test_hostile_names_are_shown_and_never_obeyed(portolan, tmp_path):
 
 
 def test_a_reader_that_leaves_early_gets_no_complaint(learned):
-    """portolan proposals | head -1"""
+    """Such as head, which closes the pipe."""
     command = f"{PROGRAM} proposals --format json --data-dir {learned} | head -c 1"
     done = subprocess.run(
         command, shell=True, env=environment(), capture_output=True, text=True, timeout=120, check=False
@@ -284,7 +284,7 @@ def test_maintenance_changes_no_proposal(portolan, data):
 
 
 def test_flows_come_through_a_pipe(portolan, tmp_path):
-    """hubble observe -o json | portolan ingest -"""
+    """Such as the output of hubble observe."""
     text = write_flows(tmp_path / "f.jsonl", days=1).read_text(encoding="utf-8")
     assert run_json(portolan, "ingest", "-", input=text)["accepted"] == 24 * len(EDGES) * 2
 
@@ -320,7 +320,7 @@ def test_a_terminal_shows_progress_and_a_pipe_shows_log_lines(portolan, tmp_path
 
 @pytest.mark.slow
 def test_the_demo_runs_once_and_exits(portolan, tmp_path):
-    """make demo without the serving."""
+    """Make demo without the serving."""
     done = portolan("demo", "--once", cwd=tmp_path)
     assert "proposals with" in done.stdout
     assert done.stdout.count("kind: CiliumNetworkPolicy") == 3

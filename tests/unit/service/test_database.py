@@ -107,10 +107,15 @@ def test_times_come_back_aware_and_in_utc(database):
 
 def test_a_block_that_fails_leaves_nothing(database):
     """One request is one transaction."""
-    with pytest.raises(RuntimeError), database.write() as session:
-        session.add(lease())
-        session.flush()
-        raise RuntimeError
+
+    def fail():
+        with database.write() as session:
+            session.add(lease())
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with database.read() as session:
         assert session.get(LeaseRow, "a") is None
 
@@ -137,9 +142,7 @@ def test_a_reader_does_not_wait_for_a_writer(database, tmp_path):
 def test_the_password_comes_from_its_file(tmp_path):
     """And never shows in an error."""
     (tmp_path / "secret").write_text("hunter2\n", encoding="utf-8")
-    settings = DatabaseSettings(
-        url="postgresql://me@db.example/portolan", password_file=tmp_path / "secret"
-    )
+    settings = DatabaseSettings(url="postgresql://me@db.example/portolan", password_file=tmp_path / "secret")
     url = database_url(settings, tmp_path)
     assert (url.password, url.drivername) == ("hunter2", "postgresql+psycopg")
     assert "hunter2" not in str(url)

@@ -55,7 +55,7 @@ def test_files_of_others_are_neither_replaced_nor_removed(tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "a.cilium.yaml").write_text("mine", encoding="utf-8")
     (tmp_path / "shop" / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(ConflictError, match="a.cilium.yaml"):
+    with pytest.raises(ConflictError, match=r"a\.cilium\.yaml"):
         write_export(tmp_path, objects(a="1", b="2"))
     assert listing(tmp_path) == ["shop/a.cilium.yaml", "shop/notes.txt"]
     write_export(tmp_path, objects(a="1"), overwrite=True)

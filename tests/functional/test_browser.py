@@ -1,0 +1,86 @@
+"""A reviewer in a real browser: Debian's Chromium against the installed server."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.functional.conftest import serving
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(learned, tmp_path):
+    """An open page of a server with proposals; every complaint of the browser is a failure."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    shutil.copytree(learned, tmp_path / "data")
+    complaints = []
+    with (
+        serving(tmp_path / "data", "--no-scheduler", cwd=tmp_path) as client,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        opened = browser.new_page(base_url=str(client.base_url))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on(
+            "console",
+            lambda message: complaints.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None,
+        )
+        yield opened
+        browser.close()
+    assert complaints == []
+
+
+def test_a_reviewer_approves_and_reopens_a_proposal(page):
+    """From the list to a decision, by keyboard-reachable controls, with the reason on record."""
+    page.goto("/")
+    page.get_by_label("Namespace").select_option("shop")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("link", name="Deployment/web").click()
+    expect(page.locator("pre.yaml")).to_contain_text("kind: CiliumNetworkPolicy")
+    page.get_by_label("Who").fill("ana")
+    page.get_by_label("Why").fill("looks <b>right</b>")
+    page.locator("#review").get_by_role("button", name="Approve").click()
+    expect(page.locator("main > p .state").first).to_have_text("approved")
+    expect(page.locator("table").last).to_contain_text("looks <b>right</b>")
+    expect(page.get_by_label("Who")).to_have_value("ana")
+    page.locator("#review").get_by_role("button", name="Reopen").click()
+    expect(page.locator("main > p .state").first).to_have_text("proposed")
+
+
+def test_a_refusal_is_shown_in_words(page):
+    """Rejecting without a reason, and deciding on an old state."""
+    page.goto("/proposals")
+    page.get_by_role("link", name="Deployment/db").click()
+    page.get_by_label("Who").fill("ana")
+    page.locator("#review").get_by_role("button", name="Reject").click()
+    expect(page.get_by_role("alert")).to_contain_text("needs a reason")
+    page.get_by_label("Why").fill("not wanted")
+    page.evaluate("document.getElementById('review').dataset.etag = '\"old\"'")
+    page.locator("#review").get_by_role("button", name="Reject").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed since it was read")
+
+
+def test_a_rule_is_rejected_on_its_own(page):
+    """It leaves the policy and is listed as rejected."""
+    page.goto("/proposals")
+    page.get_by_role("link", name="Deployment/api").click()
+    page.get_by_label("Who").fill("ana")
+    page.get_by_label("Why").fill("moved")
+    rule = page.locator("article.rule", has_text="TCP/5432")
+    rule.get_by_role("button", name="Reject").click()
+    expect(page.get_by_role("heading", name="Rejected rules")).to_be_visible()
+    expect(page.locator("pre.yaml")).not_to_contain_text("5432")
+
+
+def test_the_runs_are_shown(page):
+    """What ran, and how it ended."""
+    page.goto("/proposals")
+    page.get_by_role("link", name="Runs").click()
+    expect(page.locator("tbody")).to_contain_text("infer")
