@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from jobs.policy_files import read_case_lines, read_objects
-from models.domain.agent import NEWEST, AgentConfig
-from models.domain.policy import PolicySet
+from models.domain.agent import LOCAL_CLUSTER, NEWEST, AgentConfig
+from models.domain.labels import CLUSTER_KEY, K8S, LabelSet
+from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.simulation.cases import case_decision
+from models.simulation.context import PolicyFlow
 from models.simulation.decision import Verdict
 from models.simulation.hubble import flow_to_policyflow
 from models.simulation.verdict import evaluate
@@ -120,9 +122,9 @@ def simulate_flows(
     """
     Judge decoded Hubble flows, one answer each, in order.
 
-    The gate asked is the one of the end where the flow was seen; without a direction both are.
+    The gate asked is the one of the end where the flow was seen; without a direction both are. Without
+    a configuration the own cluster is that of the endpoint whose policy is asked.
     """
-    settings = config or AgentConfig()
     for number, record in enumerate(flows, start=1):
         observed = flow_to_policyflow(record)
         if observed.question is None:
@@ -137,6 +139,7 @@ def simulate_flows(
                 hubble=observed.hubble,
             )
             continue
+        settings = config or AgentConfig(cluster_name=_own_cluster(observed.question))
         decision = evaluate(policies, observed.question, settings)
         yield FlowAnswer(
             number,
@@ -148,3 +151,9 @@ def simulate_flows(
             redirect=decision.redirect,
             hubble=observed.hubble,
         )
+
+
+def _own_cluster(flow: PolicyFlow) -> str:
+    """Cluster of the endpoint whose policy is asked, by its label."""
+    subject = flow.subject(flow.direction or Direction.EGRESS)
+    return LabelSet.of(subject.labels or ()).lookup(K8S, CLUSTER_KEY) or LOCAL_CLUSTER

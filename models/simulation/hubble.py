@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from models.domain.labels import CLUSTER_KEY, NAMESPACE_KEY
 from models.domain.policy import Direction
 from models.simulation.context import DnsQuestion, HttpRequest, L7Request, PolicyFlow, Side
 
@@ -154,11 +155,24 @@ def _side(flow: Mapping[str, Any], end: str) -> Side:
     names = _texts(_get(flow, f"{end}_names"))
     labels = _texts(endpoint.get("labels"))
     if labels:
-        return Side(labels, ip, names)
+        return Side(_completed(labels, endpoint), ip, names)
     # Without labels (an exporter's field mask) only a reserved identity says what the end is; the
     # address alone could be a pod's.
     reserved = _RESERVED.get(_number(endpoint, "identity") or 0)
     return Side(None, None, names) if reserved is None else Side((f"reserved:{reserved}",), ip, names)
+
+
+def _completed(labels: tuple[str, ...], endpoint: Mapping[str, Any]) -> tuple[str, ...]:
+    """Add the namespace and cluster that some pipelines cut from a pod's labels but keep beside them."""
+    pod = any(label.startswith("k8s:") for label in labels)
+    added = [
+        f"k8s:{key}={endpoint[name]}"
+        for key, name in ((NAMESPACE_KEY, "namespace"), (CLUSTER_KEY, "cluster_name"))
+        if pod
+        and isinstance(endpoint.get(name), str)
+        and not any(label.startswith(f"k8s:{key}=") for label in labels)
+    ]
+    return (*labels, *added)
 
 
 def _request(flow: Mapping[str, Any]) -> L7Request | None:

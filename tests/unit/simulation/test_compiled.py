@@ -24,7 +24,7 @@ CONFIGS = st.builds(
 FLAGS = {0: False, 1: True, NOT_KNOWN: None}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     policy_objects(),
     st.lists(st.one_of(flows(), flows(known=False)), min_size=1, max_size=12),
