@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning.base import require
+from models.learning.cells import group_codes
 
 #: Probability that a first contact succeeds, for a benign source and for a scanner (method, section 5).
 BENIGN_SUCCESS: Final = 0.8
@@ -54,9 +55,8 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     for rows in known.reset_index(drop=True).groupby("origin", sort=True).indices.values():
         in_run[rows] = _flagged_run(missed[rows])
     hit = known.loc[in_run & missed]
-    bursts = frozenset(zip(hit["origin"], hit["hour"], strict=True))
-    pairs = zip(contacts["origin"], contacts["hour"], strict=True)
-    beside = np.fromiter((pair in bursts for pair in pairs), dtype=np.bool_, count=len(contacts))
+    codes, _ = group_codes(contacts, ("origin", "hour"))
+    beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
     flagged = contacts.index.isin(hit.index) | (beside & (contacts["active_days"] <= 1).to_numpy())
     return pd.Series(flagged, index=contacts.index, name="scan")
 

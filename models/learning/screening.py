@@ -165,14 +165,11 @@ class Screening(Estimator):
         rest = ~pd.DataFrame(hard, index=facts.index).any(axis=1).to_numpy(dtype=np.bool_)
         low, high = _odd_limits(score[rest], attack[rest], self.odd_share)
         fired = {
-            "low_evidence": (score <= low) & (score < 0.0),
-            "looks_like_attack": (attack >= high) & (attack > 0.5),
+            "low_evidence": (score < low) & (score < 0.0),
+            "looks_like_attack": (attack > high) & (attack > 0.5),
             **hard,
         }
-        table = pd.DataFrame(fired, index=facts.index).astype(bool)
-        names = np.array(table.columns)
-        texts = [";".join(names[row]) for row in table.to_numpy()]
-        return pd.Series(texts, index=facts.index, name="reasons", dtype="str")
+        return _joined(pd.DataFrame(fired, index=facts.index).astype(bool))
 
 
 _FLAGS: Final = (
@@ -185,6 +182,17 @@ _FLAGS: Final = (
     "only_failed",
     "only_dropped",
 )
+
+
+def _joined(fired: pd.DataFrame) -> pd.Series[Any]:
+    """Names of the columns that are true, joined; each combination is spelt out once."""
+    codes = fired.to_numpy() @ (1 << np.arange(fired.shape[1]))
+    combinations, which = np.unique(codes, return_inverse=True)
+    names = fired.columns.tolist()
+    texts = [
+        ";".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in combinations.tolist()
+    ]
+    return pd.Series(np.array(texts, dtype=object)[which], index=fired.index, name="reasons", dtype="str")
 
 
 def _odd_limits(score: Floats, attack: Floats, share: float) -> tuple[float, float]:

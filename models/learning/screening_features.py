@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning.base import require
-from models.learning.cells import EXTERNAL, INTERNAL
+from models.learning.cells import EXTERNAL, INTERNAL, group_codes
 from models.learning.scans import scan_flags
 from models.learning.suffixes import registrable
 
@@ -149,7 +149,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
     facts["debug"] = origin.isin(around.debug).astype(float)
     facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
-    rolled = _numbers(origin, around.rolled_out)
+    rolled = _looked_up(origin, around.rolled_out, np.nan).astype(np.float64)
     age = cells["first_us"].to_numpy() - rolled
     facts["deploy_adjacent"] = np.where(np.isnan(rolled), 0.0, (age >= 0) & (age <= ADJACENT_US))
     facts["new_image"] = origin.isin(around.new_images)
@@ -158,8 +158,11 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     return facts
 
 
-def _numbers(names: pd.Series[Any], known: Mapping[str, int]) -> Floats:
-    return np.array([known.get(name, np.nan) for name in names], dtype=np.float64)
+def _looked_up(names: pd.Series[Any], known: Mapping[str, Any], default: Any) -> npt.NDArray[Any]:
+    """Values by name, each distinct name looked up once; ``default`` may be a function of the name."""
+    codes, distinct = pd.factorize(names)
+    values = [known.get(name, default(name) if callable(default) else default) for name in distinct]
+    return np.array(values)[codes] if len(names) else np.zeros(0)
 
 
 def _add_outcome(facts: pd.DataFrame, cells: pd.DataFrame) -> None:
@@ -184,7 +187,7 @@ def _add_concentration(
     around: Surroundings,
 ) -> None:
     """How much of the traffic one replica shows, against what that many attempts would spread over."""
-    replicas = _numbers(origin, around.replicas)
+    replicas = _looked_up(origin, around.replicas, np.nan).astype(np.float64)
     seen = np.full(len(facts), np.nan) if pods is None else pods.to_numpy(dtype=np.float64)
     known = ours & ~np.isnan(seen) & (seen >= 1) & (replicas >= MIN_REPLICAS)
     count = np.where(known, replicas, MIN_REPLICAS)
@@ -215,8 +218,8 @@ def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) 
 def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings) -> Floats:
     """Other teams with other images that call the same target; no team and no image counts twice."""
     target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
-    team = [around.teams.get(name, "") for name in origin]
-    image = [around.images.get(name, name) for name in origin]
+    team = _looked_up(origin, around.teams, "")
+    image = _looked_up(origin, around.images, str)
     rows = pd.DataFrame({"target": target, "port": cells["port"], "team": team, "image": image})
     key = ["target", "port"]
     teams = rows.drop_duplicates([*key, "team"]).groupby(key).size()
@@ -228,9 +231,9 @@ def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surrounding
 
 def _declared(cells: pd.DataFrame, around: Surroundings) -> Floats:
     target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
-    pairs = zip(target, cells["port"], strict=True)
-    told = np.fromiter((pair in around.declared for pair in pairs), dtype=np.bool_, count=len(cells))
-    known = told | cells["port"].isin(KNOWN_PORTS).to_numpy()
+    codes, pairs = group_codes(pd.DataFrame({"target": target, "port": cells["port"]}), ("target", "port"))
+    listed = [(peer, port) in around.declared for peer, port in pairs.itertuples(index=False)]
+    known = np.array(listed, dtype=np.bool_)[codes] | cells["port"].isin(KNOWN_PORTS).to_numpy()
     return np.where((cells["zone"] == INTERNAL).to_numpy(), known, 0.0)
 
 
