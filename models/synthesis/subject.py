@@ -135,7 +135,11 @@ class _About:
 
 
 def _resolves(rules: Sequence[Rule]) -> bool:
-    return any("resolver" in rule.flags and rule.direction == "egress" for rule in rules)
+    """Whether a resolver of the cluster is among the peers; one outside does not know the cluster's names."""
+    return any(
+        "resolver" in rule.flags and "external_resolver" not in rule.flags and rule.direction == "egress"
+        for rule in rules
+    )
 
 
 def _description(workload: Workload, rules: Sequence[Rule]) -> str:

@@ -121,9 +121,10 @@ def test_trap_G2_an_external_resolver_is_an_address_to_review(world, web):
     """DNS to the outside is also how data leaves."""
     world.edge(web, world.pod("shop", "api"))
     world.to(web, "ip", "8.8.8.8", 53, "UDP", names="dns.google")
-    (rule,) = resolvers(proposal_for(propose(world.observations()), "web"))
-    assert rule.peer == CidrPeer("8.8.8.8/32")
-    assert {"external_resolver", "needs_review"} <= set(rule.flags)
+    inside, outside = resolvers(proposal_for(propose(world.observations()), "web"))
+    assert outside.peer == CidrPeer("8.8.8.8/32")
+    assert {"external_resolver", "needs_review"} <= set(outside.flags)
+    assert "assumed_dns" in inside.flags
 
 
 def test_trap_G3_without_dns_policy_destinations_are_addresses_and_dns_is_plain(world, web):
