@@ -1,0 +1,1 @@
+"""How good the proposals are: worlds whose truth is known, a protocol, and the table of figures."""

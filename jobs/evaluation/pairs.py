@@ -1,0 +1,207 @@
+"""What policies open: identity and port pairs inside the cluster, predicates by price class outside."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from jobs.evaluation.judging import CONFIG, Judge
+from jobs.evaluation.occurrences import occurrences
+from jobs.evaluation.truth import UNSCORED
+from jobs.evaluation.world import NO_LABELS, World
+from models.domain.cidr import CidrSelector
+from models.domain.fqdn import FqdnSelector
+from models.domain.labels import LabelSet
+from models.domain.policy import Direction, EntitySelector, Entry, PeerSelector
+from models.learning.suffixes import is_shared, registrable
+from models.simulation.context import ResolvedSide, Side, resolve
+from models.simulation.matching import peer_matches
+
+#: Classes of what a rule opens outside, from the price table of the method.
+EXACT_NAME: Final = "exact name"
+DEEPER: Final = "*.x.registrable"
+REGISTRABLE: Final = "*.registrable"
+ALL_LEVELS: Final = "**.registrable"
+SHARED: Final = "shared-suffix wildcard"
+ADDRESS: Final = "single address"
+PREFIX: Final = "wider prefix"
+WORLD: Final = "world"
+PRICE_CLASSES: Final = (EXACT_NAME, DEEPER, REGISTRABLE, ALL_LEVELS, SHARED, ADDRESS, PREFIX, WORLD)
+
+Pair = tuple[int, str, int, str, int]  # subject, direction, peer, protocol, port
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """
+    What was opened against what is needed.
+
+    Parameters
+    ----------
+    admitted, needed
+        Pairs inside the cluster at gates under default deny.
+    enforced
+        Gates under default deny, of `gates`.
+    gates
+        Workloads times two directions.
+    outside
+        Egress predicates by price class.
+    addresses
+        Addresses that egress prefixes open; the world's are not counted.
+    """
+
+    admitted: frozenset[Pair]
+    needed: frozenset[Pair]
+    enforced: frozenset[tuple[int, str]]
+    gates: int
+    outside: Counter[str]
+    addresses: int
+
+
+def openings(judge: Judge, learned: int, until: int) -> Openings:
+    """
+    Compare what policies open on the last learned day with what is ever needed until ``until``.
+
+    Attacks need nothing. Workloads that arrive later are left out of both sides.
+    """
+    world = judge.world
+    here = [n for n in range(len(world.workloads)) if world.label_set_of[n, learned - 1] != NO_LABELS]
+    sides = {n: _side(world, n, learned - 1) for n in here}
+    admitted: set[Pair] = set()
+    enforced: set[tuple[int, str]] = set()
+    outside: Counter[str] = Counter()
+    opened = 0
+    peers_of: dict[PeerSelector, tuple[int, ...]] = {}
+    subjects_of: dict[object, list[int]] = {}
+    for entry in judge.policies.entries:
+        if entry.subject not in subjects_of:
+            subjects_of[entry.subject] = _subjects(entry, sides)
+        subjects = subjects_of[entry.subject]
+        direction = entry.direction.value
+        if entry.default_deny:
+            enforced.update((n, direction) for n in subjects)
+        for peer in entry.peers or ():
+            if peer not in peers_of:
+                peers_of[peer] = tuple(n for n, side in sides.items() if peer_matches(peer, side, CONFIG))
+        ports = _ports(entry)
+        found = list(sides) if entry.peers is None else sorted({n for p in entry.peers for n in peers_of[p]})
+        admitted.update(
+            (n, direction, other, protocol, port)
+            for n in subjects
+            for other in found
+            for protocol, port in ports
+        )
+        if entry.direction is Direction.EGRESS:
+            classes = [price_class(peer) for peer in entry.peers or ()]
+            outside.update(name for name in classes if name)
+            opened += sum(_size(peer) for peer in entry.peers or () if price_class(peer) in (ADDRESS, PREFIX))
+    needed = {pair for pair in _needed(world, set(here), until) if pair[:2] in enforced}
+    kept = {pair for pair in admitted if pair[:2] in enforced}
+    return Openings(frozenset(kept), frozenset(needed), frozenset(enforced), 2 * len(here), outside, opened)
+
+
+def _side(world: World, number: int, day: int) -> ResolvedSide:
+    label_set = world.label_sets[int(world.label_set_of[number, day])]
+    return resolve(Side(labels=label_set.texts), CONFIG)
+
+
+def _subjects(entry: Entry, sides: dict[int, ResolvedSide]) -> list[int]:
+    found = []
+    for number, side in sides.items():
+        labels = side.labels or LabelSet.of(())
+        if labels.namespace == entry.policy.namespace and entry.subject.matches(labels):
+            found.append(number)
+    return found
+
+
+def _ports(entry: Entry) -> list[tuple[str, int]]:
+    """Protocol and port pairs of an entry; an entry without ports opens every one of TCP."""
+    if entry.ports is None:
+        return [("TCP", port) for port in range(65536)]
+    return [
+        (str(numbers.protocol.value), port)
+        for rule in entry.ports
+        for numbers in rule.ports
+        for port in range(numbers.first, numbers.last + 1)
+    ]
+
+
+def _needed(world: World, here: set[int], until: int) -> Iterable[Pair]:
+    used = world.flows[:, :until].any(axis=1)
+    for number in np.flatnonzero(used).tolist():
+        link = world.links[number]
+        inside = link.client in here and link.server in here
+        if inside and not link.attack and link.kind != UNSCORED:
+            yield (link.client, "egress", link.server, link.protocol, link.port)
+            yield (link.server, "ingress", link.client, link.protocol, link.port)
+
+
+def price_class(peer: PeerSelector) -> str:
+    """Price class of an egress predicate; "" for one inside the cluster."""
+    match peer:
+        case FqdnSelector(name=str()):
+            return EXACT_NAME
+        case FqdnSelector(pattern=str() as pattern):
+            return _pattern_class(pattern)
+        case CidrSelector():
+            if peer.prefix.prefixlen == 0:
+                return WORLD
+            return ADDRESS if peer.prefix.prefixlen == peer.prefix.max_prefixlen else PREFIX
+        case EntitySelector():
+            return WORLD if peer.entity in ("world", "all", "world-ipv4", "world-ipv6") else ""
+        case _:
+            return ""
+
+
+def _pattern_class(pattern: str) -> str:
+    text = pattern.rstrip(".")
+    labels = text.split(".")
+    fixed = ".".join(labels[next((n + 1 for n in reversed(range(len(labels))) if "*" in labels[n]), 0) :])
+    if not fixed or is_shared(fixed):
+        return SHARED
+    if text.startswith("**."):
+        return ALL_LEVELS
+    return REGISTRABLE if registrable(fixed) == fixed else DEEPER
+
+
+def _size(peer: PeerSelector) -> int:
+    return int(peer.prefix.num_addresses) if isinstance(peer, CidrSelector) else 0
+
+
+def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
+    """
+    Rules of two exact allow-lists without any generalisation.
+
+    Returns
+    -------
+    tuple
+        One rule per workload, direction, peer and port, names instead of addresses where they are known;
+        and one per recorded edge between label sets and addresses.
+    """
+    uses = occurrences(world, first, learned, observed=True)
+    workload: defaultdict[str, set[object]] = defaultdict(set)
+    recorded: set[object] = set()
+    for row in uses.drop_duplicates(["link", "client_set", "server_set", "address"]).to_dict("records"):
+        link = world.links[int(row["link"])]
+        named = link.outside >= 0 and link.client >= 0 and bool(world.visible[link.client])
+        name = world.outsides[link.outside].name if named else ""
+        far = name or (row["address"] if link.outside >= 0 else link.entity)
+        client: object = link.client if link.client >= 0 else far
+        server: object = link.server if link.server >= 0 else far
+        for way, pod in (("egress", link.client), ("ingress", link.server)):
+            if pod >= 0:
+                workload[way].add((client, server, link.protocol, link.port))
+                recorded.add(
+                    (
+                        way,
+                        row["client_set"],
+                        row["server_set"],
+                        row["address"],
+                        link.entity,
+                        link.protocol,
+                        link.port,
+                    )
+                )
+    return sum(len(keys) for keys in workload.values()), len(recorded)

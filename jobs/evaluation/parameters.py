@@ -1,0 +1,127 @@
+"""
+Which worlds are made: seeds, sizes and how restless each is.
+
+Tuning and reporting use different seeds and different parameters. Whoever changes a threshold of the
+models may look at the tuning worlds only; the reporting worlds then say what the change is worth.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+from models.errors import BadInputError
+
+#: Seeds of the worlds that thresholds may be tuned on.
+TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106)
+#: Seeds of the worlds that figures are reported on; never used for tuning.
+REPORT_SEEDS: Final = (9201, 9202, 9203, 9204, 9205, 9206, 9207, 9208, 9209, 9210, 9211, 9212)
+#: Seed of the small world of quick runs.
+QUICK_SEED: Final = 501
+
+#: Days of a world: four weeks to learn from and two to judge by.
+WORLD_DAYS: Final = 42
+QUICK_DAYS: Final = 28
+
+
+@dataclass(frozen=True, slots=True)
+class WorldParameters:
+    """
+    What a world is like.
+
+    Parameters
+    ----------
+    name
+        Says what is special about it.
+    seed
+        Of every draw.
+    workloads
+        How many there are on the first day, infrastructure included.
+    days
+        How long it is watched.
+    start
+        First day; decides weekdays and the phase of the month.
+    churn, incidents, cron
+        Factors on the usual rates of releases, incidents and scheduled jobs.
+    tail
+        Share of the links of an application that are rare.
+    tenants
+        Namespaces of the same role; two more arrive after learning.
+    convention
+        Label convention of all applications; "" draws one per namespace.
+    dns_visibility
+        Share of the namespaces whose DNS answers are seen.
+    owners_named
+        Share of the namespaces whose records name the owner of a pod.
+    loss
+        Share of the days with lost events, and of days with a node missing.
+    attacks
+        Whether intruders are at work.
+    """
+
+    name: str
+    seed: int
+    workloads: int = 150
+    days: int = WORLD_DAYS
+    start: date = date(2026, 3, 2)
+    churn: float = 1.0
+    incidents: float = 1.0
+    cron: float = 1.0
+    tail: float = 0.3
+    tenants: int = 5
+    convention: str = ""
+    dns_visibility: float = 1.0
+    owners_named: float = 0.8
+    loss: float = 0.04
+    attacks: bool = True
+
+    def quiet(self) -> "WorldParameters":
+        """Same world without releases, incidents and attacks, for the stability of consecutive nights."""
+        return replace(self, name=f"{self.name}, quiet", churn=0.0, incidents=0.0, attacks=False)
+
+
+_TUNE: Final = (
+    WorldParameters("tune: middling", 0, 120),
+    WorldParameters("tune: large", 0, 220, tenants=8),
+    WorldParameters("tune: small", 0, 40, tenants=2),
+    WorldParameters("tune: restless", 0, 120, churn=2.0, incidents=2.0),
+    WorldParameters("tune: rare links", 0, 100, tail=0.5, cron=2.0),
+    WorldParameters("tune: half the names", 0, 110, dns_visibility=0.5, loss=0.12, start=date(2026, 4, 18)),
+)
+_REPORT: Final = (
+    WorldParameters("base", 0, 150, start=date(2026, 5, 4)),
+    WorldParameters("base, ends with the month", 0, 140, start=date(2026, 6, 17)),
+    WorldParameters("no churn", 0, 150, churn=0.0, start=date(2026, 9, 8)),
+    WorldParameters("churn x3", 0, 150, churn=3.0, start=date(2026, 7, 1)),
+    WorldParameters("incidents x4", 0, 150, incidents=4.0, start=date(2026, 8, 13)),
+    WorldParameters("cron x3", 0, 150, cron=3.0, start=date(2026, 10, 20)),
+    WorldParameters("tail share 0.6", 0, 130, tail=0.6, start=date(2026, 3, 27)),
+    WorldParameters("30 workloads", 0, 30, tenants=1, start=date(2026, 5, 23)),
+    WorldParameters("300 workloads", 0, 300, tenants=12, start=date(2026, 11, 2)),
+    WorldParameters("Helm only", 0, 120, convention="helm", churn=2.0, start=date(2026, 4, 6)),
+    WorldParameters("labels missing", 0, 90, convention="missing", owners_named=0.3, start=date(2026, 2, 9)),
+    WorldParameters("no DNS seen, gaps", 0, 120, dns_visibility=0.0, loss=0.2, start=date(2026, 1, 15)),
+)
+
+
+def _seeded(worlds: tuple[WorldParameters, ...], seeds: tuple[int, ...]) -> tuple[WorldParameters, ...]:
+    return tuple(replace(world, seed=seed) for world, seed in zip(worlds, seeds, strict=True))
+
+
+def world_list(which: str) -> tuple[WorldParameters, ...]:
+    """
+    Worlds by name of the list: ``tune``, ``report`` or ``quick``.
+
+    Raises
+    ------
+    BadInputError
+        If there is no such list.
+    """
+    match which:
+        case "tune":
+            return _seeded(_TUNE, TUNE_SEEDS)
+        case "report":
+            return _seeded(_REPORT, REPORT_SEEDS)
+        case "quick":
+            return (WorldParameters("quick", QUICK_SEED, 40, days=QUICK_DAYS, tenants=2),)
+        case _:
+            raise BadInputError(f"no list of worlds {which!r}; there are tune, report and quick")

@@ -1,0 +1,192 @@
+"""The observations of a world in a window, as `models.frames` describes them: no record is ever written."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from jobs.evaluation.activity import Ints
+from jobs.evaluation.frames import Texts, shaped, sorted_rows
+from jobs.evaluation.occurrences import address_text, occurrences
+from jobs.evaluation.render_pods import generations, identities_frame, live_pods, pods_frame
+from jobs.evaluation.render_rest import coverage_frame, lookups_frame, routes_frame
+from jobs.evaluation.world import CLUSTER, World
+from models import frames
+from models.domain.window import Window
+from models.frames import Observations
+
+DAY_US: Final = 24 * 3600 * 1_000_000
+HOUR_US: Final = 3600 * 1_000_000
+#: Key of an edge of a window, in the order in which rows are sorted.
+EDGE: Final = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
+#: Share of a port's records without answer that are answered by a reset.
+_RESETS: Final = 0.3
+
+
+def observe(world: World, first: int, last: int) -> Observations:
+    """What was observed on the days ``first`` to ``last`` (exclusive)."""
+    uses = occurrences(world, first, last, observed=True)
+    rows, texts = _gates(world, uses)
+    pods = generations(world, first, last)
+    start = datetime.combine(world.parameters.start, datetime.min.time(), tzinfo=UTC)
+    window = Window(start + timedelta(days=first), start + timedelta(days=last))
+    return Observations(
+        cluster=CLUSTER,
+        window=window,
+        edge_days=_edge_days(world, rows, texts),
+        edge_pods=_edge_pods(world, rows, texts, live_pods(world, pods)),
+        edge_routes=routes_frame(world, rows, texts),
+        identities=identities_frame(world, pods, uses),
+        pods=pods_frame(world, pods),
+        lookups=lookups_frame(world, uses, first, last),
+        coverage=coverage_frame(world, first, last),
+        set_aside=sorted_rows(
+            [{"cluster": CLUSTER, "reason": "multicast", "flows": 40 * (last - first), "edges": 2}],
+            frames.SET_ASIDE,
+            ["cluster", "reason"],
+        ),
+    )
+
+
+def _gates(world: World, uses: pd.DataFrame) -> tuple[pd.DataFrame, Texts]:
+    """Each use as egress of its client and ingress of its server, texts as numbers, sorted."""
+    texts = Texts()
+    link: Any = uses["link"].to_numpy()
+    keys = np.array([texts.number(one.key) for one in world.label_sets] or [0], dtype=np.int64)
+    entity = np.array([texts.number(one.entity) for one in world.links], dtype=np.int64)[link]
+    distinct = np.unique(uses["address"].to_numpy())
+    address_of = {
+        number: texts.number(address_text(world, number)) for number in distinct.tolist() if number >= 0
+    }
+    empty = texts.number("")
+    address = np.array([address_of.get(number, empty) for number in uses["address"].tolist()], dtype=np.int64)
+    names = np.array(
+        [_name_number(world, texts, number) for number in range(len(world.links))], dtype=np.int64
+    )
+    kinds = {kind: texts.number(kind) for kind in ("endpoint", "ip", "entity", "egress", "ingress")}
+    protocol = np.array([texts.number(one.protocol) for one in world.links], dtype=np.int64)
+    port = np.array([one.port for one in world.links], dtype=np.int64)
+    parts = []
+    for direction, own, other in (
+        ("egress", "client_set", "server_set"),
+        ("ingress", "server_set", "client_set"),
+    ):
+        mine = uses[own].to_numpy() >= 0
+        far: Ints = uses[other].to_numpy()[mine]
+        here: Ints = link[mine]
+        outside = address[mine] != empty
+        peer = np.where(far >= 0, keys[far], np.where(outside, address[mine], entity[mine]))
+        kind = np.where(far >= 0, kinds["endpoint"], np.where(outside, kinds["ip"], kinds["entity"]))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "subject": keys[uses[own].to_numpy()[mine]],
+                    "direction": kinds[direction],
+                    "peer_kind": kind,
+                    "peer": peer,
+                    "protocol": protocol[here],
+                    "port": port[here],
+                    "icmp_type": -1,
+                    "names": names[here] if direction == "egress" else empty,
+                    "link": here,
+                    "day": uses["day"].to_numpy()[mine],
+                    "flows": uses["flows"].to_numpy()[mine],
+                    "subject_set": uses[own].to_numpy()[mine],
+                    "peer_set": far,
+                }
+            )
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    by = [
+        texts.ranks(rows[name].to_numpy()) if name not in ("port", "icmp_type") else rows[name].to_numpy()
+        for name in EDGE
+    ]
+    order = np.lexsort([rows["day"].to_numpy(), *reversed(by)])
+    rows = rows.iloc[order].reset_index(drop=True)
+    key = [*EDGE, "day"]
+    if rows.duplicated(key).any():
+        # Workloads with equal labels are one subject to every observer: their records are one row. The
+        # first link stands for it, and attacks come last.
+        total = rows.groupby(key, sort=False)["flows"].transform("sum")
+        rows = rows.assign(flows=total).drop_duplicates(key).reset_index(drop=True)
+    return rows, texts
+
+
+def _name_number(world: World, texts: Texts, number: int) -> int:
+    """Number of the name by which the observers know the destination of a link; of "" when they do not."""
+    link = world.links[number]
+    known = link.outside >= 0 and link.client >= 0 and bool(world.visible[link.client])
+    return texts.number(world.outsides[link.outside].name if known else "")
+
+
+def _edge_days(world: World, rows: pd.DataFrame, texts: Texts) -> pd.DataFrame:
+    link, day, flows = (rows[name].to_numpy() for name in ("link", "day", "flows"))
+    answered = np.array([one.answered for one in world.links])[link]
+    hour = np.array([one.hour for one in world.links])[link]
+    hours = np.minimum(np.array([one.hours for one in world.links])[link], flows)
+    hours = np.minimum(hours, 24 - hour)
+    begin = world.start_us() + day * DAY_US + hour * HOUR_US
+    # Links of one hour start one after the other, as a scanner's do.
+    first_us = begin + (link * 1_234_567) % (HOUR_US // 2)
+    last_us = np.maximum(first_us + (hours - 1) * HOUR_US + (flows > 1) * (HOUR_US // 4), first_us)
+    names = texts.column(rows["names"].to_numpy())
+    named = np.asarray(rows["names"].to_numpy() != texts.number(""))
+    low = np.char.add("00000000-0000-4000-8000-", np.char.zfill(link.astype(str), 8))
+    samples = np.char.add(low, np.char.zfill(day.astype(str), 4))
+    dates = pd.array(world.dates(), dtype="str").take(day)
+    columns = {
+        "cluster": CLUSTER,
+        **{name: texts.column(rows[name].to_numpy()) for name in EDGE[:5]},
+        "port": rows["port"],
+        "icmp_type": rows["icmp_type"],
+        "peer_names": names,
+        "names_from": np.where(named, "flow", ""),
+        "day": dates,
+        "hours": hours,
+        "flows": flows,
+        "connections": flows,
+        "answered": np.where(answered, flows, 0),
+        "reset": np.where(answered, 0, (flows * _RESETS).astype(np.int64)),
+        **dict.fromkeys(("audited", "denied", "l7_denied", "dropped"), 0),
+        "drop_reasons": "",
+        "replies_visible": True,
+        "aggregated": False,
+        "own_end": True,
+        "first_us": first_us,
+        "last_us": last_us,
+        "samples": samples,
+        "policies": "",
+    }
+    return shaped(columns, frames.EDGE_DAYS, len(rows))
+
+
+def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, live: Ints) -> pd.DataFrame:
+    """Distinct pods per edge: as many as that many records reach when any replica may make them."""
+    one_pod = np.array([one.one_pod for one in world.links])[rows["link"].to_numpy()]
+    rows = rows.assign(one_pod=one_pod, client_side=rows["direction"] == texts.number("egress"))
+    grouped = rows.groupby(list(EDGE), sort=False)
+    folded = grouped.agg(
+        flows=("flows", "sum"),
+        subject_set=("subject_set", "first"),
+        peer_set=("peer_set", "first"),
+        one_pod=("one_pod", "all"),
+        client_side=("client_side", "first"),
+    ).reset_index()
+    pods = {}
+    for name, column in (("subject_pods", "subject_set"), ("peer_pods", "peer_set")):
+        sets = folded[column].to_numpy()
+        alive = np.where(sets >= 0, live[sets], 0).astype(np.float64)
+        share = np.where(alive > 0, 1.0 - 1.0 / np.maximum(alive, 1.0), 0.0)
+        reached = np.round(alive * (1.0 - share ** folded["flows"].to_numpy()))
+        reached = np.where(sets >= 0, np.maximum(reached, 1.0), 0.0)
+        client = folded["client_side"].to_numpy() == (name == "subject_pods")
+        pods[name] = np.where(folded["one_pod"].to_numpy() & client & (sets >= 0), 1.0, reached)
+    columns = {
+        "cluster": CLUSTER,
+        **{name: texts.column(folded[name].to_numpy()) for name in EDGE[:5]},
+        "port": folded["port"],
+        "icmp_type": folded["icmp_type"],
+        **pods,
+    }
+    return shaped(columns, frames.EDGE_PODS, len(folded))

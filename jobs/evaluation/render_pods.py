@@ -1,0 +1,136 @@
+"""Who was there: pods by generation, identities by label set."""
+
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from jobs.evaluation.activity import Ints
+from jobs.evaluation.frames import sorted_rows
+from jobs.evaluation.world import CLUSTER, NO_LABELS, World
+from models import frames
+
+DAY_US: Final = 24 * 3600 * 1_000_000
+#: Letters of the suffixes that Kubernetes draws.
+_SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
+_HASH_LENGTH: Final = 9
+_SUFFIX_LENGTH: Final = 5
+
+
+def _word(number: int, length: int) -> str:
+    """Suffix that looks drawn and depends on a number alone."""
+    state = (number * 2_654_435_761 + 40_503) % 2**32
+    letters = []
+    for _ in range(length):
+        state = (state * 1_103_515_245 + 12_345) % 2**31
+        letters.append(_SAFE[state // 65_536 % len(_SAFE)])
+    return "".join(letters)
+
+
+def generations(world: World, first: int, last: int) -> pd.DataFrame:
+    """Stretches of days in which a workload's pods stayed: ``workload label_set begin end start``."""
+    rows = []
+    for number, one in enumerate(world.workloads):
+        stop = min(one.dies, world.parameters.days)
+        cuts = {one.born, stop, *(day for day, _ in one.versions), *one.rollouts}
+        days = sorted(day for day in cuts if one.born <= day <= stop)
+        for begin, end in pairwise(days):
+            if begin < last and end > first and world.label_set_of[number, begin] != NO_LABELS:
+                rows.append(
+                    (number, int(world.label_set_of[number, begin]), max(begin, first), min(end, last), begin)
+                )
+    return pd.DataFrame(rows, columns=["workload", "label_set", "begin", "end", "start"])
+
+
+def pod_names(world: World, workload: int, start: int) -> list[str]:
+    """Pods of a workload that a rollout of day ``start`` made."""
+    one = world.workloads[workload]
+    seed = workload * 1009 + start
+    match one.kind:
+        case "StatefulSet":
+            return [f"{one.name}-{place}" for place in range(one.replicas)]
+        case "Pod":
+            return [one.name]
+        case "DaemonSet":
+            return [f"{one.name}-{_word(seed * 31 + place, _SUFFIX_LENGTH)}" for place in range(one.replicas)]
+        case "CronJob":
+            return [f"{one.name}-{29_000_000 + start * 1440}-{_word(seed, _SUFFIX_LENGTH)}"]
+        case _:
+            template = _word(seed, _HASH_LENGTH)
+            return [
+                f"{one.name}-{template}-{_word(seed * 31 + place, _SUFFIX_LENGTH)}"
+                for place in range(one.replicas)
+            ]
+
+
+def live_pods(world: World, pods: pd.DataFrame) -> Ints:
+    """Distinct pods of a window by label set, shape (label sets,)."""
+    names: list[set[str]] = [set() for _ in world.label_sets]
+    for row in pods.to_dict("records"):
+        names[int(row["label_set"])].update(pod_names(world, int(row["workload"]), int(row["start"])))
+    return np.array([len(one) for one in names] or [0], dtype=np.int64)
+
+
+def _owner(world: World, workload: int) -> dict[str, str]:
+    """Owner as records name it; a pod of no one has none."""
+    one = world.workloads[workload]
+    named = bool(world.owned[workload]) and one.kind != "Pod"
+    return {"workload": one.name if named else "", "workload_kind": one.kind if named else ""}
+
+
+def pods_frame(world: World, pods: pd.DataFrame) -> pd.DataFrame:
+    """PODS of a window."""
+    spans: dict[tuple[int, int, str], list[int]] = {}
+    for row in pods.to_dict("records"):
+        for name in pod_names(world, int(row["workload"]), int(row["start"])):
+            span = spans.setdefault(
+                (int(row["workload"]), int(row["label_set"]), name), [int(row["begin"]), int(row["end"])]
+            )
+            span[0], span[1] = min(span[0], int(row["begin"])), max(span[1], int(row["end"]))
+    rows = [
+        {
+            "cluster": CLUSTER,
+            "namespace": world.workloads[workload].namespace,
+            "pod": name,
+            "label_key": world.label_sets[label_set].key,
+            **_owner(world, workload),
+            "first_us": world.start_us() + begin * DAY_US,
+            "last_us": world.start_us() + end * DAY_US - 1,
+        }
+        for (workload, label_set, name), (begin, end) in spans.items()
+    ]
+    return sorted_rows(rows, frames.PODS, ["cluster", "namespace", "pod", "label_key"])
+
+
+def identities_frame(world: World, pods: pd.DataFrame, uses: pd.DataFrame) -> pd.DataFrame:
+    """IDENTITIES of a window: label sets that were an end of something observed."""
+    used = set(uses["client_set"].unique()) | set(uses["server_set"].unique())
+    spans: dict[tuple[str, int], tuple[int, int, int]] = {}
+    for row in pods.to_dict("records"):
+        label_set = int(row["label_set"])
+        if label_set not in used:
+            continue
+        at = (world.label_sets[label_set].key, int(row["workload"]))
+        begin, end, _ = spans.get(at, (int(row["begin"]), int(row["end"]), label_set))
+        spans[at] = (min(begin, int(row["begin"])), max(end, int(row["end"])), label_set)
+    rows = [
+        {
+            "cluster": CLUSTER,
+            "label_key": key,
+            "labels": _json(world.label_sets[label_set].texts),
+            "namespace": world.workloads[workload].namespace,
+            "entity": "",
+            **_owner(world, workload),
+            "first_us": world.start_us() + begin * DAY_US,
+            "last_us": world.start_us() + end * DAY_US - 1,
+        }
+        for (key, workload), (begin, end, label_set) in spans.items()
+    ]
+    keys = ["cluster", "label_key", "labels", "workload", "workload_kind"]
+    made = sorted_rows(rows, frames.IDENTITIES, keys)
+    return made.drop_duplicates(keys).reset_index(drop=True)
+
+
+def _json(texts: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"

@@ -1,0 +1,119 @@
+"""Which rule of which proposal speaks about a use of a link, by the contract form of the proposals."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs.evaluation.judging import CONFIG
+from jobs.evaluation.occurrences import address_text
+from jobs.evaluation.world import World
+from models.domain.fqdn import FqdnSelector
+from models.domain.peer import (
+    EVERY_NAMESPACE,
+    EndpointPeer,
+    EntityPeer,
+    FqdnPeer,
+    LabelSelector,
+    peer_from_json,
+)
+from models.learning.label_choice import kubernetes_labels
+
+#: Flag of a rule that no automation may approve.
+NEEDS_REVIEW: Final = "needs_review"
+_OUTSIDE: Final = ("world", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One gate of one use."""
+
+    link: int
+    direction: str
+    own_set: int
+    far_set: int
+    address: int
+
+
+class RuleBook:
+    """
+    Rules by the label sets that their proposals select.
+
+    Parameters
+    ----------
+    world
+        Whose links are looked up.
+    forms
+        Proposals in their contract form.
+    """
+
+    def __init__(self, world: World, forms: Iterable[Mapping[str, Any]]) -> None:
+        self._world = world
+        self._labels = [kubernetes_labels(one.texts) for one in world.label_sets]
+        self._namespaces = [world.workloads[one.workload].namespace for one in world.label_sets]
+        self.forms = tuple(forms)
+        self._of_set: dict[int, list[int]] = {}
+        for number, form in enumerate(self.forms):
+            selector = _selector(form["subject"]["selector"])
+            for place, labels in enumerate(self._labels):
+                if self._namespaces[place] == form["namespace"] and selector.matches(labels):
+                    self._of_set.setdefault(place, []).append(number)
+        self._by_port: dict[tuple[int, str, str, int], list[Mapping[str, Any]]] = {}
+        for number, form in enumerate(self.forms):
+            for rule in form["rules"]:
+                for port in rule["ports"]:
+                    low = int(port.get("port", port.get("type", -1)))
+                    for value in range(low, int(port.get("end_port", low)) + 1):
+                        key = (number, str(rule["direction"]), str(port["protocol"]), value)
+                        self._by_port.setdefault(key, []).append(rule)
+
+    def proposals(self, label_set: int) -> list[int]:
+        """Numbers of the proposals that select a label set."""
+        return self._of_set.get(label_set, [])
+
+    def rules(self, place: Place) -> list[Mapping[str, Any]]:
+        """Rules that admit a use at one gate."""
+        link = self._world.links[place.link]
+        return [
+            rule
+            for number in self.proposals(place.own_set)
+            for rule in self._by_port.get((number, place.direction, link.protocol, link.port), [])
+            if self._covers(rule, place)
+        ]
+
+    def _covers(self, rule: Mapping[str, Any], place: Place) -> bool:
+        link = self._world.links[place.link]
+        match peer_from_json(rule["peer"]):
+            case EndpointPeer() as peer:
+                if place.far_set < 0 or peer.namespace not in (
+                    EVERY_NAMESPACE,
+                    self._namespaces[place.far_set],
+                ):
+                    return False
+                return peer.selector.matches(self._labels[place.far_set])
+            case EntityPeer() as peer:
+                return peer.entity == link.entity or (place.address >= 0 and peer.entity in _OUTSIDE)
+            case FqdnPeer() as peer:
+                name = self._world.outsides[link.outside].name if link.outside >= 0 else ""
+                selector = FqdnSelector(peer.name or None, peer.pattern or None)
+                return bool(name) and selector.matches(name, deep_wildcards=CONFIG.release.deep_wildcards)
+            case peer:
+                return place.address >= 0 and ipaddress.ip_address(
+                    address_text(self._world, place.address)
+                ) in ipaddress.ip_network(peer.cidr)
+
+
+def _selector(form: Mapping[str, Any]) -> LabelSelector:
+    absent = tuple(sorted(str(one["key"]) for one in form.get("matchExpressions", ())))
+    return LabelSelector(tuple(sorted(form["matchLabels"].items())), absent)
+
+
+def places(row: Any) -> list[Place]:
+    """The gates of a use: egress of its client, ingress of its server."""
+    found = []
+    link, client, server, address = int(row.link), int(row.client_set), int(row.server_set), int(row.address)
+    if client >= 0:
+        found.append(Place(link, "egress", client, server, address))
+    if server >= 0:
+        found.append(Place(link, "ingress", server, client, address))
+    return found

@@ -1,0 +1,87 @@
+"""What changes from one quiet night to the next although nothing in the cluster did."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, Final
+
+import pandas as pd
+
+from jobs.evaluation.counts import Measured
+from jobs.evaluation.occurrences import NO_ADDRESS, occurrences
+from jobs.evaluation.proposers import Proposer
+from jobs.evaluation.render import observe
+from jobs.evaluation.rulebook import RuleBook, places
+from jobs.evaluation.world import World
+from models.domain.capabilities import CapabilityHints
+from models.synthesis.view import Posture
+
+#: Consecutive nights that are compared (method, section 11).
+NIGHTS: Final = 7
+WINDOW_DAYS: Final = 14
+
+Support = dict[str, frozenset[tuple[int, int]]]
+
+
+def measure_stability(
+    world: World, proposer: Proposer, posture: Posture, hints: CapabilityHints, nights: int = NIGHTS
+) -> Measured:
+    """
+    Learn on a window that moves by a day a night, and count what flips.
+
+    ``rule_changes``: rules that came or went, of all. ``unchanged_flips``: those among them whose
+    observed edges were the same on both nights, of all such rules. ``pair_flips``: pairs of workloads
+    that share a proposal on one night only.
+    """
+    measured = Measured()
+    before: tuple[RuleBook, pd.DataFrame] | None = None
+    for night in range(nights + 1):
+        proposed = proposer(observe(world, night, night + WINDOW_DAYS), posture, hints)
+        now = (RuleBook(world, proposed.forms), _window(world, night))
+        if before is not None:
+            _compare(measured, before, now)
+        before = now
+    return measured
+
+
+def _window(world: World, night: int) -> pd.DataFrame:
+    uses = occurrences(world, night, night + WINDOW_DAYS, observed=True)
+    return uses.drop_duplicates(["link", "client_set", "server_set", "address"])
+
+
+def _compare(
+    measured: Measured, before: tuple[RuleBook, pd.DataFrame], now: tuple[RuleBook, pd.DataFrame]
+) -> None:
+    old, new = _ids(before[0].forms), _ids(now[0].forms)
+    measured.add("rule_changes", len(old ^ new), len(old | new))
+    flipped = steady = 0
+    for book, other in ((before[0], new), (now[0], old)):
+        then, later = _support(book, before[1]), _support(book, now[1])
+        unchanged = [one for one in then if then[one] == later.get(one)]
+        steady += len(unchanged)
+        flipped += sum(one not in other for one in unchanged)
+    measured.add("unchanged_flips", flipped, steady)
+    pairs, newer = _pairs(before[0].forms), _pairs(now[0].forms)
+    measured.add("pair_flips", len(pairs ^ newer), len(pairs | newer))
+
+
+def _ids(forms: tuple[Mapping[str, Any], ...]) -> frozenset[str]:
+    return frozenset(str(rule["id"]) for form in forms for rule in form["rules"])
+
+
+def _support(book: RuleBook, uses: pd.DataFrame) -> Support:
+    """Observed cells behind each rule."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for row in uses.itertuples(index=False):
+        cell = (int(str(row.link)), int(str(row.address)) if row.address != NO_ADDRESS else NO_ADDRESS)
+        for place in places(row):
+            for rule in book.rules(place):
+                found.setdefault(str(rule["id"]), set()).add(cell)
+    return {rule: frozenset(cells) for rule, cells in found.items()}
+
+
+def _pairs(forms: tuple[Mapping[str, Any], ...]) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (f"{form['namespace']}/{one}", f"{form['namespace']}/{other}")
+        for form in forms
+        for one, other in combinations(sorted(form["subject"]["workloads"]), 2)
+    )

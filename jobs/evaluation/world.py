@@ -1,0 +1,141 @@
+"""
+A finished world: everything that happens in it, and what of that was observed.
+
+The same parameters give the same world, whatever the order in which dictionaries are walked: every list
+is filled in a fixed order and every draw comes from the seed.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from jobs.evaluation.activity import Ints, Watch, catch, use, watch
+from jobs.evaluation.applications import add_applications
+from jobs.evaluation.attacks import add_attacks
+from jobs.evaluation.changes import add_incidents, add_releases
+from jobs.evaluation.estate import Estate
+from jobs.evaluation.internet import add_internet
+from jobs.evaluation.labels import label_texts
+from jobs.evaluation.nouns import Link, Outside, Question, Workload
+from jobs.evaluation.parameters import WorldParameters
+from jobs.evaluation.platform import add_platform, connect_workload
+
+CLUSTER: Final = "evaluation"
+NO_LABELS: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """One label set that a workload carried."""
+
+    workload: int
+    key: str
+    texts: tuple[str, ...]
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    A world with its truth.
+
+    Parameters
+    ----------
+    flows, caught
+        Records per link and day, as they happened and as they were observed, shape (links, days).
+    label_sets
+        Every label set.
+    label_set_of
+        Number of the label set per workload and day, NO_LABELS while it is not there.
+    visible
+        Whether the DNS answers of a workload are seen, shape (workloads,).
+    owned
+        Whether records name the owner of a workload's pods, shape (workloads,).
+    """
+
+    parameters: WorldParameters
+    workloads: tuple[Workload, ...]
+    outsides: tuple[Outside, ...]
+    links: tuple[Link, ...]
+    questions: tuple[Question, ...]
+    flows: Ints
+    caught: Ints
+    seen: Watch
+    label_sets: tuple[LabelSet, ...]
+    label_set_of: Ints
+    visible: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    owned: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+
+    def dates(self) -> list[str]:
+        """Days as text."""
+        start = pd.Timestamp(self.parameters.start)
+        return [str(day.date()) for day in pd.date_range(start, periods=self.parameters.days)]
+
+    def start_us(self) -> int:
+        """Microseconds since the epoch at which the first day begins."""
+        return int(pd.Timestamp(self.parameters.start, tz="UTC").timestamp()) * 1_000_000
+
+
+def make_world(parameters: WorldParameters) -> World:
+    """Make the world of these parameters."""
+    estate = Estate(parameters)
+    add_platform(estate)
+    shared = len(estate.workloads)
+    add_applications(estate)
+    rng = estate.rng(11)
+    for number in range(shared):
+        connect_workload(estate, number, rng)
+    add_internet(estate)
+    add_releases(estate)
+    add_incidents(estate)
+    if parameters.attacks:
+        add_attacks(estate)
+    flows = use(estate)
+    seen = watch(estate)
+    label_sets, label_set_of = _label_sets(estate)
+    return World(
+        parameters=parameters,
+        workloads=tuple(estate.workloads),
+        outsides=tuple(estate.outsides),
+        links=tuple(estate.links),
+        questions=tuple(estate.questions),
+        flows=flows,
+        caught=catch(flows, seen, estate),
+        seen=seen,
+        label_sets=label_sets,
+        label_set_of=label_set_of,
+        visible=_by_namespace(estate, 12, parameters.dns_visibility),
+        owned=_by_namespace(estate, 13, parameters.owners_named),
+    )
+
+
+def _label_sets(estate: Estate) -> tuple[tuple[LabelSet, ...], Ints]:
+    """Label sets of all workloads, and which of them each carries on which day."""
+    made: list[LabelSet] = []
+    numbers: dict[tuple[int, str], int] = {}
+    table = np.full((len(estate.workloads), estate.parameters.days), NO_LABELS, dtype=np.int64)
+    for place, one in enumerate(estate.workloads):
+        for first, labels in sorted(one.versions, key=lambda version: version[0]):
+            texts = tuple(label_texts(one.namespace, CLUSTER, one.account, labels))
+            text = json.dumps(texts)
+            if (place, text) not in numbers:
+                numbers[(place, text)] = len(made)
+                # Two workloads with equal labels have one label-set key, as in a real cluster.
+                key = hashlib.sha256(text.encode()).hexdigest()[:16]
+                made.append(LabelSet(place, key, texts, dict(labels)))
+            table[place, first : min(one.dies, estate.parameters.days)] = numbers[(place, text)]
+    return tuple(made), table
+
+
+def _by_namespace(estate: Estate, part: int, share: float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Whether something holds for a workload, drawn once per namespace."""
+    rng = estate.rng(part)
+    drawn: dict[str, bool] = {}
+    for one in estate.workloads:
+        if one.namespace not in drawn:
+            drawn[one.namespace] = bool(rng.random() < share)
+    return np.array([drawn[one.namespace] for one in estate.workloads])
