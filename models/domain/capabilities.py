@@ -114,7 +114,7 @@ def resolve_capabilities(hints: CapabilityHints, *, names_seen: bool) -> Capabil
         text = (
             "DNS names appear in the flows, which happens only where DNS policy works; toFQDNs is used."
             if names_seen
-            else "No DNS name or question was seen and nothing is configured, so the cluster is taken to have "
+            else "No DNS name or question was seen and nothing is configured: the cluster is taken to have "
             "no DNS policy: outside destinations are written as addresses, which change. Set "
             "capabilities.fqdn to true if it has (on AKS: Advanced Container Networking Services)."
         )
