@@ -98,7 +98,9 @@ class RuleConfidence(Estimator):
         unknown = pairs.loc[~pairs["cell"].isin(cells.index), "cell"]
         if len(unknown):
             raise BadInputError(f"a rule admits the cell {unknown.iloc[0]!r}, which was not scored")
-        rows = pairs.merge(cells.rename_axis(None), left_on="cell", right_index=True).sort_values(["rule", "p_legit", "cell"])
+        rows = pairs.merge(cells.rename_axis(None), left_on="cell", right_index=True).sort_values(
+            ["rule", "p_legit", "cell"]
+        )
         rows["log_unneeded"] = np.log1p(-np.clip(rows["p_need"], 0.0, 1.0 - 1e-12))
         grouped = rows.groupby("rule", sort=True)
         out = pd.DataFrame({"p_need": -np.expm1(grouped["log_unneeded"].sum())})
