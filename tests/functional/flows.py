@@ -9,12 +9,14 @@ PODS = {
     "web-0": ("shop", "web", "10.0.1.1", 1001),
     "api-0": ("shop", "api", "10.0.1.2", 1002),
     "db-0": ("shop", "db", "10.0.1.3", 1003),
+    "cache-0": ("shop", "cache", "10.0.1.4", 1004),
     "coredns-0": ("kube-system", "coredns", "10.0.0.10", 1010),
 }
 #: Client, server, port, protocol.
 EDGES = (
     ("web-0", "api-0", 8080, "TCP"),
     ("api-0", "db-0", 5432, "TCP"),
+    ("api-0", "cache-0", 6379, "TCP"),
     ("web-0", "coredns-0", 53, "UDP"),
     ("api-0", "coredns-0", 53, "UDP"),
 )

@@ -58,7 +58,7 @@ def test_what_was_observed_can_be_browsed(api):
     names = [item["name"] for item in api.get("/api/v1/namespaces").json()["items"]]
     assert names == ["kube-system", "shop"]
     workloads = api.get("/api/v1/workloads", params={"namespace": "shop"}).json()["items"]
-    assert [item["name"] for item in workloads] == ["api", "db", "web"]
+    assert [item["name"] for item in workloads] == ["api", "cache", "db", "web"]
     edges = api.get("/api/v1/edges", params={"workload": "web", "direction": "egress"}).json()["items"]
     assert {(edge["peer_workload"], edge["port"]) for edge in edges} == {("api", 8080), ("coredns", 53)}
     assert all(edge["flows"] >= 72 and edge["verdicts"] == ["forwarded"] for edge in edges)
@@ -89,7 +89,7 @@ def test_proposals_are_filtered(api):
         return [item["namespace"] for item in api.get("/api/v1/proposals", params=params).json()["items"]]
 
     assert names(namespace="kube-system") == ["kube-system"]
-    assert len(names(state="proposed")) == 4
+    assert len(names(state="proposed")) == 5
     assert names(state="approved") == []
     assert names(q="CORED") == ["kube-system"]
     assert names(q="%") == []
@@ -172,7 +172,7 @@ def test_a_run_is_started_watched_and_listed(review):
     while (run := review.get(place).json())["outcome"] == "running":
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert (run["outcome"], run["trigger"], run["counts"]["unchanged"]) == ("done", "api", 4)
+    assert (run["outcome"], run["trigger"], run["counts"]["unchanged"]) == ("done", "api", 5)
     assert run["seconds"] > 0
     assert review.get("/api/v1/runs", params={"kind": "infer"}).json()["items"][0]["trigger"] == "api"
     assert review.post("/api/v1/runs", json={"kind": "pull", "source": "nope"}).status_code == 422

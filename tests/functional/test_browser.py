@@ -41,7 +41,7 @@ def test_a_reviewer_approves_and_reopens_a_proposal(page):
     page.goto("/")
     page.get_by_label("Namespace").select_option("shop")
     page.get_by_role("button", name="Filter").click()
-    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("tbody tr")).to_have_count(4)
     page.get_by_role("link", name="Deployment/web").click()
     expect(page.locator("pre.yaml")).to_contain_text("kind: CiliumNetworkPolicy")
     page.get_by_label("Who").fill("ana")

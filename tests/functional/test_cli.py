@@ -36,10 +36,10 @@ def test_flows_become_policies_without_any_configuration(portolan, tmp_path):
     report = run_json(portolan, "ingest", flows)
     assert report["records"] == report["accepted"] == 3 * 24 * len(EDGES) * 2
     assert set(report) >= {"records", "accepted", "skipped", "rejected", "duplicates", "lost_events", "files"}
-    assert run_json(portolan, "infer")["new"] == 4
+    assert run_json(portolan, "infer")["new"] == 5
     portolan("export", "--state", "any", "--out", "policies")
     files = sorted(path.relative_to(tmp_path / "policies") for path in tmp_path.glob("policies/**/*.yaml"))
-    assert [str(path.parent) for path in files] == ["kube-system", "shop", "shop", "shop"]
+    assert [str(path.parent) for path in files] == ["kube-system", "shop", "shop", "shop", "shop"]
     for path in files:
         manifest = yaml.safe_load((tmp_path / "policies" / path).read_text(encoding="utf-8"))
         assert manifest["kind"] == "CiliumNetworkPolicy"
@@ -67,9 +67,9 @@ def test_the_same_files_again_change_nothing(portolan, tmp_path):
     again = run_json(portolan, "ingest", flows)
     assert again["accepted"] == 0
     counts = run_json(portolan, "infer")
-    assert (counts["new"], counts["changed"], counts["unchanged"]) == (0, 0, 4)
+    assert (counts["new"], counts["changed"], counts["unchanged"]) == (0, 0, 5)
     after = run_json(portolan, "proposals")
-    assert [one["version"] for one in after["proposals"]] == [1, 1, 1, 1]
+    assert [one["version"] for one in after["proposals"]] == [1] * 5
     assert [one["manifest"] for one in after["proposals"]] == [one["manifest"] for one in before["proposals"]]
 
 
@@ -204,7 +204,7 @@ def test_doctor_says_what_is_missing_and_what_is_broken(portolan, data, tmp_path
     assert found["observations"]["status"] == "note"
     found = {one["subject"]: one for one in run_json(portolan, "doctor", "--data-dir", data)["findings"]}
     assert found["database"]["status"] == found["observations"]["status"] == "ok"
-    assert "4 proposed" in found["proposals"]["detail"]
+    assert "5 proposed" in found["proposals"]["detail"]
     (tmp_path / "portolan.yaml").write_text("sources: [{name: a, paths: [gone]}]", encoding="utf-8")
     found = {one["subject"]: one for one in run_json(portolan, "doctor", code=1)["findings"]}
     assert found["source a"]["status"] == "bad"
