@@ -1,7 +1,7 @@
 """What policies open: identity and port pairs inside the cluster, predicates by price class outside."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ WORLD: Final = "world"
 PRICE_CLASSES: Final = (EXACT_NAME, DEEPER, REGISTRABLE, ALL_LEVELS, SHARED, ADDRESS, PREFIX, WORLD)
 
 Pair = tuple[int, str, int, str, int]  # subject, direction, peer, protocol, port
+_WAYS: Final = ("egress", "ingress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,10 @@ class Openings:
     Parameters
     ----------
     admitted, needed
-        Pairs inside the cluster at gates under default deny.
+        Pairs of identities inside the cluster at gates under default deny; an identity has the number of
+        its first workload.
     enforced
-        Gates under default deny, of `gates`.
+        Gates of workloads under default deny, of `gates`.
     gates
         Workloads times two directions.
     outside
@@ -67,8 +69,8 @@ def openings(judge: Judge, learned: int, until: int) -> Openings:
     Attacks need nothing. Workloads that arrive later are left out of both sides.
     """
     world = judge.world
-    here = [n for n in range(len(world.workloads)) if world.label_set_of[n, learned - 1] != NO_LABELS]
-    sides = {n: _side(world, n, learned - 1) for n in here}
+    identity = _identities(world, learned - 1)
+    sides = {n: _side(world, n, learned - 1) for n in sorted(set(identity.values()))}
     admitted: set[Pair] = set()
     enforced: set[tuple[int, str]] = set()
     outside: Counter[str] = Counter()
@@ -97,9 +99,32 @@ def openings(judge: Judge, learned: int, until: int) -> Openings:
             classes = [price_class(peer) for peer in entry.peers or ()]
             outside.update(name for name in classes if name)
             opened += sum(_size(peer) for peer in entry.peers or () if price_class(peer) in (ADDRESS, PREFIX))
-    needed = {pair for pair in _needed(world, set(here), until) if pair[:2] in enforced}
+    needed = {pair for pair in _needed(world, identity, until) if pair[:2] in enforced}
     kept = {pair for pair in admitted if pair[:2] in enforced}
-    return Openings(frozenset(kept), frozenset(needed), frozenset(enforced), 2 * len(here), outside, opened)
+    workloads = {(n, way) for n, one in identity.items() for way in _WAYS if (one, way) in enforced}
+    return Openings(
+        frozenset(kept),
+        frozenset(needed),
+        frozenset(workloads),
+        len(_WAYS) * len(identity),
+        outside,
+        opened,
+    )
+
+
+def _identities(world: World, day: int) -> dict[int, int]:
+    """
+    Workloads that are there, with the first one that has the same labels.
+
+    Equal labels are one identity to Cilium: no policy could tell such workloads apart.
+    """
+    first: dict[str, int] = {}
+    found = {}
+    for number in range(len(world.workloads)):
+        label_set = int(world.label_set_of[number, day])
+        if label_set != NO_LABELS:
+            found[number] = first.setdefault(world.label_sets[label_set].key, number)
+    return found
 
 
 def _side(world: World, number: int, day: int) -> ResolvedSide:
@@ -128,14 +153,17 @@ def _ports(entry: Entry) -> list[tuple[str, int]]:
     ]
 
 
-def _needed(world: World, here: set[int], until: int) -> Iterable[Pair]:
+def _needed(world: World, identity: Mapping[int, int], until: int) -> Iterable[Pair]:
+    """Pairs that anything legitimate uses; whoever asks a resolver needs it over both protocols."""
     used = world.flows[:, :until].any(axis=1)
     for number in np.flatnonzero(used).tolist():
         link = world.links[number]
-        inside = link.client in here and link.server in here
-        if inside and not link.attack and link.kind != UNSCORED:
-            yield (link.client, "egress", link.server, link.protocol, link.port)
-            yield (link.server, "ingress", link.client, link.protocol, link.port)
+        if link.attack or link.kind == UNSCORED or link.client not in identity or link.server not in identity:
+            continue
+        client, server = identity[link.client], identity[link.server]
+        for protocol in ("UDP", "TCP") if link.kind == "dns" else (link.protocol,):
+            yield (client, "egress", server, protocol, link.port)
+            yield (server, "ingress", client, protocol, link.port)
 
 
 def price_class(peer: PeerSelector) -> str:
@@ -178,13 +206,15 @@ def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
     -------
     tuple
         One rule per workload, direction, peer and port, names instead of addresses where they are known;
-        and one per recorded edge between label sets and addresses.
+        and one per recorded edge between label sets and addresses. Probes of the node need no rule.
     """
     uses = occurrences(world, first, learned, observed=True)
     workload: defaultdict[str, set[object]] = defaultdict(set)
     recorded: set[object] = set()
     for row in uses.drop_duplicates(["link", "client_set", "server_set", "address"]).to_dict("records"):
         link = world.links[int(row["link"])]
+        if link.kind == UNSCORED:
+            continue
         named = link.outside >= 0 and link.client >= 0 and bool(world.visible[link.client])
         name = world.outsides[link.outside].name if named else ""
         far = name or (row["address"] if link.outside >= 0 else link.entity)

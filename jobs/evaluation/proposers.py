@@ -83,6 +83,8 @@ def exact_allow_list(observations: Observations, posture: Posture, hints: Capabi
         for row in observations.identities[["label_key", "namespace", "labels"]].to_dict("records")
     }
     edges = observations.edge_days[_RAW].drop_duplicates()
+    # The node of a pod always reaches it, so even a script leaves its probes out.
+    edges = edges[(edges["peer"] != "host") | (edges["direction"] != "ingress")]
     manifests = [
         _policy(str(subject), *labels[str(subject)], own, labels)
         for subject, own in edges.groupby("subject", sort=True)

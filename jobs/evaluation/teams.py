@@ -44,8 +44,11 @@ class Team:
     def add(self, name: str, kind: str, role: str, replicas: int, ports: tuple[int, ...]) -> int:
         """Add a workload under the team's label convention."""
         labels = workload_labels(self.convention, self.namespace, name, role)
+        # Where labels say nothing, every other workload at least has an account of its own.
+        own = self.convention == "missing" and happens(self.rng, 0.5)
+        account = name if own else "default"
         return self.estate.workload(
-            Workload(self.namespace, name, kind, role, labels, replicas=replicas, ports=ports)
+            Workload(self.namespace, name, kind, role, labels, replicas, ports, account)
         )
 
 

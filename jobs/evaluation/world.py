@@ -94,6 +94,12 @@ def make_world(parameters: WorldParameters) -> World:
     add_incidents(estate)
     if parameters.attacks:
         add_attacks(estate)
+    return finish(estate)
+
+
+def finish(estate: Estate) -> World:
+    """Let an estate live for its days."""
+    parameters = estate.parameters
     flows = use(estate)
     seen = watch(estate)
     label_sets, label_set_of = _label_sets(estate)

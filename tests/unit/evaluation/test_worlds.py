@@ -1,0 +1,99 @@
+"""Worlds are the same for the same seed, differ for another, and hold what they promise."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jobs.evaluation.nouns import FAMILIES
+from jobs.evaluation.parameters import REPORT_SEEDS, TUNE_SEEDS, world_list
+from jobs.evaluation.render import observe
+from jobs.evaluation.world import make_world
+from models.errors import BadInputError
+from tests.unit.evaluation.small import SMALL, small_world
+
+ROOT = Path(__file__).resolve().parents[3]
+_DIGEST = """
+from tests.unit.evaluation.test_worlds import digest
+print(digest())
+"""
+
+
+def digest() -> str:
+    """Hash of everything that is observed of the small world."""
+    observed = observe(small_world(), 0, 14)
+    frames = (
+        observed.edge_days,
+        observed.edge_pods,
+        observed.edge_routes,
+        observed.identities,
+        observed.pods,
+    )
+    more = (observed.lookups, observed.coverage, observed.set_aside)
+    text = "".join(frame.to_csv(index=False) for frame in (*frames, *more))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
+def test_a_world_does_not_depend_on_the_order_of_hashes(hash_seed):
+    """Two interpreters with different hash seeds observe the same, byte for byte."""
+    made = subprocess.run(
+        [sys.executable, "-c", _DIGEST],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.strip() == digest()
+
+
+def test_another_seed_is_another_world():
+    """The seed reaches the draws."""
+    other = make_world(replace(SMALL, seed=SMALL.seed + 1))
+    assert [link.contact for link in other.links] != [link.contact for link in small_world().links]
+
+
+def test_tuning_and_reporting_share_no_seed():
+    """What is reported was never tuned on."""
+    assert not set(TUNE_SEEDS) & set(REPORT_SEEDS)
+    assert {world.seed for world in world_list("tune")} == set(TUNE_SEEDS)
+    assert {world.seed for world in world_list("report")} == set(REPORT_SEEDS)
+
+
+def test_an_unknown_list_of_worlds_is_named():
+    """The message says what there is."""
+    with pytest.raises(BadInputError, match="tune, report and quick"):
+        world_list("all")
+
+
+def test_every_family_attacks_while_learning():
+    """Within the first fourteen days each of the ten families acts."""
+    world = small_world()
+    acting = {link.kind for link in world.links if link.attack and link.first < 14}
+    asking = {question.family for question in world.questions if question.day < 14}
+    assert acting | asking == set(FAMILIES)
+
+
+def test_a_quiet_world_has_no_attacks_and_no_incidents():
+    """Stability is measured where nothing happens."""
+    quiet = make_world(SMALL.quiet())
+    kinds = {link.kind for link in quiet.links}
+    assert not kinds & {*FAMILIES, "incident", "release"}
+    assert not quiet.questions
+
+
+def test_no_contact_is_both_wanted_and_an_attack():
+    """A contact has one truth."""
+    contacts = pd.Series([link.contact for link in small_world().links])
+    assert contacts.is_unique
+
+
+def test_the_world_has_tenants_and_shards_that_arrive_after_learning():
+    """What a role's policy has to hold for was not there when it was learned."""
+    late = {one.role for one in small_world().workloads if one.born >= 14 and one.kind == "Deployment"}
+    assert {"saas-web", "saas-api", "saas-worker", "shard"} <= late
