@@ -124,7 +124,7 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
     raw = table["predicted"].to_numpy(dtype=np.float64)
     happened = table["happened"].to_numpy(dtype=np.float64)
     chance = units["p_any"].to_numpy(dtype=np.float64)
-    any_new = (units["actual"] > 0).astype(np.float64).to_numpy()
+    any_new = np.asarray(units["actual"] > 0, dtype=np.float64)
     reason = "" if len(labels) else _too_short(days.count, horizon)
     return CalibrationReport(
         reason=reason,
