@@ -128,6 +128,18 @@ class Table:
         with naming(self.uri):
             return table.to_pyarrow_dataset(file_pruning_predicate=bounds or None, schema=self.schema)
 
+    def local_files(self, first_day: str | None = None, last_day: str | None = None) -> list[str] | None:
+        """Parquet files of these days, for an engine that reads them itself; None where none are local."""
+        if "://" in self.uri:
+            return None
+        table = self._open()
+        if table is None:
+            return []
+        bounds = [("day", ">=", first_day)] if first_day else []
+        bounds += [("day", "<=", last_day)] if last_day else []
+        with naming(self.uri):
+            return sorted(table.file_uris(file_pruning_predicate=bounds or None))
+
     def replace_day(self, day: str, rows: Any) -> None:
         """Put ``rows`` in the place of all rows of a day, in one commit; batch numbers stay as they are."""
         with naming(self.uri):

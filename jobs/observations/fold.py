@@ -6,35 +6,31 @@ batch can still change it and no order of arrival can. Exact rows go in; every o
 EDGE_DAYS or, with its reason, in SET_ASIDE.
 """
 
-from datetime import UTC, datetime, timedelta
+import tempfile
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from jobs.observations import fold_frames, fold_names
 from jobs.observations.clock import US_PER_HOUR, day_of
+from jobs.observations.delta import naming
 from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
 from jobs.observations.fold_links import link_changes
-from jobs.observations.fold_names import union_words
 from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
-from jobs.observations.fold_plan import ALIVE, HOURLY, RESOLVED, statements
+from jobs.observations.fold_plan import PER_DAY, UNITED, columns, statements
 from jobs.observations.fold_rows import EDGE, SPAN
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SIDES: Final = ("subject", "peer")
+#: The engine spills to disk beyond this; the frames themselves need about as much again.
+_MEMORY: Final = "500MB"
 REPLY_ONLY: Final = "reply_only"
-#: Texts of an edge-day and the statement that finds their words.
-_TEXTS: Final = {
-    "policies": "words_policies",
-    "drop_reasons": "words_drop_reason",
-    "from_flow": "words_peer_names",
-    "from_lookup": "lookup_names",
-}
 
 
 def clusters(store: ObservationStore) -> list[str]:
@@ -46,12 +42,19 @@ def clusters(store: ObservationStore) -> list[str]:
 
 def fold(store: ObservationStore, cluster: str, window: Window) -> frames.Observations:
     """Everything the store knows about ``cluster`` in ``window``."""
-    with duckdb.connect(config={"threads": 2}) as con:
-        return _Fold(con, store, cluster, window).run()
+    with tempfile.TemporaryDirectory(prefix="portolan-fold-") as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 2,
+            "memory_limit": _MEMORY,
+            "temp_directory": spill,
+            "preserve_insertion_order": "false",
+        }
+        with duckdb.connect(config=config) as con:
+            return _Fold(con, store, cluster, window).run()
 
 
 def _hours(moment: datetime) -> int:
-    return int((moment - _EPOCH) / timedelta(microseconds=US_PER_HOUR))
+    return (moment - _EPOCH) // timedelta(microseconds=US_PER_HOUR)
 
 
 class _Fold:
@@ -61,49 +64,55 @@ class _Fold:
         self, con: duckdb.DuckDBPyConnection, store: ObservationStore, cluster: str, window: Window
     ) -> None:
         self.con = con
+        self.store = store
         self.cluster = cluster
         self.window = window
-        self.first_hour = _hours(window.start)
-        self.end_hour = -_hours(_EPOCH - (window.end - _EPOCH))
-        self.first_day, self.last_day = (
-            day_of(self.first_hour),
-            day_of(max(self.first_hour, self.end_hour - 1)),
-        )
-        before = day_of(self.first_hour - fold_names.LOOK_BACK_HOURS)
-        after = day_of(self.end_hour + 23)
-        for name, first, last in (
-            ("edges", self.first_day, self.last_day),
-            ("edge_pods", self.first_day, self.last_day),
-            ("identities", self.first_day, self.last_day),
-            ("endpoints", before, after),
-            ("lookups", before, self.last_day),
-            ("coverage", self.first_day, self.last_day),
-        ):
-            con.register(name, store.dataset(name, first, last))
+        first_hour, last_hour = _hours(window.start), _hours(window.end - timedelta(microseconds=1))
+        self.first_day, self.last_day = day_of(first_hour), day_of(last_hour)
+        self.before, self.after = _shifted(self.first_day, -1), _shifted(self.last_day, 1)
         con.register("steps", pa.table({"step": pa.array(fold_names.STEPS, pa.int64())}))
-        span = (cluster, self.first_hour, self.end_hour, self.first_day, self.last_day)
+        span = (cluster, first_hour, last_hour + 1, self.first_day, self.last_day)
         con.register("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
 
+    def _read(self, name: str, first_day: str, last_day: str) -> None:
+        """Let the engine's view of a table be these days of it."""
+        files = self.store.table(name).local_files(first_day, last_day)
+        self.con.execute(f'DROP VIEW IF EXISTS "{name}"')
+        if not files:
+            self.con.register(name, self.store.dataset(name, first_day, last_day))
+            return
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        self.con.execute(
+            f'CREATE TEMP VIEW "{name}" AS SELECT * FROM read_parquet([{listed}], '
+            "hive_partitioning = true, hive_types = {'day': VARCHAR})"
+        )
+
     def _keep(self, stage: str) -> None:
-        """Compute a stage that several statements read."""
-        self.con.execute(f'CREATE TEMP TABLE "{stage}" AS {statements()[stage]}')
+        """Add to a stage that several statements read."""
+        self.con.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{stage}" ({columns(stage)})')
+        self.con.execute(f'INSERT INTO "{stage}" {statements()[stage]}')
 
     def _rows(self, statement: str) -> pd.DataFrame:
-        """Rows of a statement."""
-        found: pd.DataFrame = self.con.sql(statements()[statement]).to_arrow_table().to_pandas()
+        """Rows of a statement; sums come wider than 64 bits and are brought back."""
+        table = self.con.sql(statements()[statement]).to_arrow_table()
+        narrow = pa.schema(
+            [
+                field.with_type(pa.int64()) if pa.types.is_decimal(field.type) else field
+                for field in table.schema
+            ]
+        )
+        found: pd.DataFrame = table.cast(narrow).to_pandas()
         return found
 
     def run(self) -> frames.Observations:
         """Fold the window."""
-        self._keep(HOURLY)
+        with naming(str(self.store.data_dir)):
+            self._read_days()
         endpoints, identities = self._rows("endpoints_by_day"), self._rows("identity_rows")
         self._resolve(endpoints, identities)
-        self._keep(RESOLVED)
-        self._keep(ALIVE)
         coverage = self._rows("coverage_rows")
         coverage_frame = fold_frames.coverage_frame(self.cluster, coverage)
-        day_rows = self._rows("days")
-        edge_days = self._edge_days(day_rows, coverage_frame)
+        edge_days = self._edge_days(coverage_frame)
         in_window = endpoints["day"].between(self.first_day, self.last_day)
         pods = fold_frames.pods_frame(self.cluster, endpoints[in_window])
         return frames.Observations(
@@ -116,8 +125,22 @@ class _Fold:
             pods=pods,
             lookups=self._lookups(),
             coverage=coverage_frame,
-            set_aside=self._set_aside(day_rows, coverage),
+            set_aside=self._set_aside(coverage),
         )
+
+    def _read_days(self) -> None:
+        """Take what is needed of every day, one after the other: memory follows the day, not the window."""
+        stored = [d for d in self.store.table("edges").files_by_day() if self.first_day <= d <= self.last_day]
+        for day in stored or [self.first_day]:
+            self._read("edges", day, day)
+            self._read("lookups", _shifted(day, -1), day)
+            for stage in PER_DAY:
+                self._keep(stage)
+        self._read("lookups", self.first_day, self.last_day)
+        self._read("edge_pods", self.first_day, self.last_day)
+        self._read("identities", self.first_day, self.last_day)
+        self._read("endpoints", self.before, self.after)
+        self._read("coverage", self.first_day, self.last_day)
 
     def _resolve(self, endpoints: pd.DataFrame, identities: pd.DataFrame) -> None:
         """Register what became of peers and links, for every statement that reads resolved rows."""
@@ -127,49 +150,17 @@ class _Fold:
         links = link_changes(self._rows("links"), services, backends_of(self._rows("backends")))
         self.con.register("peer_changes", peers)
         self.con.register("link_changes", links)
+        self._keep(UNITED)
 
-    def _edge_days(self, rows_by_day: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-        d = rows_by_day[_requests(rows_by_day) > 0].copy()
-        key = ["day", *EDGE]
-        flows = {}
-        for side in _SIDES:
-            flows[side] = d[[f"forwarded_{side}", f"forwarded_l7_{side}"]].max(axis=1)
-            # A denied packet gives a verdict record and a drop record: whichever were delivered, once.
-            drops = d[f"denied_all_{side}"] - d[f"denied_verdicts_{side}"]
-            d[f"denied_{side}"] = d[[f"denied_verdicts_{side}"]].max(axis=1).combine(drops, max)
-            d[f"l7_denied_{side}"] = d[[f"l7_refused_{side}", f"l7_refusals_{side}"]].max(axis=1)
-            for name in ("answered", "reset"):
-                d[f"{name}_{side}"] = d[[f"{name}_{side}", f"{name}_l7_{side}"]].max(axis=1)
-        for name in ("connections", "answered", "reset", "audited", "denied", "l7_denied", "dropped"):
-            d[name] = d[[f"{name}_{side}" for side in _SIDES]].max(axis=1)
-        # One end let it pass, the other refused all of it, nothing came back: it did not work.
-        refused = pd.Series(data=False, index=d.index)
-        for side in _SIDES:
-            refused |= (d[f"denied_{side}"] > 0) & (flows[side] == 0) & (d["answered"] == 0)
-        d["flows"] = flows["subject"].combine(flows["peer"], max).where(~refused, 0)
-        d["hours"] = d["allowed_hours"].where(d["allowed_hours"] > 0, d["request_hours"])
+    def _edge_days(self, coverage: pd.DataFrame) -> pd.DataFrame:
+        d = self._rows("edge_days")
+        allowed = d.pop("allowed_hours").to_numpy(dtype=np.int64)
+        requested = d.pop("request_hours").to_numpy(dtype=np.int64)
+        d["hours"] = np.bitwise_count(np.where(allowed > 0, allowed, requested))
         reply_days = set(coverage.loc[coverage["replies"] > 0, "day"])
-        d["replies_visible"] = (d["trace_events"] > 0) & d["day"].isin(reply_days)
-        d["aggregated"] = d["exact"] == 0
-        d["own_end"] = d["all_subject"] > 0
-        d["samples"] = _samples(d)
+        d["replies_visible"] = (d.pop("traces") > 0) & d["day"].isin(reply_days)
         d["cluster"] = self.cluster
-        for column, source in _TEXTS.items():
-            d[column] = self._text(d, key, source)
-        d["peer_names"] = d["from_flow"].where(d["from_flow"] != "", d["from_lookup"])
-        d["names_from"] = "flow"
-        d["names_from"] = (
-            d["names_from"].where(d["from_flow"] != "", "lookup").where(d["peer_names"] != "", "")
-        )
-        return fold_frames.shaped(d, frames.EDGE_DAYS, ["cluster", *EDGE, "day"])
-
-    def _text(self, day_rows: pd.DataFrame, key: list[str], statement: str) -> pd.Series:
-        """United words of a statement for each edge-day, "" where it has none."""
-        words = self._rows(statement)
-        if words.empty or day_rows.empty:
-            return pd.Series("", index=day_rows.index, dtype="str")
-        found = day_rows[key].join(union_words(words, key).rename("text"), on=key)["text"]
-        return found.astype("str").fillna("")
+        return fold_frames.shaped(d, frames.EDGE_DAYS)
 
     def _edge_pods(self, edge_days: pd.DataFrame) -> pd.DataFrame:
         counted = self._rows("pods_per_edge")
@@ -190,19 +181,15 @@ class _Fold:
         found = self._rows("lookups_frame")
         return fold_frames.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
 
-    def _set_aside(self, day_rows: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
+    def _set_aside(self, coverage: pd.DataFrame) -> pd.DataFrame:
         """What is in no edge. A contact of two pods has a row for each of them and counts once."""
         out = self._rows("left_out")
         marked = out["oriented"].map({"known": MISREPORTED, "unknown": UNMARKED})
         out["reason"] = out["aside"].where(out["aside"] != "", marked)
-        quiet = day_rows.assign(flows=_requests(day_rows)).groupby(list(EDGE), as_index=False)["flows"].sum()
-        quiet = quiet[quiet["flows"] == 0].assign(reason=REPLY_ONLY)
+        quiet = self._rows("silent").assign(reason=REPLY_ONLY, flows=0)
+        rows = pd.concat([out, quiet])[["reason", *EDGE, "flows"]]
         contact = ["reason", "client", "server", "protocol", "port", "icmp_type"]
-        arcs = arcs_of(
-            pd.concat([out, quiet])[["reason", *EDGE, "flows"]]
-            .groupby(["reason", *EDGE], as_index=False)
-            .sum()
-        )
+        arcs = arcs_of(rows.groupby(["reason", *EDGE], as_index=False).sum())
         once = arcs.groupby(contact, as_index=False)["flows"].max()
         counted = once.groupby("reason", as_index=False).agg(flows=("flows", "sum"), edges=("flows", "size"))
         merged = pd.concat([counted, fold_frames.aside_of_coverage(coverage)])
@@ -211,14 +198,5 @@ class _Fold:
         )
 
 
-def _requests(day_rows: pd.DataFrame) -> pd.Series:
-    """Request records at either end, and refusals of layer 7 that only their answer shows."""
-    shown = [f"{name}_{side}" for side in _SIDES for name in ("all", "l7_refusals")]
-    return day_rows[shown].sum(axis=1)
-
-
-def _samples(day_rows: pd.DataFrame) -> pd.Series:
-    """Flow uuids to look up as evidence: the smallest and the largest of the hours' smallest."""
-    low = day_rows["sample_low"].astype("str").fillna("")
-    high = day_rows["sample_high"].astype("str").fillna("")
-    return low.where(low == high, low + "," + high)
+def _shifted(day: str, days: int) -> str:
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()

@@ -6,16 +6,17 @@ import ibis
 import pandas as pd
 
 from jobs.observations.coverage import ASIDE_PREFIX
-from jobs.observations.fold_rows import EDGE, within
+from jobs.observations.fold_rows import EDGE, LINK, within
 from jobs.observations.schema import COVERAGE, EDGE_PODS, ENDPOINTS, IDENTITIES, LOOKUPS
 from models import frames
 
 _SECONDS_PER_SLOT: Final = 300
 
 
-def shaped(rows: pd.DataFrame, spec: dict[str, str], keys: list[str]) -> pd.DataFrame:
-    """Rows with exactly the columns and dtypes of ``spec``, sorted by ``keys``."""
-    return rows[list(spec)].astype(spec).sort_values(keys, kind="stable").reset_index(drop=True)
+def shaped(rows: pd.DataFrame, spec: dict[str, str], keys: list[str] | None = None) -> pd.DataFrame:
+    """Rows with exactly the columns and dtypes of ``spec``, sorted by ``keys`` unless they are already."""
+    rows = rows[list(spec)].astype(spec)
+    return (rows.sort_values(keys, kind="stable") if keys else rows).reset_index(drop=True)
 
 
 def identity_rows() -> Any:
@@ -80,26 +81,38 @@ def lookups_rows() -> Any:
         address=ibis.ifelse(rows.ip == "", nowhere, rows.ip),
     )
     return rows.group_by("cluster", "subject", "name", "rcode").agg(
-        lookups=rows.asked.sum(), addresses=rows.address.nunique(), days=rows.day.nunique()
+        lookups=rows.asked.sum().cast("int64"), addresses=rows.address.nunique(), days=rows.day.nunique()
     )
+
+
+def pod_rows() -> Any:
+    """
+    Distinct pods per link of the window's days, each end for itself.
+
+    The day is kept only where it can decide what the peer was. The rows do not know which of them
+    were of unknown orientation; those that turn out to be no edge find none to join.
+    """
+    rows = within(EDGE_PODS, by_hour=False)
+    moving = rows.peer_kind.isin(("ip", "unresolved"))
+    shared = [name for name in LINK if name != "oriented"]
+    ends = [
+        rows.filter(rows[pod] != "").select(
+            *shared, day=ibis.ifelse(moving, rows.day, ""), end=ibis.literal(pod), pod=rows[pod]
+        )
+        for pod in ("subject_pod", "peer_pod")
+    ]
+    both = ibis.union(*(end.distinct() for end in ends))
+    return both.mutate(oriented=ibis.literal("known"))
 
 
 def pods_per_edge(resolved_pods: Any) -> Any:
     """EDGE_PODS before its dtypes: distinct pods at both ends."""
     nobody = ibis.null("string")
     rows = resolved_pods.filter((resolved_pods.aside == "") & ~resolved_pods.turned)
-    rows = rows.mutate(
-        one=ibis.ifelse(rows.subject_pod == "", nobody, rows.subject_pod),
-        other=ibis.ifelse(rows.peer_pod == "", nobody, rows.peer_pod),
+    return rows.group_by(*EDGE).agg(
+        subject_pods=ibis.ifelse(rows.end == "subject_pod", rows.pod, nobody).nunique(),
+        peer_pods=ibis.ifelse(rows.end == "peer_pod", rows.pod, nobody).nunique(),
     )
-    return rows.group_by(*EDGE).agg(subject_pods=rows.one.nunique(), peer_pods=rows.other.nunique())
-
-
-def pod_rows() -> Any:
-    """Rows of edge_pods of a window's days. They do not know which rows were of unknown orientation."""
-    rows = within(EDGE_PODS, by_hour=False)
-    keys = [name for name in EDGE_PODS.keys if name not in ("cluster", "peer_names")]
-    return rows.select(*keys).distinct().mutate(oriented=ibis.literal("known"))
 
 
 def routes(resolved_routes: Any) -> Any:
@@ -112,10 +125,10 @@ def routes(resolved_routes: Any) -> Any:
     return r.group_by(*keys).agg(
         flows=ibis.greatest(
             ibis.ifelse(own & passed, r.flows, zero).sum(), ibis.ifelse(other & passed, r.flows, zero).sum()
-        ),
+        ).cast("int64"),
         l7_denied=ibis.greatest(
             ibis.ifelse(own & refused, r.flows, zero).sum(), ibis.ifelse(other & refused, r.flows, zero).sum()
-        ),
+        ).cast("int64"),
         days=ibis.ifelse(r.flows > 0, r.day, ibis.null("string")).nunique(),
     )
 

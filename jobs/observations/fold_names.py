@@ -10,10 +10,9 @@ choosing between them would be a guess.
 from typing import Any, Final
 
 import ibis
-import pandas as pd
 
 from jobs.observations.clock import US_PER_HOUR, US_PER_SECOND, whole
-from jobs.observations.fold_rows import EDGE, within
+from jobs.observations.fold_rows import EDGE, LINK, within
 from jobs.observations.schema import LOOKUPS
 
 #: Resolvers in pods, and pools of connections, outlive a TTL by minutes.
@@ -51,13 +50,13 @@ def lifetimes() -> Any:
 STEPS: Final = range(MAX_TTL_SECONDS // 3600 + 2)
 
 
-def lookup_names(resolved_rows: Any, alive: Any) -> Any:
-    """Names from lookups per edge and day, one row each."""
-    r = resolved_rows.filter(
-        (resolved_rows.aside == "")
-        & (resolved_rows.peer_kind == "ip")
-        & (resolved_rows.direction == "egress")
-        & (resolved_rows.first_us > 0)
+def lookup_names(rows: Any, alive: Any) -> Any:
+    """Names from lookups per link and day, one row each; ``rows`` are those of single hours."""
+    r = rows.filter(
+        (rows.peer_kind == "ip")
+        & (rows.direction == "egress")
+        & (rows.peer_names == "")
+        & (rows.first_us > 0)
     )
     met = r.join(
         alive,
@@ -69,11 +68,18 @@ def lookup_names(resolved_rows: Any, alive: Any) -> Any:
             alive.until_us >= r.first_us,
         ],
     )
-    return met.select("day", *EDGE, text=met["name"]).distinct()
+    return met.select("day", *LINK, what=ibis.literal("lookup"), text=met["name"]).distinct()
 
 
-def union_words(rows: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Comma-joined lists of ``text`` united per key: sorted, each word once."""
-    split = rows.assign(text=rows["text"].str.split(",")).explode("text").drop_duplicates([*keys, "text"])
-    ordered = split.sort_values([*keys, "text"])
-    return ordered.groupby(keys, sort=True)["text"].agg(",".join)
+def words(rows: Any, column: str) -> Any:
+    """Distinct non-empty texts of one column per link and day."""
+    said = rows.filter(rows[column] != "")
+    return said.select("day", *LINK, what=ibis.literal(column), text=said[column]).distinct()
+
+
+def united(resolved_words: Any) -> Any:
+    """Comma-joined lists of ``text`` united per edge, day and ``what``: sorted, each word once."""
+    w = resolved_words.filter((resolved_words.aside == "") & ~resolved_words.turned)
+    split = w.select("day", *EDGE, "what", word=w.text.split(",").unnest()).distinct()
+    key = ["day", *EDGE, "what"]
+    return split.group_by(*key).agg(text=split.word.group_concat(sep=",", order_by=split.word))

@@ -1,8 +1,8 @@
 """
 Every statement of a fold, compiled once: Ibis takes longer to write them than an engine to run them.
 
-``STAGES`` are kept as tables in the order given; ``peer_changes`` and ``link_changes`` are registered
-between the first stage and everything that reads resolved rows.
+``PER_DAY`` statements read one day of the store each and add to a stage; the others read stages.
+``peer_changes`` and ``link_changes`` are registered between the two.
 """
 
 from functools import cache
@@ -14,44 +14,118 @@ from jobs.observations import fold_frames, fold_names, fold_rows
 from jobs.observations.fold_rows import EDGE
 from jobs.observations.schema import EDGES
 
-HOURLY, ALIVE, RESOLVED = "stage_hourly", "stage_alive", "stage_resolved"
-#: Columns whose texts are united per edge and day.
-WORDS: Final = ("policies", "drop_reason", "peer_names")
+DAILY, WORDS, ROUTES, NAMED, UNITED = (
+    "stage_daily",
+    "stage_words",
+    "stage_routes",
+    "stage_named",
+    "stage_united",
+)
+#: Stages that grow day by day.
+PER_DAY: Final = (DAILY, WORDS, ROUTES, NAMED)
+#: Texts of an edge-day by the column they come from.
+_TEXTS: Final = {
+    "policies": "policies",
+    "drop_reasons": "drop_reason",
+    "flow_names": "peer_names",
+    "lookup_names": "lookup",
+}
+_NO_SAMPLE: Final = ""
+
+
+_ENGINE_TYPES: Final = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "boolean": "BOOLEAN"}
 
 
 @cache
 def statements() -> dict[str, str]:
-    """SQL by name, stages included."""
+    """SQL by name."""
+    return {name: str(ibis.to_sql(expr, dialect="duckdb")) for name, expr in _expressions().items()}
+
+
+@cache
+def columns(stage: str) -> str:
+    """
+    Columns of a stage as the engine declares them.
+
+    Its sums are wider than 64 bits unless a declared column says otherwise, and Ibis does not know that.
+    """
+    schema = _expressions()[stage].schema()
+    return ", ".join(f'"{name}" {_ENGINE_TYPES[str(kind).lstrip("!")]}' for name, kind in schema.items())
+
+
+@cache
+def _expressions() -> dict[str, Any]:
     rows = fold_rows.within(EDGES)
-    hourly_expr = fold_rows.hourly(rows)
-    hourly = ibis.table(hourly_expr.schema(), name=HOURLY)
-    alive_expr = fold_names.lifetimes()
-    alive = ibis.table(alive_expr.schema(), name=ALIVE)
-    resolved_expr = fold_rows.resolved(hourly)
-    resolved = ibis.table(resolved_expr.schema(), name=RESOLVED)
-    peers = hourly.filter(hourly.peer_kind.isin(("ip", "unresolved", "entity")))
+    daily_expr = fold_rows.daily(rows)
+    daily = ibis.table(daily_expr.schema(), name=DAILY)
+    words_expr = ibis.union(
+        *(fold_names.words(rows, column) for column in ("policies", "drop_reason", "peer_names")),
+        fold_names.lookup_names(rows, fold_names.lifetimes()),
+    )
+    routes_expr = fold_frames.route_rows(rows)
     named = rows.filter((rows.service != "") & (rows.peer_kind == "endpoint") & (rows.direction == "egress"))
-    expressions = {
-        HOURLY: hourly_expr,
-        ALIVE: alive_expr,
-        RESOLVED: resolved_expr,
-        "links": fold_rows.links(hourly),
-        "peers": peers.select("day", "peer_kind", "peer").distinct(),
-        "backends": named.select("service", "protocol", "peer", "port").distinct(),
+    named_expr = named.select("service", "protocol", "peer", "port").distinct()
+    united_expr = fold_names.united(fold_rows.resolved(ibis.table(words_expr.schema(), name=WORDS)))
+    united = ibis.table(united_expr.schema(), name=UNITED)
+    resolved = fold_rows.resolved(daily)
+    moving = daily.filter(daily.peer_kind.isin(("ip", "unresolved", "entity")))
+    return {
+        DAILY: daily_expr,
+        WORDS: words_expr,
+        ROUTES: routes_expr,
+        NAMED: named_expr,
+        UNITED: united_expr,
+        "links": fold_rows.links(daily),
+        "peers": moving.select("day", "peer_kind", "peer").distinct(),
+        "backends": ibis.table(named_expr.schema(), name=NAMED).distinct(),
         "endpoints_by_day": fold_frames.endpoint_rows(),
         "identity_rows": fold_frames.identity_rows(),
         "coverage_rows": fold_frames.coverage_rows(),
-        "days": fold_rows.days(resolved),
+        "edge_days": _edge_days(fold_rows.days(resolved), united),
+        "silent": _silent(fold_rows.days(resolved)),
         "left_out": fold_rows.left_out(resolved),
-        "lookup_names": fold_names.lookup_names(resolved, alive),
         "lookups_frame": fold_frames.lookups_rows(),
         "pods_per_edge": fold_frames.pods_per_edge(fold_rows.resolved(fold_frames.pod_rows())),
-        "routes": fold_frames.routes(fold_rows.resolved(fold_frames.route_rows(rows))),
-    } | {f"words_{column}": _words(rows, column) for column in WORDS}
-    return {name: str(ibis.to_sql(expr, dialect="duckdb")) for name, expr in expressions.items()}
+        "routes": fold_frames.routes(fold_rows.resolved(ibis.table(routes_expr.schema(), name=ROUTES))),
+    }
 
 
-def _words(rows: Any, column: str) -> Any:
-    """Texts of a column per edge and day."""
-    found = fold_rows.resolved(fold_rows.words(rows, column))
-    return found.filter((found.aside == "") & ~found.turned).select("day", *EDGE, "text").distinct()
+def _edge_days(days: Any, united: Any) -> Any:
+    """Edge-days with their texts, in the order of the frame."""
+    key = ["day", *EDGE]
+    nothing = ibis.null("string")
+    texts = united.group_by(*key).agg(
+        **{
+            name: ibis.ifelse(united.what == what, united.text, nothing).max()
+            for name, what in _TEXTS.items()
+        }
+    )
+    texts = texts.rename({f"t_{name}": name for name in key})
+    shown = days.filter(days.shown > 0)
+    joined = shown.left_join(texts, [shown[name] == texts[f"t_{name}"] for name in key])
+    own = joined.sample_subject.fill_null(_NO_SAMPLE)
+    other = joined.sample_peer.fill_null(_NO_SAMPLE)
+    high = joined.sample_high.fill_null(_NO_SAMPLE)
+    said = joined.flow_names.fill_null("")
+    looked_up = joined.lookup_names.fill_null("")
+    return joined.select(
+        *(name for name in shown.columns if not name.startswith("sample_")),
+        policies=joined.policies.fill_null(""),
+        drop_reasons=joined.drop_reasons.fill_null(""),
+        peer_names=ibis.ifelse(said != "", said, looked_up),
+        names_from=ibis.cases((said != "", "flow"), (looked_up != "", "lookup"), else_=""),
+        samples=own
+        + _listed(own, other, own == other)
+        + _listed(own + other, high, (high == own) | (high == other)),
+    ).order_by(*EDGE, "day")
+
+
+def _listed(before: Any, text: Any, known: Any) -> Any:
+    """A text to append to a comma-joined list: nothing if it is empty or in the list already."""
+    return ibis.cases(((text == "") | known, ""), (before == "", text), else_=ibis.literal(",") + text)
+
+
+def _silent(days: Any) -> Any:
+    """Edges of which replies were seen, and never a request."""
+    per_edge = days.group_by(*EDGE).agg(shown=days.shown.sum())
+    return per_edge.filter(per_edge.shown == 0).select(*EDGE)

@@ -1,17 +1,20 @@
 """
-The heavy half of folding: hourly partial rows to days, in the engine.
+The heavy half of folding: partial rows of hours to edge-days, in the engine.
 
 Rows of both ends of one edge stay apart until the last step: each end's records are counted for
-themselves, and the larger count stands for the edge, for both ends see the same connections.
+themselves, and the larger count stands for the edge, for both ends see the same connections. The
+first step runs day by day and keeps every sum in its own narrow row; what is joined, turned and
+spread into columns afterwards is a small part of what was read.
 """
 
 from typing import Any, Final
 
 import ibis
 
+from jobs.observations.clock import HOURS_PER_DAY
 from jobs.observations.schema import EDGES, Table
 
-#: What makes two hourly rows rows of one edge, before orientation and peers are resolved.
+#: What makes two rows rows of one edge, before orientation and peers are resolved.
 LINK: Final = (
     "subject",
     "direction",
@@ -26,27 +29,8 @@ LINK: Final = (
 EDGE: Final = LINK[:-1]
 
 _SIDES: Final = ("subject", "peer")
-#: Measure -> (measure of the table, verdict class, whether of layer 7, None for either).
-_PARTS: Final[dict[str, tuple[str, str, bool | None]]] = {
-    "forwarded": ("flows", "forwarded", False),
-    "forwarded_l7": ("flows", "forwarded", True),
-    "audited": ("flows", "audit", None),
-    "denied_all": ("flows", "denied", None),
-    "denied_verdicts": ("verdict_events", "denied", None),
-    "l7_refused": ("flows", "l7_denied", None),
-    "l7_refusals": ("answered", "l7_denied", None),
-    "dropped": ("flows", "dropped", None),
-}
-#: Counted over all verdict classes.
-_WHOLE: Final[dict[str, tuple[str, bool]]] = {
-    "connections": ("connections", False),
-    "answered": ("answered", False),
-    "answered_l7": ("answered", True),
-    "reset": ("reset", False),
-    "reset_l7": ("reset", True),
-}
-MEASURES: Final = tuple(f"{name}_{side}" for side in _SIDES for name in (*_PARTS, *_WHOLE, "all"))
-
+_SUMS: Final = ("flows", "connections", "answered", "reset", "verdict_events", "trace_events")
+_ALLOWED: Final = ("forwarded", "audit")
 
 #: One row: the cluster and the stretch of hours that are folded. A table rather than literals, so that
 #: the same SQL serves every fold, and no name of a cluster is ever part of it.
@@ -71,26 +55,15 @@ def within(table: Table, *, look_back_hours: int = 0, by_hour: bool = True, by_d
     return rows.join(span, bounds).select(*table.columns)
 
 
-def hourly(rows: Any) -> Any:
-    """One row per link and hour, each measure counted per end."""
+def daily(rows: Any) -> Any:
+    """One row per link, day, end, verdict class and layer; the hours as bits, to be united later."""
     zero = ibis.literal(0, "int64")
+    hour_bit = ibis.literal(1, "int64") << (rows.hour % HOURS_PER_DAY)
     layer7 = rows.l7_kind != ""
-    measures = {}
-    for side in _SIDES:
-        here = rows.side == side
-        for name, (source, verdict, of_l7) in _PARTS.items():
-            wanted = here & (rows.verdict == verdict)
-            if of_l7 is not None:
-                wanted = wanted & (layer7 if of_l7 else ~layer7)
-            measures[f"{name}_{side}"] = ibis.ifelse(wanted, rows[source], zero).sum()
-        for name, (source, of_l7) in _WHOLE.items():
-            wanted = here & (layer7 if of_l7 else ~layer7)
-            measures[f"{name}_{side}"] = ibis.ifelse(wanted, rows[source], zero).sum()
-        measures[f"all_{side}"] = ibis.ifelse(here, rows.flows, zero).sum()
-    return rows.group_by("day", "hour", *LINK).agg(
-        **{name: value.cast("int64") for name, value in measures.items()},
-        trace_events=rows.trace_events.sum().cast("int64"),
+    return rows.group_by("day", *LINK, "side", "verdict", layer7=layer7).agg(
+        **{name: rows[name].sum().cast("int64") for name in _SUMS},
         exact=ibis.ifelse(rows.aggregated, zero, rows.flows).sum().cast("int64"),
+        hours=ibis.ifelse(rows.flows > 0, hour_bit, zero).bit_or(),
         first_us=rows.first_us.min(),
         last_us=rows.last_us.max(),
         client_port_min=rows.client_port_min.min(),
@@ -99,17 +72,30 @@ def hourly(rows: Any) -> Any:
     )
 
 
-def links(hour_rows: Any) -> Any:
+def _larger(rows: Any, measure: str, condition: Any = None) -> Any:
+    """A measure counted at each end for itself, and the larger of the two counts."""
+    zero = ibis.literal(0, "int64")
+    ends = []
+    for side in _SIDES:
+        wanted = rows.side == side
+        if condition is not None:
+            wanted = wanted & condition
+        ends.append(ibis.ifelse(wanted, rows[measure], zero).sum().cast("int64"))
+    return ibis.greatest(*ends)
+
+
+def links(day_rows: Any) -> Any:
     """One row per link of the window: what orientation is decided on."""
-    h = hour_rows
-    return h.group_by(*LINK).agg(
-        flows=ibis.greatest(h.all_subject.sum(), h.all_peer.sum()).cast("int64"),
-        connections=ibis.greatest(h.connections_subject.sum(), h.connections_peer.sum()).cast("int64"),
-        answered=ibis.greatest(h.answered_subject.sum(), h.answered_peer.sum()).cast("int64"),
-        client_port_min=h.client_port_min.min(),
-        client_port_max=h.client_port_max.max(),
-        first_us=h.first_us.min(),
-        last_us=h.last_us.max(),
+    d = day_rows
+    layer4 = ~d.layer7
+    return d.group_by(*LINK).agg(
+        flows=_larger(d, "flows"),
+        connections=_larger(d, "connections", layer4),
+        answered=_larger(d, "answered", layer4),
+        client_port_min=d.client_port_min.min(),
+        client_port_max=d.client_port_max.max(),
+        first_us=d.first_us.min(),
+        last_us=d.last_us.max(),
     )
 
 
@@ -151,50 +137,93 @@ def resolved(rows: Any) -> Any:
 
 
 def days(resolved_rows: Any) -> Any:
-    """One row per edge and day: replies that were taken for requests count as answers."""
+    """
+    One row per edge and day, with every count of EDGE_DAYS.
+
+    Requests that were replies count as answers. What one end let pass and the other refused
+    altogether, and that brought no answer, did not work: it is no flow.
+    """
     r = resolved_rows.filter(resolved_rows.aside == "")
     zero, never, nobody = ibis.literal(0, "int64"), ibis.null("int64"), ibis.null("string")
-    requests = {
-        name: ibis.ifelse(r.turned, zero, r[name])
-        for name in (*MEASURES, "trace_events", "exact")
-        if not name.startswith(("answered", "reset"))
-    }
-    answers = {
-        f"answered_{side}": ibis.ifelse(r.turned, r[f"all_{side}"], r[f"answered_{side}"]) for side in _SIDES
-    }
-    allowed = sum(
-        (r[f"{name}_{side}"] for side in _SIDES for name in ("forwarded", "forwarded_l7", "audited")), zero
-    )
-    any_request = r.all_subject + r.all_peer
-    hour = ibis.null("int64")
+    request = ~r.turned
+    allowed = r.verdict.isin(_ALLOWED)
     r = r.mutate(
-        **requests,
-        **answers,
-        first_us=ibis.ifelse(r.turned, never, r.first_us),
-        last_us=ibis.ifelse(r.turned, never, r.last_us),
-        sample=ibis.ifelse(r.turned, nobody, r["sample"]),
-        allowed_hour=ibis.ifelse(~r.turned & (allowed > 0), r.hour, hour),
-        request_hour=ibis.ifelse(~r.turned & (any_request > 0), r.hour, hour),
+        requests=ibis.ifelse(request, r.flows, zero),
+        answers=ibis.ifelse(request, r.answered, r.flows),
+        resets=ibis.ifelse(request, r.reset, zero),
+        openings=ibis.ifelse(request, r.connections, zero),
+        drops=ibis.ifelse(request, r.flows - r.verdict_events, zero),
+        verdicts=ibis.ifelse(request, r.verdict_events, zero),
+        traces=ibis.ifelse(request, r.trace_events, zero),
+        trusted=ibis.ifelse(request, r.exact, zero),
+        allowed_hours=ibis.ifelse(request & allowed, r.hours, zero),
+        request_hours=ibis.ifelse(request, r.hours, zero),
+        first_us=ibis.ifelse(request, r.first_us, never),
+        last_us=ibis.ifelse(request, r.last_us, never),
+        sample_uuid=ibis.ifelse(request, r["sample"], nobody),
     )
-    return r.group_by("day", *EDGE).agg(
-        **{name: r[name].sum().cast("int64") for name in (*MEASURES, "trace_events", "exact")},
-        allowed_hours=r.allowed_hour.nunique(),
-        request_hours=r.request_hour.nunique(),
+    measures: dict[str, Any] = {}
+    for side in _SIDES:
+        here = r.side == side
+
+        def total(name: str, condition: Any, here: Any = here) -> Any:
+            return ibis.ifelse(here & condition, r[name], zero).sum().cast("int64")
+
+        forwarded, denied, refused = r.verdict == "forwarded", r.verdict == "denied", r.verdict == "l7_denied"
+        measures |= {
+            # Layer 7 records are twins of layer 4 records, and stand for them only where those are missing.
+            f"flows_{side}": ibis.greatest(
+                total("requests", forwarded & ~r.layer7), total("requests", forwarded & r.layer7)
+            ),
+            f"answered_{side}": ibis.greatest(total("answers", ~r.layer7), total("answers", r.layer7)),
+            f"reset_{side}": ibis.greatest(total("resets", ~r.layer7), total("resets", r.layer7)),
+            f"connections_{side}": total("openings", ~r.layer7),
+            f"audited_{side}": total("requests", r.verdict == "audit"),
+            # A denied packet gives a verdict record and a drop record: whichever were delivered, once.
+            f"denied_{side}": ibis.greatest(total("verdicts", denied), total("drops", denied)),
+            f"l7_denied_{side}": ibis.greatest(total("requests", refused), total("answers", refused)),
+            f"dropped_{side}": total("requests", r.verdict == "dropped"),
+            f"requests_{side}": total("requests", r.flows >= 0),
+            f"sample_{side}": ibis.ifelse(here, r.sample_uuid, nobody).min(),
+        }
+    wide = r.group_by("day", *EDGE).agg(
+        **measures,
+        traces=r.traces.sum().cast("int64"),
+        trusted=r.trusted.sum().cast("int64"),
+        allowed_hours=r.allowed_hours.bit_or(),
+        request_hours=r.request_hours.bit_or(),
         first_us=r.first_us.min(),
         last_us=r.last_us.max(),
-        sample_low=r["sample"].min(),
-        sample_high=r["sample"].max(),
+        sample_high=r.sample_uuid.max(),
+    )
+    whole = ("answered", "reset", "connections", "audited", "denied", "l7_denied", "dropped")
+    wide = wide.mutate(
+        **{name: ibis.greatest(*(wide[f"{name}_{side}"] for side in _SIDES)) for name in whole},
+        shown=wide.requests_subject + wide.requests_peer + wide.l7_denied_subject + wide.l7_denied_peer,
+    )
+    failed = ibis.literal(False)
+    for side in _SIDES:
+        failed = failed | ((wide[f"denied_{side}"] > 0) & (wide[f"flows_{side}"] == 0) & (wide.answered == 0))
+    return wide.select(
+        "day",
+        *EDGE,
+        *whole,
+        "shown",
+        "allowed_hours",
+        "request_hours",
+        "traces",
+        "first_us",
+        "last_us",
+        "sample_subject",
+        "sample_peer",
+        "sample_high",
+        flows=ibis.ifelse(failed, zero, ibis.greatest(wide.flows_subject, wide.flows_peer)),
+        aggregated=wide.trusted == 0,
+        own_end=wide.requests_subject > 0,
     )
 
 
 def left_out(resolved_rows: Any) -> Any:
     """What was set aside, per reason and link: the flows of whichever end saw more."""
     r = resolved_rows.filter((resolved_rows.aside != "") | resolved_rows.turned)
-    return r.group_by("aside", "turned", *EDGE, "oriented").agg(
-        flows=ibis.greatest(r.all_subject.sum(), r.all_peer.sum()).cast("int64")
-    )
-
-
-def words(rows: Any, column: str) -> Any:
-    """Distinct non-empty texts of one column per link and day."""
-    return rows.filter(rows[column] != "").select("day", *LINK, text=rows[column]).distinct()
+    return r.group_by("aside", "turned", *EDGE, "oriented").agg(flows=_larger(r, "flows"))
