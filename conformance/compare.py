@@ -76,6 +76,16 @@ def known_defect(case: Mapping[str, Any], cilium_version: str) -> str:
     if blocks and cilium_version == "1.19":
         # An ingress ipBlock also admits every pod of the namespace until the fix of this one.
         return "CVE-2026-56743"
+    open_dns = any(
+        rule.get("enableDefaultDeny", {}).get("egress") is False
+        and '"dns"' in json.dumps(rule.get("egress", []))
+        for policy in case["policies"]
+        for rule in (policy.get("spec") or {}, *(policy.get("specs") or ()))
+        if isinstance(rule.get("enableDefaultDeny", {}), dict)
+    )
+    if open_dns and cilium_version == "1.17" and "dns" in case["flow"].get("l7", {}):
+        # Until 1.17.5 DNS rules restrict names even where default deny is off.
+        return "DNS rules without default deny"
     return ""
 
 

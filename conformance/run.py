@@ -37,6 +37,7 @@ class Line:
 LINES: Final = (
     Line("1.17", "go117.mod", ("cilium117",)),
     Line("1.19", "go.mod"),
+    Line("1.20", "go120.mod", ("cilium120",)),
 )
 
 

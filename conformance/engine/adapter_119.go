@@ -1,4 +1,4 @@
-//go:build !cilium117
+//go:build !cilium117 && !cilium120
 
 package main
 

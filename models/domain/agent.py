@@ -7,7 +7,7 @@ newer release is read as the newest known one, an unknown older one is refused: 
 would turn an old cluster's meaning into today's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from models.errors import UnsupportedError
@@ -51,35 +51,63 @@ class Release:
         An object with neither ``spec`` nor ``specs`` is refused at admission.
     mesh_entity
         The entity ``cluster-mesh`` exists.
+    any_host_label
+        Without the host firewall an endpoint with a label ``host`` of any source is left alone, as if
+        it were the host (``pkg/policy/repository.go`` up to 1.19).
+    host_without_rules
+        The local host is let in even where an enforced endpoint has no ingress rule at all; from 1.20
+        its allow is a rule beside the others (``pkg/policy/repository.go``).
+    source_in_key
+        A selector's key is validated with its source in front (``any.app``), so it may be four
+        characters shorter and may start with a dash (``pkg/policy/api/selector.go`` up to 1.19).
     """
 
     name: str
-    local_cluster_default: bool
-    deep_wildcards: bool
-    split_world: bool
-    except_within_prefix: bool
-    requires: bool
-    kafka: bool
-    policy_log: bool
-    server_name_wildcards: int
-    protocols: tuple[str, ...]
-    port_optional: bool
-    spec_required: bool
-    mesh_entity: bool = False
+    local_cluster_default: bool = True
+    deep_wildcards: bool = True
+    split_world: bool = True
+    except_within_prefix: bool = True
+    requires: bool = False
+    kafka: bool = False
+    policy_log: bool = True
+    server_name_wildcards: int = 2
+    protocols: tuple[str, ...] = ("VRRP", "IGMP", "GRE", "IPIP", "IPV6", "ESP", "AH")
+    port_optional: bool = True
+    spec_required: bool = True
+    mesh_entity: bool = True
+    any_host_label: bool = False
+    host_without_rules: bool = False
+    source_in_key: bool = False
 
 
-_EXTENDED: Final = ("VRRP", "IGMP")
+# Each release is the next newer one with what it did otherwise.
+_V120: Final = Release("1.20")
+_V119: Final = replace(
+    _V120,
+    name="1.19",
+    except_within_prefix=False,
+    kafka=True,
+    server_name_wildcards=1,
+    protocols=("VRRP", "IGMP"),
+    spec_required=False,
+    mesh_entity=False,
+    any_host_label=True,
+    host_without_rules=True,
+    source_in_key=True,
+)
+_V118: Final = replace(
+    _V119,
+    name="1.18",
+    local_cluster_default=False,
+    deep_wildcards=False,
+    requires=True,
+    protocols=(),
+    port_optional=False,
+)
+_V117: Final = replace(_V118, name="1.17", split_world=False, policy_log=False, server_name_wildcards=0)
+_V116: Final = replace(_V117, name="1.16")
 
-RELEASES: Final[dict[str, Release]] = {
-    "1.16": Release("1.16", False, False, False, False, True, True, False, 0, (), False, False),
-    "1.17": Release("1.17", False, False, False, False, True, True, False, 0, (), False, False),
-    "1.18": Release("1.18", False, False, True, False, True, True, True, 1, (), False, False),
-    "1.19": Release("1.19", True, True, True, False, False, True, True, 1, _EXTENDED, True, False),
-    "1.20": Release(
-        "1.20", True, True, True, True, False, False, True, 2,
-        (*_EXTENDED, "GRE", "IPIP", "IPV6", "ESP", "AH"), True, True, True,
-    ),
-}  # fmt: skip
+RELEASES: Final = {known.name: known for known in (_V116, _V117, _V118, _V119, _V120)}
 
 OLDEST: Final = "1.16"
 NEWEST: Final = "1.20"

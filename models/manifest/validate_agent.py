@@ -64,9 +64,10 @@ def agent_problems(rule: Rule, path: str, config: AgentConfig, *, namespaced: bo
         )
     if "nodeSelector" in rule and namespaced:
         yield _problem(f"{path}.nodeSelector", "only a CiliumClusterwideNetworkPolicy may select nodes")
+    bare = not config.release.source_in_key
     for key in ("endpointSelector", "nodeSelector"):
         if key in rule:
-            yield from selector_problems(rule[key], f"{path}.{key}")
+            yield from selector_problems(rule[key], f"{path}.{key}", bare=bare)
     for section, side, denies in _SECTIONS:
         for index, entry in enumerate(rule.get(section, ())):
             place = f"{path}.{section}[{index}]"
@@ -80,13 +81,15 @@ def _problem(path: str, message: str) -> Problem:
     return Problem(path, message, "agent")
 
 
-def selector_problems(selector: Rule, path: str, prefix: str | None = None) -> Iterator[Problem]:
-    """What the Kubernetes validation of a label selector refuses, with Cilium's source prefix in place."""
+def selector_problems(
+    selector: Rule, path: str, prefix: str | None = None, *, bare: bool = False
+) -> Iterator[Problem]:
+    """What the Kubernetes validation of a label selector refuses; `bare`: keys without their source."""
     for key in selector.get("matchLabels", {}):
-        yield from _key_problems(key, f"{path}.matchLabels", prefix)
+        yield from _key_problems(key, f"{path}.matchLabels", prefix, bare=bare)
     for index, expression in enumerate(selector.get("matchExpressions", ())):
         place = f"{path}.matchExpressions[{index}]"
-        yield from _key_problems(expression["key"], f"{place}.key", prefix)
+        yield from _key_problems(expression["key"], f"{place}.key", prefix, bare=bare)
         values = expression.get("values") or ()
         if expression["operator"] in ("In", "NotIn"):
             if not values:
@@ -98,9 +101,11 @@ def selector_problems(selector: Rule, path: str, prefix: str | None = None) -> I
             yield _problem(f"{place}.values", f"{expression['operator']} takes no values")
 
 
-def _key_problems(key: str, path: str, prefix: str | None) -> Iterator[Problem]:
-    source, bare = split_selector_key(key)
-    extended = f"{prefix}.{key}" if prefix else f"{source}.{bare}"
+def _key_problems(key: str, path: str, prefix: str | None, *, bare: bool) -> Iterator[Problem]:
+    source, own = split_selector_key(key)
+    extended = f"{prefix}.{key}" if prefix else f"{source}.{own}"
+    if bare:
+        extended = own
     domain, slash, name = extended.rpartition("/")
     bad_domain = slash and (len(domain) > 253 or not _LABEL_PREFIX.fullmatch(domain))
     if bad_domain or len(name) > 63 or not _LABEL_NAME.fullmatch(name):
@@ -115,9 +120,10 @@ def _peer_problems(entry: Rule, side: str, path: str, config: AgentConfig) -> It
         yield _problem(path, f"combines {' and '.join(used)}; write one peer kind per entry")
     if entry.get(f"{side}Nodes") and not config.node_selector_labels:
         yield _problem(f"{path}.{side}Nodes", "needs the agent setting enable-node-selector-labels")
+    bare = not config.release.source_in_key
     for key in (f"{side}Endpoints", f"{side}Nodes", f"{side}Requires"):
         for index, selector in enumerate(entry.get(key) or ()):
-            yield from selector_problems(selector, f"{path}.{key}[{index}]")
+            yield from selector_problems(selector, f"{path}.{key}[{index}]", bare=bare)
     for index, element in enumerate(entry.get(f"{side}CIDRSet") or ()):
         yield from _cidr_problems(element, f"{path}.{side}CIDRSet[{index}]", config)
     for index, element in enumerate(entry.get("toFQDNs") or ()):

@@ -219,6 +219,8 @@ class _Gates:
         denied = sure[:, allow_words:].any(axis=1)
         allowed = sure[:, :allow_words].any(axis=1)
         local = self._local[peer_class] & ~self._host[self._sides.label_of[work.edges.subject[where]]]
+        if not len(words) and not self._config.release.host_without_rules:
+            local = np.zeros_like(local)
         lacking = ~allowed & ~local & default_deny
         result.verdict[where] = np.where(denied | lacking, DENY, ALLOW)
         if self._peer_maybe is not None or ports.maybe is not None:

@@ -153,10 +153,12 @@ class ResolvedSide:
         """The local host, subject of node policies."""
         return self.labels is not None and self.labels.reserved("host")
 
-    @property
-    def looks_like_host(self) -> bool:
-        """Carries a label ``host`` of *any* source: without the host firewall the agent leaves it alone."""
-        return self.labels is not None and self.labels.lookup(ANY_SOURCE, "host") is not None
+    def left_alone(self, config: AgentConfig) -> bool:
+        """Whether the agent enforces nothing here because it takes the endpoint for the host."""
+        if config.host_firewall or self.labels is None:
+            return False
+        source = ANY_SOURCE if config.release.any_host_label else RESERVED
+        return self.labels.lookup(source, "host") is not None
 
     @property
     def initialising(self) -> bool:

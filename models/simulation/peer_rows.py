@@ -154,7 +154,7 @@ def subject_rows(
     kinds = []
     for labels in sides.label_sets:
         resolved = ResolvedSide(labels)
-        if not resolved.managed or (resolved.looks_like_host and not config.host_firewall):
+        if not resolved.managed or resolved.left_alone(config):
             kinds.append(UNGATED)
         else:
             always = config.enable_policy == "always" or resolved.initialising

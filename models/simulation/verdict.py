@@ -124,7 +124,7 @@ def _ungated(
         return _open(direction, "the agent enforces no policy (enable-policy: never)", attributed=True)
     if subject.labels is not None and not subject.managed:
         return _open(direction, f"the {direction.value} end is no endpoint that policies select")
-    if subject.looks_like_host and not config.host_firewall:
+    if subject.left_alone(config):
         return _open(direction, "the host has no policy without the host firewall", attributed=True)
     return None
 
@@ -170,6 +170,7 @@ def _decide(
         if missing:
             unsure.append((entry, missing))
     implied = direction is Direction.INGRESS and config.allow_localhost == "always"
+    implied = implied and (bool(collected) or config.release.host_without_rules)
     local = implied and peer.host and not subject.host
     return _weigh(sure, unsure, flow, direction, config, local=local, default_deny=default_deny)
 
