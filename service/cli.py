@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "show": ("proposals", "Show a policy, its evidence, its doubts, and what was left out."),
     "review": ("proposals", "Approve, reject or reopen a proposal or some of its rules."),
     "export": ("export", "Write one file per policy, each checked before anything is written."),
+    "simulate": ("simulate", "Say, flow by flow, which verdict policies give and which rule decides."),
     "maintain": ("maintain", "Compact the observation store and remove what is too old."),
     "doctor": ("doctor", "Say what is configured, reachable, recorded and missing."),
     "evaluate": ("evaluate", "Measure the proposals on worlds with known truth."),

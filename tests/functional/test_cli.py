@@ -318,6 +318,20 @@ def test_a_terminal_shows_progress_and_a_pipe_shows_log_lines(portolan, tmp_path
     assert b"\x1b[" in seen
 
 
+def test_exported_policies_admit_what_they_were_learned_from(portolan, data, tmp_path):
+    """simulate judges the flows with the exported files, and says which rule decides."""
+    flows = write_flows(tmp_path / "flows.jsonl", days=1)
+    portolan("export", "--state", "any", "--out", tmp_path / "out", "--data-dir", data)
+    arguments = ("simulate", "--policies", tmp_path / "out", "--flows", flows)
+    answers = [json.loads(line) for line in portolan(*arguments, "--format", "jsonl").stdout.splitlines()]
+    assert len(answers) == 24 * len(EDGES) * 2
+    judged = [answer for answer in answers if answer["verdict"] != "skipped"]
+    assert {answer["verdict"] for answer in judged} == {"allow"}
+    assert all(answer["rules"] for answer in judged)
+    assert '"breaks": 0' in portolan(*arguments).stdout
+    assert "--cases" in portolan("simulate", code=2).stderr
+
+
 @pytest.mark.slow
 def test_the_demo_runs_once_and_exits(portolan, tmp_path):
     """Make demo without the serving."""
