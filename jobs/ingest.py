@@ -119,7 +119,7 @@ class _Run:
         self._reader = Reader(con)
         self._duplicates = Duplicates(con, store, cluster)
         self._cursor = Cursor(store.dataset(BATCHES.name).to_table().to_pylist())
-        self._progress = progress or (lambda done, total, records: None)
+        self._progress = progress or (lambda *_: None)
         self._done = 0
         self._queue: list[Part | Values] = []
         self._queue_shape, self._queue_size = "", 0
@@ -242,7 +242,7 @@ class _Run:
         files = {
             part: self.report.files[number] for part, number in self._reader.files.items() if part >= first
         }
-        found = self._con.execute(f"""SELECT part, min({cluster_of(self._cluster)}), min(time_us), {_FACTS}
+        found = self._con.execute(f"""SELECT part, min({cluster_of(self._cluster)}), min(ns) // 1000, {_FACTS}
           FROM decoded WHERE kind = {FLOW} AND part >= {first} GROUP BY part""").fetchall()
         for part, cluster, time_us, *facts in found:
             self._batch.places[part] = (cluster, time_us)

@@ -46,8 +46,8 @@ def _follow(value: Any, way: tuple[str | int, ...]) -> Iterator[Any]:
     if step == "*":
         for item in value if isinstance(value, list) else []:
             yield from _follow(item, rest)
-    elif (isinstance(step, str) and isinstance(value, dict) and step in value) or (
-        isinstance(step, int) and isinstance(value, list) and step < len(value)
+    elif (isinstance(step, int) and isinstance(value, list) and step < len(value)) or (
+        isinstance(value, dict) and step in value
     ):
         yield from _follow(value[step], rest)
 

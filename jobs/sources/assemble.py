@@ -68,7 +68,7 @@ def cluster_of(cluster: str | None) -> str:
 
 def assemble(con: duckdb.DuckDBPyConnection, *, cluster: str | None, source: str) -> None:
     """Make ``records``, ``answers`` and ``label_sets`` out of ``decoded``."""
-    made = {"cluster": cluster_of(cluster), "source": quote(source)} | _JOINED
+    made = {"cluster": cluster_of(cluster), "source": quote(source), "time_us": "d.ns // 1000"} | _JOINED
     columns = ", ".join(
         f"({made.get(name, f'd.{name}')})::{TYPES[kind]} AS {name}" for name, kind in RECORDS.items()
     )
@@ -104,7 +104,7 @@ def notices(
     it in, and only the reject itself tells.
     """
     rows: list[dict[str, object]] = []
-    found = con.execute(f"""SELECT {cluster_of(cluster)}, node, time_us, kind, notice FROM decoded
+    found = con.execute(f"""SELECT {cluster_of(cluster)}, node, ns // 1000, kind, notice FROM decoded
       WHERE kind IN ({LOST}, {NODE_STATUS}) ORDER BY ALL""").fetchall()
     for of, node, time_us, kind, text in found:
         made = [_lost(text)] if kind == LOST else _holes(text)

@@ -64,11 +64,6 @@ def nanoseconds(column: str) -> str:
     )
 
 
-def _name(column: str) -> str:
-    """DNS name: lower-case, no trailing dot."""
-    return f"coalesce(lower(rtrim({column}, '.')), '')"
-
-
 def _list(column: str) -> str:
     """JSON array of names as one sorted text; a name with a comma is no name."""
     items = f"json_extract_string(try_cast({column} AS JSON), '$[*]')"
@@ -92,89 +87,97 @@ def _int32(column: str) -> str:
     return f"coalesce(try_cast({column} AS INTEGER), 0)"
 
 
+_PROTOCOLS: Final = (
+    ("tcp", "TCP"), ("udp", "UDP"), ("sctp", "SCTP"), ("icmp4", "ICMPv4"), ("icmp6", "ICMPv6"), ("vrrp", "VRRP"),
+    ("igmp", "IGMP"),
+)  # fmt: skip
+_ENDS: Final = ("src_ip", "dst_ip", "src_labels", "dst_labels", "src_namespace", "dst_namespace")
+
 #: First step: column -> expression over the columns of ``columns.FIELDS``; some replace a raw column.
 _BASE: Final = {
-    "shape": f"""CASE WHEN flow THEN {FLOW} WHEN lost_events IS NOT NULL THEN {LOST} WHEN node_status IS NOT NULL THEN {NODE_STATUS} WHEN agent_event OR debug_event THEN {OTHER_EVENT} ELSE {UNUSABLE} END""",
-    "node_name": """coalesce(nullif(inner_node, ''), outer_node, '')""",
+    "shape": f"""CASE WHEN flow THEN {FLOW} WHEN lost_events IS NOT NULL THEN {LOST}
+        WHEN node_status IS NOT NULL THEN {NODE_STATUS} WHEN agent_event OR debug_event THEN {OTHER_EVENT}
+        ELSE {UNUSABLE} END""",
+    "node_name": "coalesce(nullif(inner_node, ''), outer_node, '')",
     "ns": nanoseconds("coalesce(inner_time, outer_time)"),
-    "protocol": """CASE WHEN tcp THEN 'TCP' WHEN udp THEN 'UDP' WHEN sctp THEN 'SCTP' WHEN icmp4 THEN 'ICMPv4' WHEN icmp6 THEN 'ICMPv6' WHEN vrrp THEN 'VRRP' WHEN igmp THEN 'IGMP' ELSE '' END""",
+    "protocol": "CASE "
+    + " ".join(f"WHEN {there} THEN '{name}'" for there, name in _PROTOCOLS)
+    + " ELSE '' END",
     "src_port": _port("coalesce(tcp_src, udp_src, sctp_src)"),
     "dst_port": _port("coalesce(tcp_dst, udp_dst, sctp_dst)"),
-    "icmp_type": f"""CASE WHEN icmp4 OR icmp6 THEN {_int32("coalesce(icmp4_type, icmp6_type)")} END""",
-    "l7_kind": """CASE WHEN dns THEN 'dns' WHEN http THEN 'http' WHEN kafka THEN 'kafka' ELSE '' END""",
+    "icmp_type": f"CASE WHEN icmp4 OR icmp6 THEN {_int32('coalesce(icmp4_type, icmp6_type)')} END",
+    "l7_kind": "CASE WHEN dns THEN 'dns' WHEN http THEN 'http' WHEN kafka THEN 'kafka' ELSE '' END",
     "l7_type": named("l7_type", enums.L7_TYPES, ""),
     "verdict": named("verdict", enums.VERDICTS, "VERDICT_UNKNOWN"),
-    "has_verdict": """verdict IS NOT NULL""",
-    "drop_reason": f"""CASE WHEN drop_name IS NULL AND drop_code IS NULL THEN '' ELSE {named("coalesce(drop_name, drop_code)", enums.DROP_REASONS, "DROP_REASON_UNKNOWN")} END""",
+    "has_verdict": "verdict IS NOT NULL",
+    "drop_reason": "CASE WHEN drop_name IS NULL AND drop_code IS NULL THEN '' ELSE "
+    + named("coalesce(drop_name, drop_code)", enums.DROP_REASONS, "DROP_REASON_UNKNOWN")
+    + " END",
     "direction": named("direction", enums.DIRECTIONS, ""),
     "trace_point": named("trace_point", enums.TRACE_POINTS, ""),
     "trace_reason": named("trace_reason", enums.TRACE_REASONS, ""),
-    "is_reply": """coalesce(is_reply, CASE WHEN reply THEN true END)""",
+    "is_reply": "coalesce(is_reply, CASE WHEN reply THEN true END)",
     "src_id": _bounded("src_number"),
     "src_identity": _bounded("src_identity"),
     "dst_id": _bounded("dst_number"),
     "dst_identity": _bounded("dst_identity"),
-    "has_ends": """(src_ip IS NOT NULL OR dst_ip IS NOT NULL OR src_labels IS NOT NULL OR dst_labels IS NOT NULL OR src_namespace IS NOT NULL OR dst_namespace IS NOT NULL OR coalesce(src_identity, 0) > 0 OR coalesce(dst_identity, 0) > 0)""",
-    "odd_l4": """l4 AND NOT (tcp OR udp OR sctp OR icmp4 OR icmp6 OR vrrp OR igmp)""",
+    "has_ends": " OR ".join(f"{name} IS NOT NULL" for name in _ENDS)
+    + " OR coalesce(src_identity, 0) > 0 OR coalesce(dst_identity, 0) > 0",
+    "odd_l4": f"l4 AND NOT ({' OR '.join(there for there, _ in _PROTOCOLS)})",
 }
 
-#: Facts that tell two events apart even in an export that a field mask thinned out. Where the
-#: addresses are masked, whatever else names the ends must do.
-_CONTENT: Final = """(md5_number_lower(concat(node, '|', ns, '|', src_ip, '|', src_port, '|', dst_ip, '|', dst_port,
-    '|', icmp_type, '|', verdict, '|', event, '.', event_sub, '|', is_reply, '|', direction, '|', l7_type, dns_query,
-    http_method, http_url, http_code, CASE WHEN src_ip IS NULL OR dst_ip IS NULL THEN concat('|', src_identity, '|',
-    src_namespace, '|', src_pod, '|', src_workloads, '|', dst_identity, '|', dst_namespace, '|', dst_pod, '|',
-    dst_workloads, '|', protocol, '|', aggregate_in, '|', aggregate_out, '|', aggregate_unknown, '|', drop_reason)
-    END, lost_events, node_status)) >> 1)::BIGINT"""
-
-_RECORD: Final = f"""
-    kind, reason,
-    node, node_cluster, ns // 1000 AS time_us, ns // 3600000000000 AS hour, coalesce(uuid, '') AS uuid,
-    CASE WHEN aggregate THEN greatest(1, least({MAX_WEIGHT}, coalesce(aggregate_in, 0) + coalesce(aggregate_out, 0)
-         + coalesce(aggregate_unknown, 0))) ELSE 1 END AS weight,
-    aggregate AS aggregated,
-    verdict, drop_reason, {_int32("event")} AS event_type, {_int32("event_sub")} AS event_sub_type,
-    trace_point, trace_reason, direction, is_reply,
-    coalesce(src_ip, '') AS src_ip, coalesce(dst_ip, '') AS dst_ip, protocol, src_port, dst_port, icmp_type,
-    CASE WHEN flags THEN coalesce(syn, false) END AS syn, CASE WHEN flags THEN coalesce(ack, false) END AS ack,
-    CASE WHEN flags THEN coalesce(rst, false) END AS rst, CASE WHEN flags THEN coalesce(fin, false) END AS fin,
-    src_id, src_identity, coalesce(src_cluster, '') AS src_cluster, coalesce(src_namespace, '') AS src_namespace,
-    src_labels, coalesce(src_pod, '') AS src_pod, src_workloads,
-    dst_id, dst_identity, coalesce(dst_cluster, '') AS dst_cluster, coalesce(dst_namespace, '') AS dst_namespace,
-    dst_labels, coalesce(dst_pod, '') AS dst_pod, dst_workloads,
-    src_names, dst_names,
-    CASE WHEN src_service IS NULL THEN '' ELSE concat(src_service_namespace, '/', src_service) END AS src_service,
-    CASE WHEN dst_service IS NULL THEN '' ELSE concat(dst_service_namespace, '/', dst_service) END AS dst_service,
-    l7_kind, l7_type,
-    {_name("dns_query")} AS dns_query,
-    CASE WHEN l7_kind = 'dns' AND l7_type = 'RESPONSE' THEN {_int32("dns_rcode")} END AS dns_rcode,
-    {_list("dns_qtypes")} AS dns_qtypes,
-    CASE WHEN dns_ttl BETWEEN 0 AND {NO_TTL - 1} THEN dns_ttl END AS dns_ttl,
-    {_list("dns_cnames")} AS dns_cnames, dns_ips,
-    coalesce(upper(http_method), '') AS http_method,
-    CASE WHEN http_url IS NULL THEN '' ELSE {redact.route("http_url")} END AS http_route,
-    CASE WHEN l7_kind = 'http' AND l7_type = 'RESPONSE' THEN {_int32("http_code")} END AS http_code,
-    CASE WHEN egress_allowed IS NOT NULL OR ingress_allowed IS NOT NULL
-         THEN concat_ws(chr(10), egress_allowed, ingress_allowed) END AS allowed,
-    CASE WHEN egress_denied IS NOT NULL OR ingress_denied IS NOT NULL
-         THEN concat_ws(chr(10), egress_denied, ingress_denied) END AS denied,
-    coalesce(lost_events, node_status) AS notice,
-    CASE WHEN uuid != '' THEN (md5_number_lower(concat(node, '|', uuid)) >> 1)::BIGINT ELSE content END AS fingerprint,
-    content
-"""
+_WEIGHT: Final = "coalesce(aggregate_in, 0) + coalesce(aggregate_out, 0) + coalesce(aggregate_unknown, 0)"
+_TEXTS: Final = (
+    "src_ip", "dst_ip", "src_cluster", "dst_cluster", "src_namespace", "dst_namespace", "src_pod", "dst_pod", "uuid",
+)  # fmt: skip
+_AS_THEY_ARE: Final = (
+    "kind", "ns", "node", "node_cluster", "verdict", "drop_reason", "trace_point", "trace_reason",
+    "direction", "is_reply", "protocol", "src_port", "dst_port", "icmp_type", "src_id", "src_identity", "dst_id",
+    "dst_identity", "l7_kind", "l7_type", "dns_ips", "src_labels", "dst_labels", "src_workloads", "dst_workloads",
+    "src_names", "dst_names",
+)  # fmt: skip
 
 
-#: Long texts that repeat: only the first of each is kept, and every row has its hash.
-TEXTS: Final = (
-    "src_labels",
-    "dst_labels",
-    "src_workloads",
-    "dst_workloads",
-    "src_names",
-    "dst_names",
-    "allowed",
-    "denied",
+def _either(policies: str) -> str:
+    """Both lists of policies, one per line."""
+    egress, ingress = f"egress_{policies}", f"ingress_{policies}"
+    return f"CASE WHEN {egress} IS NOT NULL OR {ingress} IS NOT NULL THEN concat_ws(chr(10), {egress}, {ingress}) END"
+
+
+def _service(side: str) -> str:
+    name = f"{side}_service"
+    return f"CASE WHEN {name} IS NULL THEN '' ELSE concat({name}_namespace, '/', {name}) END"
+
+
+#: Last step: column of ``decoded`` -> expression.
+_RECORD: Final = (
+    {name: name for name in _AS_THEY_ARE}
+    | {name: f"coalesce({name}, '')" for name in _TEXTS}
+    | {flag: f"CASE WHEN flags THEN coalesce({flag}, false) END" for flag in ("syn", "ack", "rst", "fin")}
+    | {
+        "weight": f"CASE WHEN aggregate THEN greatest(1, least({MAX_WEIGHT}, {_WEIGHT})) ELSE 1 END",
+        "aggregated": "aggregate",
+        "event_type": _int32("event"),
+        "event_sub_type": _int32("event_sub"),
+        "src_service": _service("src"),
+        "dst_service": _service("dst"),
+        "dns_query": "coalesce(lower(rtrim(dns_query, '.')), '')",
+        "dns_rcode": f"CASE WHEN l7_kind = 'dns' AND l7_type = 'RESPONSE' THEN {_int32('dns_rcode')} END",
+        "dns_qtypes": _list("dns_qtypes"),
+        "dns_ttl": f"CASE WHEN dns_ttl BETWEEN 0 AND {NO_TTL - 1} THEN dns_ttl END",
+        "dns_cnames": _list("dns_cnames"),
+        "http_method": "coalesce(upper(http_method), '')",
+        "http_route": f"CASE WHEN http_url IS NULL THEN '' ELSE {redact.route('http_url')} END",
+        "http_code": f"CASE WHEN l7_kind = 'http' AND l7_type = 'RESPONSE' THEN {_int32('http_code')} END",
+        "allowed": _either("allowed"),
+        "denied": _either("denied"),
+        "notice": "coalesce(lost_events, node_status)",
+    }
 )
+#: Long texts that repeat: every row has their hashes, and only the first row of each the text itself.
+TEXTS: Final = (
+    "src_labels", "dst_labels", "src_workloads", "dst_workloads", "src_names", "dst_names", "allowed", "denied",
+)  # fmt: skip
 #: Hashes of texts that were decoded before (see ``texts``).
 KNOWN_TEXTS: Final = "known_texts"
 
@@ -190,14 +193,15 @@ def decode(raw: str, *, carry: str = "part", strict: bool = True) -> str:
     raw_names = {field.name for field in FIELDS}
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name in raw_names)
     added = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name not in raw_names)
+    record = ", ".join(f"{sql} AS {name}" for name, sql in _RECORD.items())
     hashed = ", ".join(f"CASE WHEN {text} IS NOT NULL THEN hash({text}) END AS {text}_hash" for text in TEXTS)
     known = f"SELECT text_hash FROM {KNOWN_TEXTS}"
-    news = ", ".join(f"CASE WHEN {text}_hash NOT IN ({known}) THEN {text} END AS {text}" for text in TEXTS)
+    news = " OR ".join(f"{text}_hash NOT IN ({known})" for text in TEXTS)
     return f"""
-    SELECT * REPLACE ({news}) FROM (SELECT *, {hashed} FROM (
-     SELECT {carry}, {_RECORD} FROM (
-      SELECT *, {_CONTENT} AS content,
-        CASE WHEN reason = '' THEN shape ELSE {UNUSABLE} END AS kind
+    SELECT * EXCLUDE ({", ".join(TEXTS)}), CASE WHEN {news} THEN [{", ".join(TEXTS)}] END AS texts
+    FROM (SELECT *, {hashed} FROM (
+     SELECT {carry}, {record} FROM (
+      SELECT *, CASE WHEN reason = '' THEN shape ELSE {UNUSABLE} END AS kind
       FROM (
         SELECT *,
           CASE WHEN contains(node_name, '/') THEN split_part(node_name, '/', 1) ELSE '' END AS node_cluster,

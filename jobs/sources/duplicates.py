@@ -9,13 +9,30 @@ open batch holds already, and in the ledger of the hours that they touch.
 from typing import Any, Final, Protocol
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from jobs.sources import prints
 from jobs.sources.assemble import cluster_of
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 
+_HOUR: Final = 3_600_000_000_000  # nanoseconds
 _COUNTED: Final = f"kind IN ({FLOW}, {LOST}, {NODE_STATUS})"
-#: Copies of one record are the same but for what masks took out: keep the one that says most, always the same.
-_ORDER: Final = "content, length(d::VARCHAR) DESC, d::VARCHAR"
+_NUMBERS: Final = (
+    "kind", "ns", "src_port", "dst_port", "icmp_type", "event_type", "event_sub_type", "is_reply", "http_code",
+)  # fmt: skip
+_FEW: Final = ("verdict", "direction", "l7_type", "http_method", "dns_query", "http_route")
+_MANY: Final = ("src_ip", "dst_ip", "ends")
+#: What names the ends where the addresses are masked, and what an event other than a flow says.
+_ENDS: Final = """CASE WHEN notice IS NOT NULL THEN notice WHEN src_ip != '' AND dst_ip != '' THEN ''
+  ELSE concat_ws('|', src_identity, src_namespace, src_pod, dst_identity, dst_namespace, dst_pod, protocol,
+    weight, drop_reason, sw.owner, dw.owner) END"""
+#: Copies of one record are the same but for what masks took out: the one that says most is kept.
+_SAID: Final = """concat_ws('|', src_ip, dst_ip, src_port, dst_port, protocol, verdict, direction, is_reply,
+  event_type, trace_point, trace_reason, src_namespace, dst_namespace, src_pod, dst_pod, src_cluster, dst_cluster,
+  src_identity, dst_identity, src_labels_hash, dst_labels_hash, src_workloads_hash, dst_workloads_hash,
+  src_names_hash, dst_names_hash, allowed_hash, denied_hash, dns_query, dns_ips, http_route, weight)"""
 
 
 class Ledger(Protocol):
@@ -47,9 +64,7 @@ class Duplicates:
     def remove(self, first_part: int) -> dict[int, int]:
         """Take duplicates out of the parts of ``decoded`` from ``first_part`` on; how many per part."""
         con = self._con
-        con.execute(f"""CREATE OR REPLACE TEMP TABLE prints AS
-          SELECT rowid AS place, part, hour, {cluster_of(self._cluster)} AS cluster, fingerprint, content,
-            uuid != '' AS has_uuid FROM decoded WHERE part >= {first_part} AND {_COUNTED}""")
+        con.register("prints", self._prints(first_part))
         self._find_known()
         con.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
           SELECT place, part FROM prints WHERE has_uuid AND (
@@ -58,8 +73,9 @@ class Duplicates:
           UNION SELECT place, part FROM prints WHERE NOT has_uuid AND content IN (
             SELECT content FROM known UNION ALL SELECT content FROM prints WHERE has_uuid)
           UNION SELECT place, part FROM (
-            SELECT d.rowid AS place, part, row_number() OVER (PARTITION BY fingerprint ORDER BY {_ORDER}) AS copy
-            FROM decoded d WHERE part >= {first_part} AND {_COUNTED} AND fingerprint IN (
+            SELECT place, p.part, row_number() OVER (
+              PARTITION BY p.fingerprint ORDER BY length({_SAID}) DESC, {_SAID}) AS copy
+            FROM prints p JOIN decoded d ON d.rowid = p.place WHERE p.fingerprint IN (
               SELECT fingerprint FROM prints GROUP BY fingerprint HAVING count(*) > 1))
           WHERE copy > 1""")
         counts = dict(con.execute("SELECT part, count(*) FROM repeated GROUP BY part").fetchall())
@@ -70,7 +86,32 @@ class Duplicates:
         con.execute(
             f"INSERT INTO pending SELECT hour, cluster, fingerprint, content, has_uuid FROM prints{kept}"
         )
+        con.unregister("prints")
         return counts
+
+    def _prints(self, first_part: int) -> Any:
+        """Fingerprints of the records just read, with their places in ``decoded``."""
+        names = ", ".join((*_NUMBERS, *_FEW, "src_ip", "dst_ip", "node", "uuid"))
+        rows = self._con.sql(f"""SELECT d.rowid AS place, part, ns // {_HOUR} AS hour, {cluster_of(self._cluster)} AS cluster,
+            {names}, {_ENDS} AS ends
+          FROM decoded d LEFT JOIN owner_map sw ON d.src_workloads_hash = sw.text_hash
+            LEFT JOIN owner_map dw ON d.dst_workloads_hash = dw.text_hash
+          WHERE part >= {first_part} AND {_COUNTED}""").to_arrow_table()
+        node = prints.hash_names(rows["node"])
+        shown = [node, *(prints.hash_numbers(rows[name]) for name in _NUMBERS)]
+        shown += [prints.hash_names(rows[name]) for name in _FEW]
+        shown += [prints.hash_texts(rows[name]) for name in _MANY]
+        content = prints.fold(shown, len(rows))
+        own = prints.fold([node, prints.hash_texts(rows["uuid"])], len(rows))
+        has_uuid = pc.not_equal(rows["uuid"], "").to_numpy()
+        return pa.table(
+            {
+                **{name: rows[name] for name in ("place", "part", "hour", "cluster")},
+                "fingerprint": pa.array(np.where(has_uuid, own.to_numpy(), content.to_numpy())),
+                "content": content,
+                "has_uuid": has_uuid,
+            }
+        )
 
     def _find_known(self) -> None:
         """Fill ``known`` with the ledger rows, of this batch or an earlier one, that ``prints`` may repeat."""

@@ -17,28 +17,32 @@ MAX_LAYERS: Final = 8
 MAX_PREFIX: Final = 256  # characters before the JSON: a CRI or syslog prefix, `kubectl logs --timestamps`
 
 #: Where collectors and stores keep the line they carried, most telling first.
-MEMBERS: Final = (
-    '$.flow', '$.log', '$.message', '$.msg', '$.body', '$.line', '$._raw', '$._source', '$.event', '$.data', '$.payload',
-    '$.record', '$.records', '$.value', '$.textPayload', '$.jsonPayload', '$.LogEntry', '$.LogMessage', '$.fields',
-    '$.stringValue', '$.result', '$.@message', '$.hubble', '$.raw', '$.content', '$.text', '$.original',
-    '$.attributes."cilium.event_object"', '$."cilium.event_object"', '$.attributes', '$.Attributes', '$.Body',
+MEMBERS: Final = tuple(
+    f"$.{name}"
+    for name in (
+        "flow", "log", "message", "msg", "body", "line", "_raw", "_source", "event", "data", "payload", "record",
+        "records", "value", "textPayload", "jsonPayload", "LogEntry", "LogMessage", "fields", "stringValue", "result",
+        "@message", "hubble", "raw", "content", "text", "original", '"cilium.event_object"',
+        'attributes."cilium.event_object"', "attributes", "Attributes", "Body",
+    )
 )  # fmt: skip
 #: The same, where one answer holds many lines.
 LISTS: Final = (
-    '$.data.result[*].values[*][1]',  # Loki query_range
-    '$.streams[*].values[*][1]',  # Loki push
-    '$.hits.hits[*]',  # Elasticsearch
-    '$.resourceLogs[*].scopeLogs[*].logRecords[*]',  # OTLP
-    '$.values[*][1]',
-)  # fmt: skip
+    "$.data.result[*].values[*][1]",  # Loki query_range
+    "$.streams[*].values[*][1]",  # Loki push
+    "$.hits.hits[*]",  # Elasticsearch
+    "$.resourceLogs[*].scopeLogs[*].logRecords[*]",  # OTLP
+    "$.values[*][1]",
+)
 #: A line with one of these is a Hubble line.
 KINDS: Final = (
-    "flow", "lost_events", "node_status", "agent_event", "debug_event", "lostEvents", "nodeStatus", "agentEvent", "debugEvent",
+    "flow", "lost_events", "node_status", "agent_event", "debug_event",
+    "lostEvents", "nodeStatus", "agentEvent", "debugEvent",
 )  # fmt: skip
 #: Two of these make a bare flow.
 FLOW_KEYS: Final = (
-    "verdict", "IP", "ip", "l4", "event_type", "eventType", "traffic_direction", "trafficDirection", "is_reply", "isReply",
-    "source", "destination", "Summary", "node_name", "nodeName", "uuid",
+    "verdict", "IP", "ip", "l4", "event_type", "eventType", "traffic_direction", "trafficDirection", "is_reply",
+    "isReply", "source", "destination", "Summary", "node_name", "nodeName", "uuid",
 )  # fmt: skip
 
 
@@ -79,9 +83,23 @@ def _any(keys: tuple[str, ...], doc: str = "doc") -> str:
     return " OR ".join(f"json_exists({doc}, '$.{key}')" for key in keys)
 
 
+def _extracted(path: str) -> str:
+    return f"CASE WHEN len(json_extract(doc, '{path}')) > 0 THEN json_extract(doc, '{path}') END"
+
+
+def _member(path: str) -> str:
+    kinds = "('OBJECT', 'ARRAY', 'VARCHAR')"
+    return f"CASE WHEN json_type(doc, '{path}') IN {kinds} THEN json_extract_string(doc, '{path}') END"
+
+
 _HUBBLE: Final = " OR ".join(f"json_type(doc, '$.{kind}') = 'OBJECT'" for kind in KINDS)
-_BARE: Final = f"len(list_filter([{', '.join(map(repr, FLOW_KEYS))}], lambda key: list_contains(json_keys(doc), key))) > 1"
-_AZURE: Final = f"json_exists(doc, '$.TimeGenerated') AND ({_any(('Verdict', 'SourceNamespace', 'DestinationNamespace'))})"
+_BARE: Final = (
+    f"len(list_filter([{', '.join(map(repr, FLOW_KEYS))}],"
+    " lambda key: list_contains(json_keys(doc), key))) > 1"
+)
+_AZURE_KEYS: Final = _any(("Verdict", "SourceNamespace", "DestinationNamespace"))
+_LIST: Final = f"coalesce({', '.join(map(_extracted, LISTS))})"
+_MEMBER: Final = f"coalesce({', '.join(map(_member, MEMBERS))})"
 
 _FORM: Final = f"""
   CASE WHEN doc IS NULL THEN 'invalid UTF-8'
@@ -90,17 +108,12 @@ _FORM: Final = f"""
        WHEN json_type(doc) = 'VARCHAR' THEN 'string'
        WHEN json_type(doc) != 'OBJECT' THEN 'scalar'
        WHEN {_HUBBLE} THEN 'hubble'
-       WHEN {_AZURE} THEN 'azure'
+       WHEN json_exists(doc, '$.TimeGenerated') AND ({_AZURE_KEYS}) THEN 'azure'
        WHEN json_exists(doc, '$.tables[0].columns') THEN 'tables'
        WHEN {_BARE} THEN 'bare'
-       WHEN {" OR ".join(f"len(json_extract(doc, '{path}')) > 0" for path in LISTS)} THEN 'list'
+       WHEN {_LIST} IS NOT NULL THEN 'list'
        ELSE 'member' END"""
 
-_LIST: Final = f"coalesce({', '.join(f'''CASE WHEN len(json_extract(doc, '{path}')) > 0 THEN json_extract(doc, '{path}') END''' for path in LISTS)})"
-_MEMBER: Final = "coalesce(" + ", ".join(
-    f"CASE WHEN json_type(doc, '{path}') IN ('OBJECT', 'ARRAY', 'VARCHAR') THEN json_extract_string(doc, '{path}') END"
-    for path in MEMBERS
-) + ")"  # fmt: skip
 #: A wrapped flow keeps the wrapper's node and time, which the flow itself may lack.
 _OUTER: Final = """CASE WHEN json_type(doc, '$.flow') = 'VARCHAR' AND json_valid(doc->>'$.flow')
    THEN json_object('flow', (doc->>'$.flow')::JSON, 'node_name', doc->'$.node_name', 'time', doc->'$.time')::VARCHAR END"""
@@ -133,7 +146,7 @@ def unwrap(con: duckdb.DuckDBPyConnection, lines: Any) -> None:
             _refuse(con, "form NOT IN ('hubble', 'bare', 'azure')", "'nested too deep'")
         con.execute("INSERT INTO docs SELECT part, line, doc FROM formed WHERE form = 'hubble'")
         con.execute(
-            f"""INSERT INTO docs SELECT part, line, '{{"flow":' || doc || '}}' FROM formed WHERE form = 'bare'"""
+            """INSERT INTO docs SELECT part, line, '{"flow":' || doc || '}' FROM formed WHERE form = 'bare'"""
         )
         con.execute(
             f"INSERT INTO docs SELECT part, line, ({_azure()})::VARCHAR FROM formed WHERE form = 'azure'"

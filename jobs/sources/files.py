@@ -7,6 +7,7 @@ Plain, gzip and zstd are told apart by their first bytes: exporters rotate ``eve
 
 import glob
 import gzip
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -107,10 +108,11 @@ class Unpacked:
             self.damage = f"{kind}: {error}"
 
 
-class _Prefixed:
+class _Prefixed(io.RawIOBase):
     """A stream whose first bytes were already taken off to look at them."""
 
     def __init__(self, head: bytes, raw: BinaryIO) -> None:
+        super().__init__()
         self._head, self._raw = head, raw
 
     def read(self, size: int = -1) -> bytes:

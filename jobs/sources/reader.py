@@ -19,7 +19,7 @@ from jobs.rejects import Reject
 from jobs.sources import columns, envelopes
 from jobs.sources.answers import MAX_WHOLE, break_up
 from jobs.sources.decode import UNUSABLE, decode
-from jobs.sources.lines import Lines, as_texts, blocks_of_lines
+from jobs.sources.lines import as_texts, blocks_of_lines
 from jobs.sources.ranges import Range, RangeFiles
 from jobs.sources.splitter import Value
 from jobs.sources.texts import MAX_TEXTS, Texts
@@ -87,7 +87,7 @@ class Reader:
             ]
         else:
             rejects = self._read_known(numbered, shape)
-        self._texts.learn("decoded", first)
+        self._texts.learn(first)
         return rejects
 
     def read_values(self, pieces: Sequence[Values]) -> list[tuple[int, Reject]]:
@@ -107,7 +107,7 @@ class Reader:
             some = good[start : start + ODD_AT_ONCE]
             texts = as_texts([raw.replace(b"\n", b" ").replace(b"\r", b" ") for _, _, raw in some])
             rejects += self._read_texts(names, some, texts)
-        self._texts.learn("decoded", first)
+        self._texts.learn(first)
         return rejects
 
     def _admit(self, files: dict[int, int]) -> None:
@@ -188,7 +188,9 @@ class Reader:
         columns_of |= {"line": pa.array([line for _, line, _ in pieces], pa.int64()), "doc": texts}
         envelopes.unwrap(con, pa.table(columns_of))
         con.execute(f"CREATE OR REPLACE TEMP TABLE late AS {_tolerant()}")
-        con.execute(f"INSERT INTO decoded SELECT * EXCLUDE (line, doc) FROM late WHERE kind != {UNUSABLE}")
+        con.execute(
+            f"INSERT INTO decoded SELECT * EXCLUDE (line, doc, reason) FROM late WHERE kind != {UNUSABLE}"
+        )
         refused = con.execute(
             f"SELECT part, line, reason, doc FROM late WHERE kind = {UNUSABLE}"
             " UNION ALL SELECT part, line, reason, doc FROM refused ORDER BY ALL"
@@ -223,4 +225,4 @@ def _tolerant() -> str:
         f"SELECT part, line, doc, {columns.tolerant_select('v')}"
         f" FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
     )
-    return decode(raw, carry="part, line, doc", strict=False)
+    return decode(raw, carry="part, line, doc, reason", strict=False)

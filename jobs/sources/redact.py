@@ -23,7 +23,7 @@ SECRET_SEGMENTS: Final = (
     r"/(?i:token|secret|password|apikey|api_key|access_token|session|signature)(?:=|:)[^/]*",
 )
 #: Segments whose *next* segment is the secret.
-SECRET_AFTER: Final = (
+NEXT_SEGMENT: Final = (
     r"(/(?i:token|tokens|secret|password|passwd|apikey|api-key|session|reset|verify|invite)/)[^/]{16,}"
 )
 
@@ -33,7 +33,7 @@ def route(url: str) -> str:
     path = rf"regexp_replace({url}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*', '')"
     path = rf"regexp_replace({path}, '[?#].*$', '', 's')"
     path = f"substr(CASE WHEN {path} = '' THEN '/' ELSE {path} END, 1, {MAX_ROUTE})"
-    path = rf"regexp_replace({path}, '{SECRET_AFTER}', '\1{REDACTED}', 'g')"
+    path = rf"regexp_replace({path}, '{NEXT_SEGMENT}', '\1{REDACTED}', 'g')"
     for pattern in SECRET_SEGMENTS:
         path = f"regexp_replace({path}, '{pattern}', '/{REDACTED}', 'g')"
     return path

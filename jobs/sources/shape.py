@@ -1,6 +1,6 @@
 """What kind of stream a content is, told from its first lines."""
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -21,17 +21,15 @@ def shape_of(peek: bytes) -> str:
     objects = [value for value in map(_object, lines) if value is not None]
     if not objects:
         return VALUES if text[:1] in (b"{", b"[") else OTHER
-    if any(
-        isinstance(value.get("flow"), dict) and not set(FOREIGN_KEYS) & set(value["flow"])
-        for value in objects
-    ):
+    flows = [value["flow"] for value in objects if isinstance(value.get("flow"), dict)]
+    if any(not set(FOREIGN_KEYS) & set(flow) for flow in flows):
         return WRAPPED
     if any("verdict" in value and ("IP" in value or "source" in value) for value in objects):
         return OTHER if any(set(FOREIGN_KEYS) & set(value) for value in objects) else BARE
     return WRAPPED if all(any(event in value for event in _EVENTS) for value in objects) else OTHER
 
 
-def _object(line: bytes) -> dict[str, object] | None:
+def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -10,7 +10,7 @@ by the longest object allowed.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ QUOTE, ESCAPE, OPEN, CLOSE, LINE_FEED = (np.uint8(ord(char)) for char in '"\\{}\
 MAX_RESTARTS: Final = 1000  # unclosed objects after which the rest of a stream is given up
 PASSED_OVER: Final = b"[], \t\r\n"
 
-_Places = "np.ndarray[Any, np.dtype[np.int64]]"
+_Places: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 
 @dataclass(frozen=True, slots=True)

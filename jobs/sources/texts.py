@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from jobs.sources import labels
-from jobs.sources.decode import KNOWN_TEXTS
+from jobs.sources.decode import KNOWN_TEXTS, TEXTS
 
 #: Table -> the two columns of ``decoded`` it decodes, the decoder, what it gives.
 MAPS: Final[dict[str, tuple[tuple[str, str], Callable[[str], tuple[str, ...]], tuple[str, ...]]]] = {
@@ -42,27 +42,25 @@ class Texts:
             self._con.execute(f"CREATE OR REPLACE TEMP TABLE {table} (text_hash UBIGINT, {columns})")
         self.count = 0
 
-    def learn(self, table: str, first_part: int) -> None:
-        """Decode the texts of ``table`` from a part on that were not seen before."""
+    def learn(self, first_part: int) -> None:
+        """Decode the texts of ``decoded`` from a part on that were not seen before."""
         for name, (columns, decode, names) in MAPS.items():
             both = " UNION ALL ".join(
-                f"SELECT {column}_hash AS text_hash, {column} AS text FROM {table}"
-                f" WHERE part >= {first_part} AND {column} IS NOT NULL"
+                f"SELECT {column}_hash AS text_hash, texts[{TEXTS.index(column) + 1}] AS text FROM decoded"
+                f" WHERE part >= {first_part} AND texts IS NOT NULL"
                 for column in columns
             )
-            found = self._con.execute(
-                f"SELECT text_hash, min(text) FROM ({both}) GROUP BY text_hash"
-            ).fetchall()
+            known = f"SELECT text_hash FROM {KNOWN_TEXTS}"
+            found = self._con.execute(f"""SELECT text_hash, min(text) FROM ({both})
+              WHERE text IS NOT NULL AND text_hash NOT IN ({known}) GROUP BY text_hash""").fetchall()
             if not found:
                 continue
             rows = [decode(text) for _, text in found]
             arrays: dict[str, Any] = {
                 "text_hash": pa.array([text_hash for text_hash, _ in found], pa.uint64())
             }
-            arrays |= {
-                column: pa.array([row[place] for row in rows], pa.string())
-                for place, column in enumerate(names)
-            }
+            for place, column in enumerate(names):
+                arrays[column] = pa.array([row[place] for row in rows], pa.string())
             self._con.register("new_texts", pa.table(arrays))
             self._con.execute(f"INSERT INTO {name} SELECT * FROM new_texts")
             self._con.execute(f"INSERT INTO {KNOWN_TEXTS} SELECT text_hash FROM new_texts")

@@ -26,7 +26,7 @@ def state(store: ObservationStore) -> dict[str, list[Any]]:
     """Merge every table but the cursor by key, so that the number of batches does not show."""
     merged = {}
     for table in TABLES:
-        if table.name in {"batches"}:
+        if table.name == "batches":
             continue
         with duckdb.connect() as con:
             con.register("rows", store.dataset(table.name))
@@ -188,7 +188,7 @@ def test_trap_A10_a_column_missing_from_a_whole_file_is_said(
     """With what its absence costs; the flows are kept as far as they go."""
     flows = many(20)
     for one in flows:
-        one |= changes
+        one.update(changes)
     file = tmp_path / "masked.json"
     file.write_bytes(
         lines(*({"flow": {key: value for key, value in one.items() if value is not None}} for one in flows))

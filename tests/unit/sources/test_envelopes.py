@@ -203,7 +203,11 @@ def test_a_long_answer_of_a_store_is_taken_apart(wrap: str) -> None:
     long: dict[str, Any] = {
         "loki answer": {"data": {"result": [{"values": [["1", text] for text in texts]}]}},
         "elasticsearch hits": {"hits": {"hits": [{"_source": one} for one in flows]}},
-        "otlp": {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}} for text in texts]}]}]},
+        "otlp": {
+            "resourceLogs": [
+                {"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}} for text in texts]}]}
+            ]
+        },
         "one array": {"records": flows},
     }
     read = Read(json.dumps(long[wrap]).encode())
