@@ -111,7 +111,7 @@ def _worst(cards: pd.DataFrame, trial: tuple[str, str, int]) -> str:
     ]
     card: dict[str, Any] = {str(key): value for key, value in one.iloc[0].to_dict().items()}
     end = "low" if card["sense"] == "least" else "high"
-    if card["sense"] == "within" or card[end] is None or pd.isna(card[end]):
+    if card["sense"] == "within" or card[end] is None or pd.isna(card[end]) or card["low"] == card["high"]:
         return ""
     return f"{figure(card[end], card['unit'])}: {card[f'{end}_world']}"
 
