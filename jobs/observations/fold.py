@@ -26,10 +26,11 @@ from jobs.observations.fold_rows import EDGE, SPAN
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
+from models.errors import PortolanError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: The engine spills to disk beyond this; the frames themselves need about as much again.
-_MEMORY: Final = "500MB"
+#: What the engine may use before it spills to disk; far more than 20,000 edges over two weeks need.
+_MEMORY: Final = "1500MB"
 REPLY_ONLY: Final = "reply_only"
 
 
@@ -49,8 +50,13 @@ def fold(store: ObservationStore, cluster: str, window: Window) -> frames.Observ
             "temp_directory": spill,
             "preserve_insertion_order": "false",
         }
-        with duckdb.connect(config=config) as con:
-            return _Fold(con, store, cluster, window).run()
+        try:
+            with duckdb.connect(config=config) as con:
+                return _Fold(con, store, cluster, window).run()
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise PortolanError(
+                f"cannot fold {window.days:g} days of {store.data_dir}: {error}; a shorter window needs less"
+            ) from error
 
 
 def _hours(moment: datetime) -> int:
@@ -101,7 +107,9 @@ class _Fold:
                 for field in table.schema
             ]
         )
-        found: pd.DataFrame = table.cast(narrow).to_pandas()
+        table = table.cast(narrow)
+        # Column by column, each freed as soon as it is converted: the frame is as large as the table.
+        found: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
         return found
 
     def run(self) -> frames.Observations:
