@@ -99,6 +99,8 @@ def export(
         )
         if not found.objects and state is StateOption.APPROVED:
             say("nothing is approved yet: 'portolan review PROPOSAL approve', or --state any")
+    if len(found.clusters) > 1:
+        say(f"one folder per cluster ({', '.join(found.clusters)}): apply each to its own cluster only")
     for path in report.left:
         say(f"left alone: {path} is exported no more, but somebody edited it")
     for title in found.unreviewed:

@@ -98,6 +98,8 @@ class ProposalVersionRow(Row):
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     body: Mapped[dict[str, Any]]
+    # As it was when the meaning or the maturity last changed: a file in Git must not move every night.
+    exported_body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     last_proposed_at: Mapped[datetime]
     run_id: Mapped[str | None] = mapped_column(String(32))

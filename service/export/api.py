@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
-from models.errors import UnsupportedError
+from models.errors import BadInputError, UnsupportedError
 from service.dependencies import NameQuery, PortolanDep, ReadSession
 from service.export.manifests import Kind, Mode, Target
 from service.export.service import as_documents, as_zip, collect
@@ -55,6 +55,11 @@ def export(
     if found.refused:
         raise UnsupportedError("; ".join(found.refused[:5]))
     if form is ExportForm.YAML:
+        if len(found.clusters) > 1:
+            raise BadInputError(
+                f"there are proposals for several clusters ({', '.join(found.clusters)}): name one, "
+                "or ask for form=zip, which keeps them apart"
+            )
         return Response(as_documents(found.objects), media_type="application/yaml")
     headers = {"Content-Disposition": 'attachment; filename="portolan.zip"'}
     return Response(as_zip(found.objects), media_type="application/zip", headers=headers)

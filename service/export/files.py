@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.domain.proposal import stable_id
 from models.errors import BadInputError, ConflictError
 from service.export.manifests import Kind, Rendered
 
@@ -34,12 +35,22 @@ class ExportReport:
     left: tuple[str, ...]  # no longer exported, but edited by somebody: not ours to remove
 
 
-def file_name(namespace: str, name: str, kind: Kind) -> str:
-    """Relative path of an object; refuses names that are no Kubernetes names."""
+def file_name(namespace: str, name: str, kind: Kind, *, cluster: str = "") -> str:
+    """Relative path of an object, in its cluster's folder if one is named; refuses odd names of objects."""
     for part in (namespace, name):
-        if not _SEGMENT.fullmatch(part) or ".." in part:
+        if not _is_segment(part):
             raise BadInputError(f"{part[:80]!r} is not a Kubernetes name, so it cannot name a file")
-    return f"{namespace}/{name}.{kind}.yaml"
+    above = f"{_cluster_folder(cluster)}/" if cluster else ""
+    return f"{above}{namespace}/{name}.{kind}.yaml"
+
+
+def _is_segment(text: str) -> bool:
+    return _SEGMENT.fullmatch(text) is not None and ".." not in text
+
+
+def _cluster_folder(cluster: str) -> str:
+    """Folder of a cluster; flows may call a cluster anything, so what is no name is named by a hash."""
+    return cluster if _is_segment(cluster) else f"cluster-{stable_id('cluster', cluster)}"
 
 
 def write_export(folder: Path, objects: Iterable[Rendered], *, overwrite: bool = False) -> ExportReport:

@@ -8,13 +8,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from models.errors import BadInputError, UnsupportedError
+from models.errors import UnsupportedError
 from models.manifest.render_kubernetes import cannot_say
 from service.export.files import file_name
 from service.export.manifests import Rendered, Target, render
 from service.proposals import repository
 from service.proposals.repository import ProposalFilter
-from service.proposals.service import NEEDS_REVIEW, exportable
+from service.proposals.service import exportable
 
 #: Fixed, so that the same decisions give the same archive byte for byte.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -25,9 +25,8 @@ class Export:
     """Objects to write, and what a person should know about them."""
 
     objects: tuple[Rendered, ...]
-    unreviewed: tuple[
-        str, ...
-    ]  # proposals whose exported rules hold some that nobody looked at, though flagged
+    clusters: tuple[str, ...]  # whose objects they are; more than one: each in a folder of its own
+    unreviewed: tuple[str, ...]  # proposals that hold flagged rules which nobody looked at
     refused: tuple[str, ...]  # proposals that cannot be said in this kind or mode, with the reason
     limits: tuple[str, ...]  # what the written objects cannot say
 
@@ -40,11 +39,15 @@ def collect(
     approved_only: bool = True,
     target: Target,
 ) -> Export:
-    """Render everything that may be exported; the objects of one export belong to one cluster."""
+    """
+    Render everything that may be exported.
+
+    Objects of several clusters are kept apart, in a folder per cluster: applied together, the policies
+    of one cluster would overwrite or cut off those of another.
+    """
     rows = repository.list_proposals(session, ProposalFilter(cluster=cluster, namespace=namespace))
-    clusters = sorted({row.cluster for row in rows})
-    if len(clusters) > 1:
-        raise BadInputError(f"there are proposals for several clusters ({', '.join(clusters)}): name one")
+    clusters = tuple(sorted({row.cluster for row in rows}))
+    several = len(clusters) > 1
     objects, unreviewed, refused, limits = [], [], [], []
     for row in rows:
         found = exportable(session, row, approved_only=approved_only)
@@ -56,15 +59,14 @@ def collect(
         except UnsupportedError as error:
             refused.append(f"{title}: {error}")
             continue
-        path = file_name(row.namespace, row.name, target.kind)
+        path = file_name(row.namespace, row.name, target.kind, cluster=row.cluster if several else "")
         objects.append(Rendered(path, manifest, text))
         if target.kind == "kubernetes":
             limits += [f"{title}: {line}" for line in cannot_say(found.proposal, include=found.include)]
-        flagged = [rule for rule in found.proposal.rules if NEEDS_REVIEW in rule.flags]
-        if row.approved_version is None and any(rule.id in found.include for rule in flagged):
+        if found.unreviewed:
             unreviewed.append(title)
     _refuse_clashes(objects)
-    return Export(tuple(objects), tuple(unreviewed), tuple(refused), tuple(limits))
+    return Export(tuple(objects), clusters, tuple(unreviewed), tuple(refused), tuple(limits))
 
 
 def _refuse_clashes(objects: Sequence[Rendered]) -> None:

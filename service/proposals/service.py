@@ -112,11 +112,10 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
         session.add(row)
         session.flush()
     if outcome == "unchanged":
-        stored.body, stored.last_proposed_at, stored.run_id = (
-            body,
-            now,
-            run_id,
-        )  # newer evidence, same meaning
+        # Newer evidence, same meaning: reviewers see it at once, files when it says something new.
+        if stored.exported_body["maturity"] != proposal.maturity:
+            stored.exported_body = body
+        stored.body, stored.last_proposed_at, stored.run_id = body, now, run_id
     else:
         session.add(
             ProposalVersionRow(
@@ -124,6 +123,7 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
                 version=standing.current,
                 fingerprint=proposal.fingerprint,
                 body=body,
+                exported_body=body,
                 created_at=now,
                 last_proposed_at=now,
                 run_id=run_id,
@@ -315,12 +315,13 @@ def _log(
 
 @dataclass(frozen=True, slots=True)
 class Exportable:
-    """A version to export, and the rules of it that may be written."""
+    """A version to export, the rules of it that may be written, and those of them to be looked at first."""
 
     row: ProposalRow
     version: int
     proposal: Proposal
     include: frozenset[str]
+    unreviewed: frozenset[str]
 
 
 def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Exportable | None:
@@ -330,20 +331,28 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     Approved: the version in force with the rules that were approved, less what was rejected since and
     with what was approved one by one since. Any: the version in force, otherwise the current one with
     every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
+
+    The evidence is that of the approval, or of the night on which the meaning or the maturity last
+    changed, so that an unchanged policy gives the same bytes every night.
     """
     if row.approved_version is not None and row.approved_body is not None:
         version, body = row.approved_version, row.approved_body
     elif approved_only or row.state != transitions.ProposalState.PROPOSED:
         return None
     else:
-        version, body = row.current_version, version_body(session, row)
+        current = _current(session, row)
+        version, body = current.version, current.exported_body
     proposal = proposal_from_json(body)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)
-    include = set()
+    include, unreviewed = set(), set()
     for view in _rule_views(proposal.rules, standings):
         if view.state is RuleState.REJECTED:
             continue
         if row.approved_version is None or view.id in approved or view.state is RuleState.APPROVED:
             include.add(view.id)
-    return Exportable(row, version, proposal, frozenset(include)) if include else None
+        if row.approved_version is None and view.needs_review and view.state is RuleState.UNDECIDED:
+            unreviewed.add(view.id)
+    if not include:
+        return None
+    return Exportable(row, version, proposal, frozenset(include), frozenset(unreviewed))

@@ -1,7 +1,9 @@
 """Proposals, decisions, runs and leases: the same on SQLite and on PostgreSQL."""
 
 import os
+import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +17,8 @@ from service.db.migrate import upgrade
 from service.db.sessions import Database
 from service.db.tables import Row
 from service.errors import PreconditionFailedError
+from service.export.manifests import Target
+from service.export.service import collect
 from service.proposals import repository, service, views
 from service.proposals.repository import ProposalFilter
 from service.proposals.service import DecisionRequest
@@ -278,3 +282,53 @@ def test_many_take_one_lease(database):
     for thread in threads:
         thread.join()
     assert sorted(granted) == [False] * 4 + [True]
+
+
+def manifests(database):
+    """What an export of everything would write."""
+    target = Target(cilium_version="1.18")
+    with database.read() as session:
+        found = collect(session, cluster="c", approved_only=False, target=target)
+        return [(item.path, item.text) for item in found.objects]
+
+
+def test_the_export_of_an_unchanged_proposal_is_the_same_bytes_every_night(database):
+    """Newer evidence is shown to reviewers at once, and written to files when it says something new."""
+    record(database, proposal(rule()))
+    first = manifests(database)
+    again = rule()
+    again = replace(again, evidence=replace(again.evidence, days_seen=4, days_observed=4, flows=99))
+    newer = replace(proposal(again), effective_days=13.9, observed_from_us=1_772_496_000_000_000)
+    assert record(database, newer, day=1).unchanged == 1
+    assert manifests(database) == first
+    assert detail(database)["effective_days"] == 13.9
+    record(database, replace(newer, maturity="stable", effective_days=14.0), day=2)
+    assert "14.0 effective days; stable" in manifests(database)[0][1]
+
+
+def test_what_a_reviewer_looked_at_is_not_called_unreviewed(database):
+    """Flagged rules are named until each has a decision."""
+    flagged = rule(port=80, flagged=True)
+    record(database, proposal(rule(), flagged))
+    target = Target()
+    with database.read() as session:
+        assert collect(session, cluster="c", approved_only=False, target=target).unreviewed
+    decide(database, Verb.APPROVE, flagged.id, reason="looked at it")
+    with database.read() as session:
+        assert not collect(session, cluster="c", approved_only=False, target=target).unreviewed
+
+
+def test_policies_of_several_clusters_are_kept_apart(database):
+    """Nothing is configured and two clusters were observed: a folder each, whatever they are called."""
+    names = ("west", "../../etc")
+    for number, cluster in enumerate(names):
+        key = str(number) * 16
+        made = proposal(rule(key=key), key=key, cluster=cluster)
+        with database.write() as session:
+            service.record(session, [made], cluster=cluster, namespace=None, run_id=None, now=NOW)
+    with database.read() as session:
+        found = collect(session, cluster=None, approved_only=False, target=Target())
+    assert found.clusters == tuple(sorted(names))
+    odd, west = sorted(item.path for item in found.objects)
+    assert west == "west/shop/portolan-web.cilium.yaml"
+    assert re.fullmatch(r"cluster-[0-9a-f]{16}/shop/portolan-web\.cilium\.yaml", odd)

@@ -1,0 +1,18 @@
+"""What an export writes, apart from the newest evidence."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply; versions proposed before keep the evidence they have now."""
+    with op.batch_alter_table("proposal_versions") as batch_op:
+        batch_op.add_column(sa.Column("exported_body", sa.JSON(), nullable=True))
+    op.execute("UPDATE proposal_versions SET exported_body = body")
+    with op.batch_alter_table("proposal_versions") as batch_op:
+        batch_op.alter_column("exported_body", existing_type=sa.JSON(), nullable=False)
