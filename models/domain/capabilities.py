@@ -114,9 +114,10 @@ def resolve_capabilities(hints: CapabilityHints, *, names_seen: bool) -> Capabil
         text = (
             "DNS names appear in the flows, which happens only where DNS policy works; toFQDNs is used."
             if names_seen
-            else "No DNS name or question was seen and nothing is configured: the cluster is taken to have "
-            "no DNS policy: outside destinations are written as addresses, which change. Set "
-            "capabilities.fqdn to true if it has (on AKS: Advanced Container Networking Services)."
+            else "No flow carries a DNS name, no DNS proxy reported a question, and nothing is configured: "
+            "the cluster is taken to have no DNS policy, and outside destinations are written as "
+            "addresses, which change. Set capabilities.fqdn to true if it has (on AKS: Advanced Container "
+            "Networking Services)."
         )
         assumptions.append(Assumption("fqdn_from_data" if names_seen else "no_fqdn_seen", text))
     version = None if hints.cilium_version is None else parse_version(hints.cilium_version)

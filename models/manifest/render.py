@@ -33,6 +33,7 @@ Mode = Literal["enforce", "shadow"]
 ANNOTATION_PREFIX: Final = "portolan.dev"
 _SOURCED: Final = frozenset({NAMESPACE_KEY, CLUSTER_KEY, SERVICE_ACCOUNT_KEY})
 MAX_PEERS_NAMED: Final = 6  # in the comment above an entry
+MAX_WORKLOADS_NAMED: Final = 50  # in the annotation: the API server takes 256 KiB of all of them
 #: Said by the entry itself or by its place.
 _SILENT_FLAGS: Final = frozenset({"icmp", "resolver", "assumed_dns"})
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
@@ -136,17 +137,25 @@ def chosen_rules(proposal: Proposal, include: Collection[str] | None) -> tuple[R
     return tuple(rule for rule in proposal.rules if include is None or rule.id in include)
 
 
+def _listed(workloads: Sequence[str]) -> str:
+    """Workloads in one line, which a crowd that cannot be told apart must not make endless."""
+    text = ", ".join(workloads[:MAX_WORKLOADS_NAMED])
+    left = len(workloads) - MAX_WORKLOADS_NAMED
+    return f"{text} and {left} more" if left > 0 else text
+
+
 def metadata(proposal: Proposal, rules: Sequence[Rule], mode: Mode) -> dict[str, Any]:
     """Name, labels and the annotations that say where the object comes from."""
     annotations = {
         "cluster": proposal.cluster,
-        "evidence": f"{len(rules)} rules; {proposal.effective_days} effective days; {proposal.maturity}",
+        "evidence": f"{len(rules)} rule{'' if len(rules) == 1 else 's'}; "
+        f"{proposal.effective_days} effective days; {proposal.maturity}",
         "fingerprint": proposal.fingerprint,
         "generator": generator(),
         "mode": mode,
         "observed-since": (iso(proposal.observed_from_us) or "")[:10],
         "proposal": proposal.key,
-        "workloads": ", ".join(proposal.subject.workloads),
+        "workloads": _listed(proposal.subject.workloads),
     }
     return {
         "name": proposal.name,

@@ -5,6 +5,7 @@ Two gates, as in a cluster: the API server's schema of the target release, then 
 checks. An object that passes the first and fails the second is stored and enforces nothing.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -20,6 +21,9 @@ from models.manifest.validate_schema import rule_schema
 __all__ = ["NEWEST", "Problem", "problems"]
 
 MAX_NAME: Final = 253  # characters of an object's name
+#: Bytes of an object as JSON: etcd refuses requests above 1.5 MiB, and the API server adds its own fields.
+MAX_OBJECT_BYTES: Final = 3 * 512 * 1024 - 64 * 1024
+MAX_ANNOTATION_BYTES: Final = 256 * 1024  # keys and values of all annotations together
 
 _API_VERSIONS: Final = {
     CILIUM_POLICY: ("cilium.io/v2",),
@@ -74,6 +78,7 @@ def _all_problems(manifest: Mapping[str, Any], config: AgentConfig) -> Iterator[
     if not isinstance(kind, str) or kind not in _API_VERSIONS:
         yield Problem("kind", f"{shown(kind)} is none of {', '.join(_API_VERSIONS)}")
         return
+    yield from _size_problems(manifest)
     if manifest.get("apiVersion") not in _API_VERSIONS[kind]:
         yield Problem("apiVersion", f"must be {_API_VERSIONS[kind][0]} for {kind}")
     yield from _metadata_problems(manifest.get("metadata"), kind)
@@ -104,6 +109,27 @@ def _rules(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if isinstance(specs, (list, tuple)):
         for index, rule in enumerate(specs):
             yield f"specs[{index}]", rule
+
+
+def _size_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        size = len(json.dumps(manifest, separators=(",", ":"), default=str))
+    except (TypeError, ValueError, RecursionError):
+        return  # no JSON at all: the other checks say where
+    if size > MAX_OBJECT_BYTES:
+        yield Problem(
+            "spec",
+            f"{size} bytes: an API server keeps at most {MAX_OBJECT_BYTES}; split the policy or name "
+            "wider peers",
+        )
+    metadata = manifest.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if isinstance(annotations, Mapping):
+        held = sum(
+            len(str(text).encode("utf-8", "surrogatepass")) for pair in annotations.items() for text in pair
+        )
+        if held > MAX_ANNOTATION_BYTES:
+            yield Problem("metadata.annotations", f"{held} bytes: at most {MAX_ANNOTATION_BYTES} are kept")
 
 
 def _metadata_problems(metadata: object, kind: str) -> Iterator[Problem]:

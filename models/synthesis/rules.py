@@ -16,6 +16,9 @@ from models.synthesis.resolvers import AssumedResolver
 MIN_DAYS_TO_DOUBT: Final = 7
 #: Pods of a workload from which it is odd that only one of them calls an outside destination.
 MIN_REPLICAS_TO_DOUBT: Final = 3
+#: Addresses of one name above which an agent before 1.17 forgets the oldest by default (1000 since): far
+#: more than a service has that stays where it is.
+MANY_ADDRESSES_OF_A_NAME: Final = 50
 
 
 @dataclass(slots=True)
@@ -143,6 +146,8 @@ def _evidence_flags(line: _Line, evidence: RuleEvidence) -> set[str]:
         "seen_from_other_end": not evidence.own_end,
         "sctp": any(port.protocol == "SCTP" for port in line.ports),
         "icmp": any(port.icmp for port in line.ports),
+        "many_ips_of_name": isinstance(line.peer, FqdnPeer)
+        and evidence.address_count > MANY_ADDRESSES_OF_A_NAME,
     }
     return {flag for flag, holds in found.items() if holds}
 
@@ -154,6 +159,8 @@ _REMARKS = {
     "seen_from_other_end": "Seen only where the other end runs.",
     "sctp": "SCTP has to be enabled in the cluster.",
     "icmp": "ICMP rules have to be enabled in the cluster (they are by default).",
+    "many_ips_of_name": "This name had so many addresses that policy churns and the agent may forget some "
+    "(tofqdns-endpoint-max-ip-per-hostname).",
     "seen_once": "One client pod on one day only: an accident, an attack, or a first run.",
     "one_replica": "Only one of several pods goes there: an elected leader, or a compromised pod.",
     "companion": "Added beside remote-node: the same process may run on the pod's own node tomorrow.",

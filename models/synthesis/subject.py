@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from models.domain.peer import LabelSelector
 from models.domain.proposal import Assumption, DirectionDecision, Proposal, Rule, Subject
@@ -17,6 +18,12 @@ from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
 from models.synthesis.view import ClusterView
 
+MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
+_UNREAD: Final = Assumption(
+    "deployed_policies_unread",
+    "Policies that are deployed already were not read: what they allow is added to this, and what they "
+    "deny stays denied.",
+)
 _DAY_US = 24 * 3600 * SECOND_US
 
 
@@ -149,14 +156,17 @@ def _description(workload: Workload, rules: Sequence[Rule]) -> str:
     }
     word = {"ingress": "from", "egress": "to"}
     parts = [f"{way} {word[way]} {n} peer{'' if n == 1 else 's'}" for way, n in peers.items() if n]
-    what = " and ".join(member.replace("/", " ") for member in workload.members)
+    named = workload.members[:MAX_NAMED]
+    what = " and ".join(member.replace("/", " ") for member in named)
+    if len(named) < len(workload.members):
+        what += f" and {len(workload.members) - len(named)} more"
     return f"Allow-list of {what}, proposed from observed traffic: {' and '.join(parts)}."
 
 
 def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome: Outcome) -> Proposal:
     """Put one proposal together."""
     workload, facts = about.workload, about.facts
-    assumptions = [*setting.view.capabilities.assumptions, *setting.observed.assumptions]
+    assumptions = [_UNREAD, *setting.view.capabilities.assumptions, *setting.observed.assumptions]
     assumed = next((rule.reasons[0] for rule in rules if rule.evidence.assumed), "")
     if assumed:
         assumptions.append(Assumption("assumed_dns", assumed))

@@ -10,8 +10,9 @@ from jobs.propose import propose, run_infer
 from models.domain.capabilities import CapabilityHints, parse_version, resolve_capabilities
 from models.domain.window import Window
 from models.errors import BadInputError
+from models.manifest import validate
 from models.manifest.validate_nodes import Problem
-from tests.unit.synthesis.world import START, World, proposal_for, reasons
+from tests.unit.synthesis.world import START, Pods, World, proposal_for, reasons
 
 
 class Store:
@@ -102,6 +103,19 @@ def test_trap_L4_a_manifest_that_would_be_refused_is_set_apart(world, monkeypatc
         ("manifest_refused", ("Deployment/web",))
     ]
     assert "is refused in this test" in result.unproposed[0].why
+
+
+def test_trap_L5_a_policy_too_large_for_the_api_server_is_set_apart(world, monkeypatch):
+    """It is said with its size and what to do; the other proposals are kept."""
+    monkeypatch.setattr(validate, "MAX_OBJECT_BYTES", 900)
+    web = world.identities[0]["label_key"]
+    for number in range(40):
+        world.half(Pods(web, "shop", {}), "egress", "ip", f"52.1.2.{number}", 443)
+    result = propose(world.observations())
+    assert [one.subject.workloads for one in result.proposals] == [("Deployment/api",)]
+    (refused,) = result.unproposed
+    assert refused.reason == "manifest_refused"
+    assert "split the policy or name wider peers" in refused.why
 
 
 def test_capabilities_come_from_the_configuration_before_the_data():

@@ -191,6 +191,17 @@ def test_the_frame_of_an_object_is_checked_too(manifest: dict[str, Any], path: s
     assert path in [p.path for p in problems(manifest)]
 
 
+def test_trap_L5_an_object_that_etcd_would_refuse_is_named_with_its_size() -> None:
+    """The whole object, and all of its annotations, have limits of their own."""
+    addresses = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32" for n in range(110_000)]
+    large = cnp(ingress=[{"fromCIDR": addresses}])
+    assert [(one.path, "split the policy" in one.message) for one in problems(large)] == [("spec", True)]
+    assert problems(cnp(ingress=[{"fromCIDR": addresses[:50_000]}])) == []
+    noted = cnp()
+    noted["metadata"] = noted["metadata"] | {"annotations": {"a": "x" * 200_000, "b": "ü" * 40_000}}
+    assert [one.path for one in problems(noted)] == ["metadata.annotations"]
+
+
 def test_an_expression_made_to_hang_does_not() -> None:
     """RE2 compiles or refuses it, and matches in linear time."""
     start = time.monotonic()

@@ -296,3 +296,42 @@ def test_the_strict_posture_lists_the_clients_of_the_resolver(world, web):
     world.dns(web, world.kube_dns(), seen=False)
     strict = proposal_for(propose(world.observations(), posture="strict"), "coredns")
     assert titles(strict, "ingress") == ["web in shop on TCP/53, UDP/53"]
+
+
+def test_trap_G9_the_queried_name_is_allowed_and_no_target_behind_it(world, web):
+    """The edge carries the name that was asked; a CNAME's target rotates and is never written."""
+    world.to(web, "ip", "52.1.2.4", 443, names="shop.example.com")
+    result = propose(world.observations(), capabilities=CapabilityHints(fqdn=True))
+    assert names(proposal_for(result, "web")) == ["shop.example.com"]
+
+
+def test_trap_G13_forty_random_names_stay_forty_exact_names_until_patterns_are_learned(world, web):
+    """Without the learned part nothing is widened: the list is long, and exact."""
+    for number in range(40):
+        world.to(web, "ip", f"52.1.2.{number}", 443, names=f"a{number:02d}x.s3.example.com")
+    result = propose(world.observations(), capabilities=CapabilityHints(fqdn=True))
+    found = names(proposal_for(result, "web"))
+    assert len(found) == 40
+    assert not any("*" in name for name in found)
+
+
+def test_trap_G19_every_resolver_is_reached_over_both_protocols(world, web):
+    """An answer that does not fit is asked for again over TCP, also where only UDP was seen."""
+    world.edge(web, world.pod("shop", "api"))
+    world.dns(web, world.kube_dns(), seen=False)
+    world.to(web, "ip", "9.9.9.9", 53, "UDP")
+    found = resolvers(proposal_for(propose(world.observations()), "web"))
+    assert {tuple(port.text for port in rule.ports) for rule in found} == {("TCP/53", "UDP/53")}
+    assert len(found) == 2
+
+
+def test_trap_G20_a_name_with_hundreds_of_addresses_is_flagged(world, web):
+    """Policy churns with every answer, and the agent keeps only so many."""
+    for number in range(120):
+        world.to(web, "ip", f"52.1.{number}.4", 443, names="cdn.example.com")
+    world.to(web, "ip", "52.2.2.2", 443, names="api.example.com")
+    proposal = proposal_for(propose(world.observations(), capabilities=CapabilityHints(fqdn=True)), "web")
+    assert "many_ips_of_name" in rule_to(proposal, "cdn.example.com").flags
+    assert "tofqdns-endpoint-max-ip-per-hostname" in " ".join(rule_to(proposal, "cdn.example.com").reasons)
+    assert rule_to(proposal, "cdn.example.com").evidence.address_count == 120
+    assert "many_ips_of_name" not in rule_to(proposal, "api.example.com").flags

@@ -7,6 +7,7 @@ from models.domain.proposal import Port
 from models.domain.window import Window
 from models.errors import BadInputError
 from models.frames import Observations
+from models.manifest.render import comments
 from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
 
 
@@ -322,3 +323,27 @@ def test_evidence_counts_days_pods_and_answers_not_volume(world, web, api):
     assert dict(evidence.verdicts) == {"forwarded": 70}
     assert 1 <= len(evidence.samples) <= 3
     assert isinstance(world.observations().window, Window)
+
+
+def test_trap_I8_policies_that_are_deployed_already_are_said_to_be_unread(world, web, api):
+    """Allows add up and a deny wins, so this policy alone does not tell what will be in force."""
+    world.edge(web, api, policies="shop/legacy")
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert "deployed_policies_unread" in {assumption.code for assumption in proposal.assumptions}
+    assert "already were not read" in " ".join(comments(proposal))
+    assert rule_to(proposal, "api").evidence.policies == ("shop/legacy",)
+
+
+def test_trap_L5_names_of_a_crowd_do_not_outgrow_the_object(world):
+    """Two thousand jobs that share their labels are one policy: its annotations and words stay short."""
+    server = world.pod("shop", "api")
+    for number in range(2000):
+        job = world.pod("shop", "job", {"app": "job", "run": str(number)}, workload=f"one-off-{number:04d}")
+        world.identities[-1]["labels"] = world.identities[1]["labels"]
+        if number < 2:
+            world.edge(job, server)
+    result = propose(world.observations())
+    (manifest,) = [one for one in result.manifests.values() if "one-off" in one["spec"]["description"]]
+    assert manifest["metadata"]["annotations"]["portolan.dev/workloads"].endswith("and 1950 more")
+    assert manifest["spec"]["description"].count("one-off") == 6
+    assert len(next(p for p in result.proposals if len(p.subject.workloads) > 9).subject.workloads) == 2000
