@@ -10,7 +10,7 @@ from models.errors import TooLittleEvidenceError, UnsupportedError
 from models.manifest.render import to_yaml
 from service.commands.ingest import print_ingest
 from service.commands.options import ConfigFile, DataDir, LogFormatOption, portolan_for
-from service.commands.output import console, print_table, print_text, reading_progress
+from service.commands.output import console, print_block, print_table, print_text, reading_progress
 from service.commands.serve import run_server
 from service.proposals import repository, views
 from service.proposals.repository import ProposalFilter
@@ -99,7 +99,7 @@ def _show(portolan: Portolan) -> None:
     )
     for one in _examples(found):
         _heading(f"{one['namespace']}/{one['name']}")
-        print_text(to_yaml(one["manifest"]).rstrip())
+        print_block(to_yaml(one["manifest"]).rstrip())
 
 
 def _examples(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -83,8 +83,14 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], right:
 
 
 def print_text(text: str = "") -> None:
-    """Text that is printed as it is, line by line, escaped."""
-    sys.stdout.write("".join(f"{printable(line)}\n" for line in text.split("\n")))
+    """One line, escaped: a line break that came out of a flow begins no new one."""
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def print_block(text: str) -> None:
+    """Lines of a document that was rendered from escaped data, such as YAML."""
+    for line in text.split("\n"):
+        print_text(line)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import yaml
 
 from models.errors import BadInputError
 from service.commands.options import ConfigFile, DataDir, LogFormatOption, portolan_for
-from service.commands.output import clean, print_json, print_table, print_text
+from service.commands.output import clean, print_block, print_json, print_table, print_text
 from service.commands.show import print_proposal
 from service.proposals import repository, service, views
 from service.proposals.repository import ProposalFilter
@@ -51,7 +51,7 @@ def proposals(
             if output is ListFormat.JSON:
                 print_json(result)
             else:
-                print_text(yaml.safe_dump(clean(result), sort_keys=False, allow_unicode=False).rstrip())
+                print_block(yaml.safe_dump(clean(result), sort_keys=False, allow_unicode=False).rstrip())
 
 
 def proposals_document(portolan: Portolan, wanted: ProposalFilter) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def show(
     if output is ListFormat.JSON:
         print_json(found)
     elif output is ListFormat.YAML:
-        print_text(yaml.safe_dump(clean(found), sort_keys=False, allow_unicode=False).rstrip())
+        print_block(yaml.safe_dump(clean(found), sort_keys=False, allow_unicode=False).rstrip())
     else:
         print_proposal(found, decisions)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.manifest.render import to_yaml
-from service.commands.output import iso, print_text
+from service.commands.output import iso, print_block, print_text
 from service.proposals.evidence import evidence_line
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
@@ -23,7 +23,7 @@ def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, An
     if found["manifest"] is None:
         print_text("(every rule was rejected: nothing to write)")
     else:
-        print_text(to_yaml(found["manifest"]).rstrip())
+        print_block(to_yaml(found["manifest"]).rstrip())
     _print_rules(found["rules"])
     _print_directions(found["completeness"])
     _print_doubts(found)
