@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jobs.policy_files import read_case_lines, read_objects
 from models.domain.agent import LOCAL_CLUSTER, NEWEST, AgentConfig
@@ -19,9 +19,11 @@ from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.simulation.cases import case_decision
 from models.simulation.context import PolicyFlow
-from models.simulation.decision import Verdict
+from models.simulation.decision import Decision, Verdict
 from models.simulation.hubble import flow_to_policyflow
 from models.simulation.verdict import evaluate
+
+MAX_REMEMBERED: Final = 100_000  # distinct questions of one simulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,19 @@ def load_policies(
 
 
 def simulate_flows(
-    policies: PolicySet, flows: Iterable[Mapping[str, Any]], config: AgentConfig | None = None
+    policies: PolicySet,
+    flows: Iterable[Mapping[str, Any]],
+    config: AgentConfig | None = None,
+    *,
+    cilium_version: str = NEWEST,
 ) -> Iterator[FlowAnswer]:
     """
     Judge decoded Hubble flows, one answer each, in order.
 
     The gate asked is the one of the end where the flow was seen; without a direction both are. Without
-    a configuration the own cluster is that of the endpoint whose policy is asked.
+    a configuration the release is ``cilium_version`` and the own cluster that of the endpoint asked.
     """
+    judge = _Judge(policies, config, cilium_version)
     for number, record in enumerate(flows, start=1):
         observed = flow_to_policyflow(record)
         if observed.question is None:
@@ -139,8 +146,7 @@ def simulate_flows(
                 hubble=observed.hubble,
             )
             continue
-        settings = config or AgentConfig(cluster_name=_own_cluster(observed.question))
-        decision = evaluate(policies, observed.question, settings)
+        decision = judge.decide(observed.question)
         yield FlowAnswer(
             number,
             observed.about,
@@ -151,6 +157,32 @@ def simulate_flows(
             redirect=decision.redirect,
             hubble=observed.hubble,
         )
+
+
+class _Judge:
+    """Decides questions, those of layers 3 and 4 once each: a capture asks the same thing over and over."""
+
+    def __init__(self, policies: PolicySet, config: AgentConfig | None, cilium_version: str) -> None:
+        self._policies = policies
+        self._config = config
+        self._version = cilium_version
+        self._known: dict[PolicyFlow, Decision] = {}
+
+    def decide(self, question: PolicyFlow) -> Decision:
+        """What the policies say."""
+        if question.l7 is not None:
+            return self._evaluated(question)
+        if question not in self._known:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[question] = self._evaluated(question)
+        return self._known[question]
+
+    def _evaluated(self, question: PolicyFlow) -> Decision:
+        settings = self._config or AgentConfig(
+            cilium_version=self._version, cluster_name=_own_cluster(question)
+        )
+        return evaluate(self._policies, question, settings)
 
 
 def _own_cluster(flow: PolicyFlow) -> str:

@@ -34,6 +34,10 @@ _RESERVED: Final = {
     1: "host", 2: "world", 3: "unmanaged", 4: "health", 5: "init", 6: "remote-node", 8: "ingress",
     9: "world-ipv4", 10: "world-ipv6",
 }  # fmt: skip
+_DIRECTIONS: Final[dict[str | int | None, Direction]] = {
+    "INGRESS": Direction.INGRESS, 1: Direction.INGRESS, "EGRESS": Direction.EGRESS, 2: Direction.EGRESS,
+}  # fmt: skip
+_TRUTH: Final = {"true": True, "false": False}  # log stores turn truth values into words
 _ICMP_REQUESTS: Final = {"ICMPv4": 8, "ICMPv6": 128}
 
 
@@ -77,9 +81,9 @@ def flow_to_policyflow(record: Mapping[str, Any]) -> ObservedFlow:
     about = _about(flow, protocol, ports)
     if reason := _unasked(flow, hubble, protocol, ports):
         return ObservedFlow(None, reason, hubble, about)
-    direction = _get(flow, "traffic_direction")
+    direction = _DIRECTIONS.get(_word(flow, "traffic_direction"))
     question = PolicyFlow(
-        Direction(direction.lower()) if direction in ("INGRESS", "EGRESS") else None,
+        direction,
         _side(flow, "source"),
         _side(flow, "destination"),
         _PROTOCOLS.get(protocol or ""),
@@ -90,12 +94,12 @@ def flow_to_policyflow(record: Mapping[str, Any]) -> ObservedFlow:
 
 
 def _outcome(flow: Mapping[str, Any]) -> str:
-    verdict = flow.get("verdict")
+    verdict = _word(flow, "verdict")
     if verdict in ("FORWARDED", "REDIRECTED", 1, 5):
         return "allowed"
     if verdict in ("AUDIT", 4):
         return "audited"
-    by_policy = {_get(flow, "drop_reason_desc"), _get(flow, "drop_reason")} & set(POLICY_DROPS)
+    by_policy = {_word(flow, "drop_reason_desc"), _word(flow, "drop_reason")} & set(POLICY_DROPS)
     at_l7 = flow.get("l7") is not None
     return "denied" if verdict in ("DROPPED", 2) and (by_policy or at_l7) else "other"
 
@@ -106,7 +110,7 @@ def _unasked(flow: Mapping[str, Any], hubble: str, protocol: str | None, ports: 
         return "neither forwarded nor dropped by policy"
     if protocol in _ICMP_REQUESTS and _number(ports, "type") != _ICMP_REQUESTS[protocol]:
         return "an ICMP answer or error"
-    reply = _get(flow, "is_reply")
+    reply = _TRUTH.get(str(_get(flow, "is_reply")).lower())
     if reply is True or (isinstance(flow.get("l7"), Mapping) and flow["l7"].get("type") == "RESPONSE"):
         return "a reply"
     flags = ports.get("flags")
@@ -138,6 +142,11 @@ def _number(ports: Mapping[str, Any], key: str) -> int | None:
 def _get(record: Mapping[str, Any], key: str) -> Any:
     value = record.get(key)
     return record.get(_CAMEL.get(key, key)) if value is None else value
+
+
+def _word(record: Mapping[str, Any], key: str) -> str | int | None:
+    value = _get(record, key)
+    return value if isinstance(value, str | int) else None
 
 
 def _texts(value: object) -> tuple[str, ...] | None:

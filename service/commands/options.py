@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from models.errors import BadInputError
+from models.domain.agent import NEWEST, release
+from models.errors import BadInputError, UnsupportedError
 from service.configfile import load_settings
 from service.durations import parse_duration
 from service.logging import configure_logging
@@ -61,6 +62,10 @@ LogFormatOption = Annotated[
         help="Log lines (on standard error) as text or JSON.", show_default="auto", rich_help_panel=_COMMON
     ),
 ]
+CiliumVersion = Annotated[
+    str | None,
+    typer.Option(help="Release whose semantics count.", show_default="the configured one, else the newest"),
+]
 Format = Annotated[OutputFormat, typer.Option("--format", help="Form of the result on standard output.")]
 
 
@@ -94,3 +99,12 @@ def parse_time(text: str | None) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadInputError(f"{text!r} is not a time: write 2026-03-15 or 2026-03-15T02:00:00Z") from None
+
+
+def chosen_release(option: str | None, settings: Settings) -> str:
+    """Cilium release to answer for: the option's, else the configured one, else the newest known."""
+    version = option or settings.capabilities.cilium_version or NEWEST
+    try:
+        return release(version).name
+    except UnsupportedError as error:
+        raise BadInputError(str(error)) from None

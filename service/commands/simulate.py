@@ -1,9 +1,8 @@
 """``portolan simulate``: what policies would do with flows, or with cases whose answer is known."""
 
-import json
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,16 +10,23 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from jobs.flow_records import FlowRecords
 from jobs.simulate import FlowAnswer, Totals, load_policies, simulate_cases, simulate_flows
-from jobs.sources.files import Unpacked, find_files, packing
-from models.domain.agent import NEWEST
+from models.domain.agent import AgentConfig
 from models.errors import BadInputError
-from service.commands.options import ConfigFile, DataDir, LogFormatOption, settings_for
+from service.commands.options import (
+    CiliumVersion,
+    ConfigFile,
+    DataDir,
+    LogFormatOption,
+    chosen_release,
+    settings_for,
+)
 from service.commands.output import clean, print_table, print_text, say
+from service.errors import EXIT_FAILED
 
 #: Lines of a table that a person reads; the counts below it are of everything.
 MAX_ROWS: Final = 200
-_HEAD_BYTES: Final = 16
 
 
 class SimulateFormat(StrEnum):
@@ -30,40 +36,36 @@ class SimulateFormat(StrEnum):
     JSONL = "jsonl"
 
 
-@dataclass(slots=True)
-class _Unread:
-    """Lines that are no JSON object."""
-
-    lines: int = 0
-
-
 def simulate(
     *,
     policies: Annotated[
         list[Path] | None, typer.Option(help="Files or folders of policies; may be given more than once.")
     ] = None,
     flows: Annotated[
-        list[str] | None, typer.Option(help="Files, folders or globs of Hubble JSON lines; '-' reads a pipe.")
+        list[str] | None,
+        typer.Option(help="Files, folders or globs of Hubble JSON, as for ingest; '-' reads a pipe."),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option(help="JSON lines of cases: policies, one flow, and an id each.")
     ] = None,
-    cilium_version: Annotated[str, typer.Option(help="Release whose semantics count.")] = NEWEST,
+    cilium_version: CiliumVersion = None,
     output: Annotated[
-        SimulateFormat, typer.Option("--format", help="Form of the answers.")
-    ] = SimulateFormat.TABLE,
+        SimulateFormat | None,
+        typer.Option("--format", help="Form of the answers.", show_default="table; jsonl for --cases"),
+    ] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
     log_format: LogFormatOption = None,
 ) -> None:
     """Say, flow by flow, which verdict policies give and which rule decides."""
-    settings_for(data_dir, config, log_format)
+    settings = settings_for(data_dir, config, log_format)
+    release = chosen_release(cilium_version, settings)
     if cases is not None:
         if policies or flows:
             raise BadInputError("--cases brings its own policies and flows: leave the other options out")
-        _answer_cases(cases, cilium_version, output)
+        _answer_cases(cases, release, output or SimulateFormat.JSONL)
     elif policies and flows:
-        _answer_flows(policies, flows, output)
+        _answer_flows(policies, flows, release, output or SimulateFormat.TABLE)
     else:
         raise BadInputError("name --policies and --flows, or --cases")
 
@@ -77,25 +79,78 @@ def _answer_cases(path: Path, cilium_version: str, output: SimulateFormat) -> No
         print_table(("id", "verdict"), [(answer.id, answer.verdict) for answer in answers])
 
 
-def _answer_flows(policies: list[Path], flows: list[str], output: SimulateFormat) -> None:
-    loaded = load_policies(policies)
+def _answer_flows(
+    policies: list[Path], flows: list[str], cilium_version: str, output: SimulateFormat
+) -> None:
+    """Answer flow by flow; exit 1 when the policies would deny what works today."""
+    if "-" in flows and sys.stdin.isatty():
+        raise BadInputError("'-' reads standard input, and that is a terminal: pipe flows into it")
+    loaded = load_policies(policies, AgentConfig(cilium_version=cilium_version))
+    if not loaded.sources and not loaded.rejected:
+        raise BadInputError(f"no policy in {', '.join(map(str, policies))}")
     for rejected in loaded.rejected:
-        say(f"note: not read: {rejected}")
-    totals, unread, shown = Totals(), _Unread(), list[FlowAnswer]()
-    for answer in simulate_flows(loaded, _records(flows, unread)):
+        say(f"note: a cluster would refuse {rejected}")
+    records = FlowRecords(flows)
+    totals, shown = Totals(), list[FlowAnswer]()
+    for answer in simulate_flows(loaded, records, cilium_version=cilium_version):
         totals.add(answer)
         if output is SimulateFormat.JSONL:
-            _print_line(asdict(answer))
-        elif answer.verdict != "skipped" and len(shown) < MAX_ROWS:
-            shown.append(answer)
-    if unread.lines:
-        say(f"note: {unread.lines} lines are no JSON object")
+            _print_line(asdict(answer) | {"breaks": answer.breaks})
+        elif answer.verdict != "skipped":
+            shown = _worth_showing(shown, answer)
+    _say_unread(records)
+    if not totals.flows and records.unread:
+        raise BadInputError("none of the flows could be read")
     if output is SimulateFormat.TABLE:
         print_table(
             ("flow", "what", "verdict", "seen", "because"),
             [(one.number, one.about, one.verdict, one.hubble, _because(one)) for one in shown],
         )
-        print_text(json.dumps(totals.as_dict(), sort_keys=True))
+        print_text()
+    _print_totals(totals, output, len(shown))
+    if totals.breaks:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _worth_showing(shown: list[FlowAnswer], answer: FlowAnswer) -> list[FlowAnswer]:
+    """The first answers; what would break takes the place of what would not."""
+    if len(shown) < MAX_ROWS:
+        return [*shown, answer]
+    calm = next((at for at in reversed(range(MAX_ROWS)) if not shown[at].breaks), None)
+    if not answer.breaks or calm is None:
+        return shown
+    return [*shown[:calm], *shown[calm + 1 :], answer]
+
+
+def _say_unread(records: FlowRecords) -> None:
+    for place in records.named:
+        say(f"note: not read: {place}")
+    if rest := records.unread.total() - len(records.named):
+        say(f"note: and {rest} more lines that could not be read")
+    for name in records.left_out:
+        say(f"note: left out, not flow data by its name: {name}")
+
+
+def _print_totals(totals: Totals, output: SimulateFormat, shown: int) -> None:
+    """Totals below the table, or beside the lines on standard error."""
+    write = print_text if output is SimulateFormat.TABLE else say
+    asked = totals.flows - totals.verdicts["skipped"]
+    if output is SimulateFormat.TABLE and asked > shown:
+        write(f"{asked - shown:,} more flows are not shown")
+    verdicts = ", ".join(
+        f"{totals.verdicts[verdict]:,} {word}"
+        for verdict, word in (("allow", "allowed"), ("deny", "denied"), ("unknown", "not decidable"))
+    )
+    write(f"{totals.flows:,} records: {verdicts}, {totals.verdicts['skipped']:,} ask nothing of policy")
+    for reason, count in sorted(totals.skipped.items(), key=lambda item: (-item[1], item[0])):
+        write(f"  skipped {count:>10,}  {reason}")
+    if totals.denied_as_observed or totals.denied_but_allowed_here:
+        write(
+            f"Hubble saw policy deny {totals.denied_as_observed + totals.denied_but_allowed_here:,} of them: "
+            f"{totals.denied_as_observed:,} are denied here too, {totals.denied_but_allowed_here:,} allowed"
+        )
+    if totals.breaks:
+        write(f"{totals.breaks:,} flows that work today would be denied")
 
 
 def _because(answer: FlowAnswer) -> str:
@@ -104,41 +159,3 @@ def _because(answer: FlowAnswer) -> str:
 
 def _print_line(answer: Mapping[str, Any]) -> None:
     sys.stdout.buffer.write(orjson.dumps(clean(dict(answer))) + b"\n")
-
-
-def _records(paths: list[str], unread: _Unread) -> Iterator[Mapping[str, Any]]:
-    """Decoded lines of the files, one after the other."""
-    found, _ = find_files(paths)
-    for path in found:
-        if path is None:
-            yield from _lines(Unpacked(sys.stdin.buffer, "plain"), unread)
-            continue
-        with path.open("rb") as stream:
-            kind = packing(stream.read(_HEAD_BYTES))
-            stream.seek(0)
-            content = Unpacked(stream, kind)
-            yield from _lines(content, unread)
-        if content.damage:
-            say(f"note: {path}: {content.damage}")
-
-
-def _lines(content: Unpacked, unread: _Unread) -> Iterator[Mapping[str, Any]]:
-    rest = b""
-    for block in content:
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield from _decoded(line, unread)
-    yield from _decoded(rest, unread)
-
-
-def _decoded(line: bytes, unread: _Unread) -> Iterator[Mapping[str, Any]]:
-    if not line.strip():
-        return
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        record = None
-    if isinstance(record, dict):
-        yield record
-    else:
-        unread.lines += 1

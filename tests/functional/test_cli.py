@@ -328,7 +328,7 @@ def test_exported_policies_admit_what_they_were_learned_from(portolan, data, tmp
     judged = [answer for answer in answers if answer["verdict"] != "skipped"]
     assert {answer["verdict"] for answer in judged} == {"allow"}
     assert all(answer["rules"] for answer in judged)
-    assert '"breaks": 0' in portolan(*arguments).stdout
+    assert "0 denied" in portolan(*arguments).stdout
     assert "--cases" in portolan("simulate", code=2).stderr
 
 
