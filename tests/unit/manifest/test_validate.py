@@ -197,7 +197,7 @@ def test_trap_L5_an_object_that_etcd_would_refuse_is_named_with_its_size() -> No
     large = cnp(ingress=[{"fromCIDR": addresses}])
     assert [(one.path, "split the policy" in one.message) for one in problems(large)] == [("spec", True)]
     assert problems(cnp(ingress=[{"fromCIDR": addresses[:50_000]}])) == []
-    noted = cnp()
+    noted = cnp(ingress=[{"fromEntities": ["world"]}])
     noted["metadata"] = noted["metadata"] | {"annotations": {"a": "x" * 200_000, "b": "ü" * 40_000}}
     assert [one.path for one in problems(noted)] == ["metadata.annotations"]
 
