@@ -89,8 +89,7 @@ def print_text(text: str = "") -> None:
 
 def print_block(text: str) -> None:
     """Lines of a document that was rendered from escaped data, such as YAML."""
-    for line in text.split("\n"):
-        print_text(line)
+    sys.stdout.write("".join(f"{printable(line, limit=sys.maxsize)}\n" for line in text.split("\n")))
 
 
 @contextmanager
