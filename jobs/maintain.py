@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from jobs.observations.maintenance import KEEP, KEEP_DAYS, compact, retain, vacuum
+from jobs.observations.schema import EDGES
 from jobs.observations.store import ObservationStore
 
 
@@ -14,9 +15,14 @@ def run_maintain(
     Maintain the observation tables; says what was done.
 
     ``keep_days`` replaces the retention of the tables that hold observations; ledger and cursors keep
-    their own, which follow from how long files stay around. None forgets nothing.
+    their own, which follow from how long files stay around. None forgets nothing. Days are counted back
+    from the newest observation: flows of an archive do not vanish in the night after they were read, and
+    a source that fell silent does not take the past with it.
     """
     counts: dict[str, Any] = {}
+    newest = max(store.table(EDGES.name).files_by_day(), default=None)
+    if newest is not None:
+        today = min(today, date.fromisoformat(newest))
     with store.writing() as writer:
         if keep_days is not None:
             wanted = {table: keep_days if days == KEEP_DAYS else days for table, days in KEEP.items()}

@@ -94,7 +94,7 @@ class RetentionSettings(Section):
     """How long things are kept."""
 
     observations: Annotated[int, Field(ge=1, le=3650)] = 63
-    """Days of observations to keep; must cover the window."""
+    """Days of observations to keep, counted back from the newest one; must cover the window."""
     runs: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days of run records to keep."""
 

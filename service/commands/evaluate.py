@@ -19,7 +19,7 @@ from jobs.evaluation.tables import detail_tables, score_table
 from jobs.evaluation.targets import scorecard
 from models.errors import BadInputError, UnsupportedError
 from service.commands.options import ConfigFile, DataDir, LogFormatOption, settings_for
-from service.commands.output import print_json, print_table, print_text, say
+from service.commands.output import print_block, print_json, print_table, print_text, say
 
 #: Of a source checkout; an installed wheel has no such folder.
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "docs"
@@ -82,7 +82,7 @@ def evaluate(
         case EvaluationFormat.JSON:
             print_json({"worlds": which, "seconds": round(seconds, 1), **_json(summary)})
         case EvaluationFormat.MARKDOWN:
-            print_text(figures)
+            print_block(figures)
         case _:
             for table in (score_table(summary), *detail_tables(summary)):
                 print_text(table.title)
