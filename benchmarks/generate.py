@@ -63,7 +63,7 @@ def _endpoint(
     return end, f"10.{number >> 8 & 255}.{number & 255}.{pod + 2}"
 
 
-def _shape(rng: random.Random, profile: Profile) -> list[str]:
+def _shape(rng: random.Random, profile: Profile) -> list[str]:  # noqa: C901, PLR0915 - one branch per kind
     """
     Prepare one conversation: the line cut where the time, the uuid and the client port go.
 

@@ -26,7 +26,7 @@ class Reject:
     raw: bytes
 
     def as_json(self) -> bytes:
-        """One line of JSON; bytes that are no text are escaped as ``\\xNN``."""
+        r"""One line of JSON; bytes that are no text are escaped as ``\xNN``."""
         text = self.raw[:MAX_TEXT].decode("utf-8", "backslashreplace")
         row = {"file": self.file, "line": self.line, "reason": self.reason, "text": text}
         if len(self.raw) > MAX_TEXT:

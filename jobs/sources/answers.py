@@ -46,9 +46,10 @@ def _follow(value: Any, way: tuple[str | int, ...]) -> Iterator[Any]:
     if step == "*":
         for item in value if isinstance(value, list) else []:
             yield from _follow(item, rest)
-    elif (isinstance(step, int) and isinstance(value, list) and step < len(value)) or (
-        isinstance(value, dict) and step in value
-    ):
+    elif isinstance(step, int):
+        if isinstance(value, list) and step < len(value):
+            yield from _follow(value[step], rest)
+    elif isinstance(value, dict) and step in value:
         yield from _follow(value[step], rest)
 
 

@@ -43,8 +43,8 @@ _JOINED: Final = {
     "src_key": "coalesce(sl.label_key, '')",
     "dst_key": "coalesce(dl.label_key, '')",
     # Some records name the namespace only in a label.
-    "src_namespace": "CASE WHEN d.src_namespace != '' THEN d.src_namespace ELSE coalesce(sl.namespace, '') END",
-    "dst_namespace": "CASE WHEN d.dst_namespace != '' THEN d.dst_namespace ELSE coalesce(dl.namespace, '') END",
+    "src_namespace": "coalesce(nullif(d.src_namespace, ''), sl.namespace, '')",
+    "dst_namespace": "coalesce(nullif(d.dst_namespace, ''), dl.namespace, '')",
     "src_workload": "coalesce(sw.owner, '')",
     "src_workload_kind": "coalesce(sw.owner_kind, '')",
     "dst_workload": "coalesce(dw.owner, '')",
@@ -77,11 +77,13 @@ def assemble(con: duckdb.DuckDBPyConnection, *, cluster: str | None, source: str
         f"{', '.join(LABEL_SETS)} FROM label_map WHERE label_key != ''"
     )
     con.execute(
-        f"CREATE OR REPLACE TEMP VIEW records AS SELECT {columns} FROM decoded d {_JOINS} WHERE d.kind = {FLOW}"
+        f"CREATE OR REPLACE TEMP VIEW records AS SELECT {columns} FROM decoded d {_JOINS}"
+        f" WHERE d.kind = {FLOW}"
     )
     answers = ", ".join(f"{name}::{TYPES[kind]} AS {name}" for name, kind in ANSWERS.items())
     con.execute(f"""CREATE OR REPLACE TEMP TABLE answers AS SELECT {answers} FROM (
-      SELECT cluster, node, time_us, dst_key AS client_key, dst_namespace AS client_namespace, dst_pod AS client_pod,
+      SELECT cluster, node, time_us, dst_key AS client_key, dst_namespace AS client_namespace,
+        dst_pod AS client_pod,
         dns_query, unnest(json_extract_string(try_cast(dns_ips AS JSON), '$[*]')) AS ip, dns_ttl
       FROM (SELECT {columns}, d.dns_ips FROM decoded d {_JOINS}
         WHERE d.kind = {FLOW} AND d.dns_ips IS NOT NULL AND d.dns_rcode = 0))

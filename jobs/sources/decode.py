@@ -28,9 +28,8 @@ def _text(value: str) -> str:
 
 def named(column: str, names: Sequence[str] | Mapping[int, str], unknown: str) -> str:
     """SQL that turns a name or a number in a text column into a known name, else ``unknown``."""
-    pairs = dict(enumerate(names)) if not isinstance(names, Mapping) else dict(names)
-    known = [name for name in pairs.values() if name]
-    listed = ", ".join(map(_text, known))
+    pairs = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
+    listed = ", ".join(_text(name) for name in pairs.values() if name)
     numbers = " ".join(f"WHEN {number} THEN {_text(name)}" for number, name in pairs.items())
     return (
         f"CASE WHEN {column} IS NULL THEN {_text(unknown)} WHEN {column} IN ({listed}) THEN {column}"
@@ -58,7 +57,8 @@ def nanoseconds(column: str) -> str:
     )
     return (
         f"CASE WHEN {column} IS NULL THEN NULL WHEN ends_with({column}, 'Z') THEN {plain}"
-        f" WHEN regexp_full_match({column}, '[0-9]{{9,20}}(\\.[0-9]+)?') THEN try_cast(trunc({scaled}) AS BIGINT)"
+        f" WHEN regexp_full_match({column}, '[0-9]{{9,20}}(\\.[0-9]+)?')"
+        f" THEN try_cast(trunc({scaled}) AS BIGINT)"
         f" WHEN regexp_full_match({column}, '.*[+-][0-9]{{2}}:?[0-9]{{2}}') THEN {plain} - {offset}"
         f" ELSE {plain} END"
     )
@@ -88,8 +88,8 @@ def _int32(column: str) -> str:
 
 
 _PROTOCOLS: Final = (
-    ("tcp", "TCP"), ("udp", "UDP"), ("sctp", "SCTP"), ("icmp4", "ICMPv4"), ("icmp6", "ICMPv6"), ("vrrp", "VRRP"),
-    ("igmp", "IGMP"),
+    ("tcp", "TCP"), ("udp", "UDP"), ("sctp", "SCTP"), ("icmp4", "ICMPv4"), ("icmp6", "ICMPv6"),
+    ("vrrp", "VRRP"), ("igmp", "IGMP"),
 )  # fmt: skip
 _ENDS: Final = ("src_ip", "dst_ip", "src_labels", "dst_labels", "src_namespace", "dst_namespace")
 
@@ -128,20 +128,22 @@ _BASE: Final = {
 
 _WEIGHT: Final = "coalesce(aggregate_in, 0) + coalesce(aggregate_out, 0) + coalesce(aggregate_unknown, 0)"
 _TEXTS: Final = (
-    "src_ip", "dst_ip", "src_cluster", "dst_cluster", "src_namespace", "dst_namespace", "src_pod", "dst_pod", "uuid",
+    "src_ip", "dst_ip", "src_cluster", "dst_cluster", "src_namespace", "dst_namespace",
+    "src_pod", "dst_pod", "uuid",
 )  # fmt: skip
 _AS_THEY_ARE: Final = (
     "kind", "ns", "node", "node_cluster", "verdict", "drop_reason", "trace_point", "trace_reason",
-    "direction", "is_reply", "protocol", "src_port", "dst_port", "icmp_type", "src_id", "src_identity", "dst_id",
-    "dst_identity", "l7_kind", "l7_type", "dns_ips", "src_labels", "dst_labels", "src_workloads", "dst_workloads",
-    "src_names", "dst_names",
+    "direction", "is_reply", "protocol", "src_port", "dst_port", "icmp_type", "src_id", "src_identity",
+    "dst_id", "dst_identity", "l7_kind", "l7_type", "dns_ips", "src_labels", "dst_labels", "src_workloads",
+    "dst_workloads", "src_names", "dst_names",
 )  # fmt: skip
 
 
 def _either(policies: str) -> str:
     """Both lists of policies, one per line."""
     egress, ingress = f"egress_{policies}", f"ingress_{policies}"
-    return f"CASE WHEN {egress} IS NOT NULL OR {ingress} IS NOT NULL THEN concat_ws(chr(10), {egress}, {ingress}) END"
+    there = f"{egress} IS NOT NULL OR {ingress} IS NOT NULL"
+    return f"CASE WHEN {there} THEN concat_ws(chr(10), {egress}, {ingress}) END"
 
 
 def _service(side: str) -> str:
@@ -176,7 +178,8 @@ _RECORD: Final = (
 )
 #: Long texts that repeat: every row has their hashes, and only the first row of each the text itself.
 TEXTS: Final = (
-    "src_labels", "dst_labels", "src_workloads", "dst_workloads", "src_names", "dst_names", "allowed", "denied",
+    "src_labels", "dst_labels", "src_workloads", "dst_workloads", "src_names", "dst_names",
+    "allowed", "denied",
 )  # fmt: skip
 #: Hashes of texts that were decoded before (see ``texts``).
 KNOWN_TEXTS: Final = "known_texts"

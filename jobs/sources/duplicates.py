@@ -20,7 +20,8 @@ from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 _HOUR: Final = 3_600_000_000_000  # nanoseconds
 _COUNTED: Final = f"kind IN ({FLOW}, {LOST}, {NODE_STATUS})"
 _NUMBERS: Final = (
-    "kind", "ns", "src_port", "dst_port", "icmp_type", "event_type", "event_sub_type", "is_reply", "http_code",
+    "kind", "ns", "src_port", "dst_port", "icmp_type", "event_type", "event_sub_type", "is_reply",
+    "http_code",
 )  # fmt: skip
 _FEW: Final = ("verdict", "direction", "l7_type", "http_method", "dns_query", "http_route")
 _MANY: Final = ("src_ip", "dst_ip", "ends")
@@ -30,7 +31,8 @@ _ENDS: Final = """CASE WHEN notice IS NOT NULL THEN notice WHEN src_ip != '' AND
     weight, drop_reason, sw.owner, dw.owner) END"""
 #: Copies of one record are the same but for what masks took out: the one that says most is kept.
 _SAID: Final = """concat_ws('|', src_ip, dst_ip, src_port, dst_port, protocol, verdict, direction, is_reply,
-  event_type, trace_point, trace_reason, src_namespace, dst_namespace, src_pod, dst_pod, src_cluster, dst_cluster,
+  event_type, trace_point, trace_reason, src_namespace, dst_namespace, src_pod, dst_pod, src_cluster,
+  dst_cluster,
   src_identity, dst_identity, src_labels_hash, dst_labels_hash, src_workloads_hash, dst_workloads_hash,
   src_names_hash, dst_names_hash, allowed_hash, denied_hash, dns_query, dns_ips, http_route, weight)"""
 
@@ -92,7 +94,8 @@ class Duplicates:
     def _prints(self, first_part: int) -> Any:
         """Fingerprints of the records just read, with their places in ``decoded``."""
         names = ", ".join((*_NUMBERS, *_FEW, "src_ip", "dst_ip", "node", "uuid"))
-        rows = self._con.sql(f"""SELECT d.rowid AS place, part, ns // {_HOUR} AS hour, {cluster_of(self._cluster)} AS cluster,
+        rows = self._con.sql(f"""SELECT d.rowid AS place, part, ns // {_HOUR} AS hour,
+            {cluster_of(self._cluster)} AS cluster,
             {names}, {_ENDS} AS ends
           FROM decoded d LEFT JOIN owner_map sw ON d.src_workloads_hash = sw.text_hash
             LEFT JOIN owner_map dw ON d.dst_workloads_hash = dw.text_hash
@@ -114,7 +117,7 @@ class Duplicates:
         )
 
     def _find_known(self) -> None:
-        """Fill ``known`` with the ledger rows, of this batch or an earlier one, that ``prints`` may repeat."""
+        """Fill ``known`` with the ledger rows, of any batch, that something in ``prints`` may repeat."""
         con = self._con
         found = con.execute(
             f"SELECT min(hour), max(hour), {_day('min(hour)')}, {_day('max(hour)')} FROM prints"

@@ -20,9 +20,10 @@ MAX_PREFIX: Final = 256  # characters before the JSON: a CRI or syslog prefix, `
 MEMBERS: Final = tuple(
     f"$.{name}"
     for name in (
-        "flow", "log", "message", "msg", "body", "line", "_raw", "_source", "event", "data", "payload", "record",
-        "records", "value", "textPayload", "jsonPayload", "LogEntry", "LogMessage", "fields", "stringValue", "result",
-        "@message", "hubble", "raw", "content", "text", "original", '"cilium.event_object"',
+        "flow", "log", "message", "msg", "body", "line", "_raw", "_source", "event", "data", "payload",
+        "record", "records", "value", "textPayload", "jsonPayload", "LogEntry", "LogMessage", "fields",
+        "stringValue", "result", "@message", "hubble", "raw", "content", "text", "original",
+        '"cilium.event_object"',
         'attributes."cilium.event_object"', "attributes", "Attributes", "Body",
     )
 )  # fmt: skip
@@ -41,8 +42,8 @@ KINDS: Final = (
 )  # fmt: skip
 #: Two of these make a bare flow.
 FLOW_KEYS: Final = (
-    "verdict", "IP", "ip", "l4", "event_type", "eventType", "traffic_direction", "trafficDirection", "is_reply",
-    "isReply", "source", "destination", "Summary", "node_name", "nodeName", "uuid",
+    "verdict", "IP", "ip", "l4", "event_type", "eventType", "traffic_direction", "trafficDirection",
+    "is_reply", "isReply", "source", "destination", "Summary", "node_name", "nodeName", "uuid",
 )  # fmt: skip
 
 
@@ -52,13 +53,15 @@ def _azure() -> str:
     def dynamic(name: str) -> str:  # dynamic columns come as JSON, or as a string that holds JSON
         return (
             f"CASE json_type(doc, '$.{name}') WHEN 'VARCHAR'"
-            f" THEN CASE WHEN json_valid(doc->>'$.{name}') THEN (doc->>'$.{name}')::JSON END ELSE doc->'$.{name}' END"
+            f" THEN CASE WHEN json_valid(doc->>'$.{name}') THEN (doc->>'$.{name}')::JSON END"
+            f" ELSE doc->'$.{name}' END"
         )
 
     def end(side: str) -> str:
         return (
-            f"json_object('namespace', doc->>'$.{side}Namespace', 'pod_name', doc->>'$.{side}PodName', 'workloads',"
-            f" {dynamic(f'{side}Workloads')}, 'identity', doc->>'$.{side}Identity', 'cluster_name',"
+            f"json_object('namespace', doc->>'$.{side}Namespace', 'pod_name', doc->>'$.{side}PodName',"
+            f" 'workloads', {dynamic(f'{side}Workloads')}, 'identity', doc->>'$.{side}Identity',"
+            f" 'cluster_name',"
             f" doc->>'$.{side}ClusterName')"
         )
 
@@ -68,8 +71,10 @@ def _azure() -> str:
     )
     return f"""json_object('flow', json_object(
       'time', doc->>'$.TimeGenerated', 'verdict', doc->>'$.Verdict', 'node_name', doc->>'$.NodeName',
-      'uuid', doc->>'$.UUID', 'is_reply', doc->>'$.Reply', 'drop_reason_desc', nullif(doc->>'$.DropReason', ''),
-      'traffic_direction', doc->>'$.TrafficDirection', 'trace_observation_point', doc->>'$.TraceObservationPoint',
+      'uuid', doc->>'$.UUID', 'is_reply', doc->>'$.Reply',
+      'drop_reason_desc', nullif(doc->>'$.DropReason', ''),
+      'traffic_direction', doc->>'$.TrafficDirection',
+      'trace_observation_point', doc->>'$.TraceObservationPoint',
       'IP', json_object('source', coalesce(({ip})->>'$.source', ({ip})->>'$.Source'),
                         'destination', coalesce(({ip})->>'$.destination', ({ip})->>'$.Destination')),
       'l4', {dynamic("Layer4")}, 'l7', {dynamic("Layer7")}, 'event_type', {dynamic("EventType")},
@@ -116,7 +121,8 @@ _FORM: Final = f"""
 
 #: A wrapped flow keeps the wrapper's node and time, which the flow itself may lack.
 _OUTER: Final = """CASE WHEN json_type(doc, '$.flow') = 'VARCHAR' AND json_valid(doc->>'$.flow')
-   THEN json_object('flow', (doc->>'$.flow')::JSON, 'node_name', doc->'$.node_name', 'time', doc->'$.time')::VARCHAR END"""
+   THEN json_object('flow', (doc->>'$.flow')::JSON, 'node_name', doc->'$.node_name',
+     'time', doc->'$.time')::VARCHAR END"""
 
 #: What a line is before JSON is looked for: a byte-order mark goes, raw control characters become escapes.
 _CLEAN: Final = r"""CASE WHEN json_valid(doc) THEN doc ELSE
@@ -179,7 +185,8 @@ def _next_layer(con: duckdb.DuckDBPyConnection, forms: set[str]) -> None:
 def _unroll_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Rows of an answer of the Log Analytics API, each as an object of its columns."""
     con.execute("""INSERT INTO layer
-      WITH parts AS (SELECT part, line, unnest(json_extract(doc, '$.tables[*]')) AS answer FROM formed WHERE form = 'tables'),
+      WITH parts AS (SELECT part, line, unnest(json_extract(doc, '$.tables[*]')) AS answer FROM formed
+        WHERE form = 'tables'),
       cells AS (SELECT part, line, json_extract_string(answer, '$.columns[*].name') AS names,
         unnest(json_extract(answer, '$.rows[*]')) AS cells FROM parts)
       SELECT part, line, to_json(map(names, json_extract(cells, '$[*]')))::VARCHAR FROM cells""")
@@ -228,10 +235,12 @@ def _join_partial_lines(con: duckdb.DuckDBPyConnection) -> None:
         return
     con.execute(rf"""CREATE OR REPLACE TEMP TABLE layer AS
       WITH cri AS (
-        SELECT *, regexp_extract(doc, '{cri}', 1) AS stream, regexp_extract(doc, '{cri}', 2) AS mark FROM layer),
+        SELECT *, regexp_extract(doc, '{cri}', 1) AS stream, regexp_extract(doc, '{cri}', 2) AS mark
+        FROM layer),
       grouped AS (
         SELECT *, coalesce(sum((mark != 'P')::INTEGER) OVER (
-          PARTITION BY part, stream ORDER BY line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS piece
+          PARTITION BY part, stream ORDER BY line
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS piece
         FROM cri)
       SELECT part, min(line) AS line, CASE WHEN stream = '' THEN first(doc) ELSE
         string_agg(regexp_replace(doc, '{cri}', ''), '' ORDER BY line) END AS doc

@@ -11,7 +11,7 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import zstandard
 
@@ -94,11 +94,12 @@ class Unpacked:
         joined = _Prefixed(head, raw)
         try:
             if kind == "gzip":
-                with gzip.GzipFile(fileobj=joined) as stream:  # type: ignore[call-overload]
+                with gzip.GzipFile(fileobj=joined) as stream:
                     while block := stream.read1(BLOCK):
                         yield block
             elif kind == "zstd":
-                reader = zstandard.ZstdDecompressor().stream_reader(joined, read_across_frames=True)
+                source = cast("BinaryIO", joined)
+                reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
                 while block := reader.read(BLOCK):
                     yield block
             else:

@@ -57,7 +57,8 @@ def hash_names(column: Any) -> Hashes:
     """Do the same for a column that holds few distinct texts."""
     encoded = pc.dictionary_encode(pc.fill_null(column, ""))
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    return hash_texts(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+    hashes: Hashes = hash_texts(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+    return hashes
 
 
 def hash_numbers(column: Any) -> Hashes:

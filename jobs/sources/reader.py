@@ -147,7 +147,8 @@ class Reader:
         """For each line of each part, in order, whether it is unusable."""
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute(
-            f"CREATE OR REPLACE TEMP TABLE verdicts AS SELECT part, kind = {UNUSABLE} AS unusable FROM ({decode(source)})"
+            f"CREATE OR REPLACE TEMP TABLE verdicts AS SELECT part, kind = {UNUSABLE} AS unusable"
+            f" FROM ({decode(source)})"
         )
         self._con.execute("SET preserve_insertion_order = false")
         found = self._con.execute("SELECT part, unusable FROM verdicts ORDER BY rowid").fetchnumpy()

@@ -32,8 +32,10 @@ def route(url: str) -> str:
     """SQL for the path of the URL in column ``url``, redacted; NULL stays NULL."""
     path = rf"regexp_replace({url}, '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*', '')"
     path = rf"regexp_replace({path}, '[?#].*$', '', 's')"
-    path = f"substr(CASE WHEN {path} = '' THEN '/' ELSE {path} END, 1, {MAX_ROUTE})"
-    path = rf"regexp_replace({path}, '{NEXT_SEGMENT}', '\1{REDACTED}', 'g')"
+    path = f"substr(coalesce(nullif({path}, ''), '/'), 1, {MAX_ROUTE})"
+    clean = rf"regexp_replace({path}, '{NEXT_SEGMENT}', '\1{REDACTED}', 'g')"
     for pattern in SECRET_SEGMENTS:
-        path = f"regexp_replace({path}, '{pattern}', '/{REDACTED}', 'g')"
-    return path
+        clean = f"regexp_replace({clean}, '{pattern}', '/{REDACTED}', 'g')"
+    # Most paths hold nothing of the kind: one look at them all costs less than a dozen replacements.
+    suspicious = "|".join((NEXT_SEGMENT, *SECRET_SEGMENTS))
+    return f"CASE WHEN regexp_matches({path}, '{suspicious}') THEN {clean} ELSE {path} END"

@@ -9,7 +9,7 @@ MIN_FLOWS_TO_MISS: Final = 10
 
 #: Fact -> what its absence from a whole file costs.
 COSTS: Final = {
-    "is_reply": "replies are told by flags, trace reasons and their mirror, and what stays unclear is left out",
+    "is_reply": "replies are told by flags, trace reasons and their mirror, what stays unclear is left out",
     "labels": "pods are known by namespace and workload only: selectors need labels from the cluster",
     "node_name": "coverage per node is unknown, and flows without a uuid are told apart less well",
     "ports": "no port can be allowed: only which workloads talk to each other is learned",
