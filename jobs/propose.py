@@ -13,7 +13,8 @@ from models.frames import Observations
 from models.manifest.parse import parse_objects
 from models.manifest.render import cilium_manifest
 from models.manifest.validate import problems
-from models.simulation.replay import agent_config, replay
+from models.simulation.observed import agent_config
+from models.simulation.replay import replay
 from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.view import Posture
 
@@ -126,7 +127,7 @@ def propose(
         rejected_rules=rejected_rules,
     )
     made, manifests = _linted(made)
-    policies = parse_objects(list(manifests.values()), config=agent_config(made))
+    policies = parse_objects(list(manifests.values()), config=agent_config(made.view))
     set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
     return InferResult(
         cluster=observations.cluster,

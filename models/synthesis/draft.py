@@ -9,12 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from models.domain.capabilities import Capabilities, CapabilityHints, resolve_capabilities
+from models.domain.capabilities import Capabilities, CapabilityHints
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.workload import Workload
 from models.errors import BadInputError
 from models.frames import Observations
-from models.learning.workloads import learn_workloads
 from models.synthesis.candidates import Candidate, Excluded, find_candidates
 from models.synthesis.edges import EdgeTable, fold_edges
 from models.synthesis.evidence import DayIndex
@@ -23,7 +22,7 @@ from models.synthesis.maturity import Observed, observed
 from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
 from models.synthesis.subject import Outcome, Setting, propose_for
-from models.synthesis.view import POSTURES, ClusterView, Posture, local_cluster, resolver_ports
+from models.synthesis.view import POSTURES, ClusterView, Posture, cluster_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def draft(
     if posture not in POSTURES:
         raise BadInputError(f"posture {posture!r} is none of {', '.join(POSTURES)}")
     table = fold_edges(observations)
-    view = _view(observations, table, hints or CapabilityHints(), posture)
+    view = cluster_view(observations, table.edges, hints or CapabilityHints(), posture)
     candidates = find_candidates(view, table.edges)
     setting = Setting(
         cluster=observations.cluster,
@@ -182,21 +181,6 @@ def draft(
         view=view,
         table=table,
         ledger=ledger,
-    )
-
-
-def _view(
-    observations: Observations, table: EdgeTable, hints: CapabilityHints, posture: Posture
-) -> ClusterView:
-    """The cluster as a whole."""
-    workloads = learn_workloads(observations)
-    names_seen = bool(len(observations.lookups)) or any(edge.names or edge.dns for edge in table.edges)
-    return ClusterView(
-        workloads=workloads,
-        capabilities=resolve_capabilities(hints, names_seen=names_seen),
-        posture=posture,
-        local_cluster=local_cluster(observations, workloads, table.edges),
-        resolver_ports=resolver_ports(workloads, table.edges),
     )
 
 

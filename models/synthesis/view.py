@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from models.domain.capabilities import Capabilities
+from models.domain.capabilities import Capabilities, CapabilityHints, resolve_capabilities
 from models.domain.workload import Workload
 from models.frames import Observations
-from models.learning.workloads import Workloads
+from models.learning.workloads import Workloads, learn_workloads
 from models.synthesis.edges import Edge
 
 Posture = Literal["generous", "balanced", "strict"]
@@ -63,6 +63,34 @@ class ClusterView:
     def foreign(self, workload: Workload) -> bool:
         """Whether the workload runs in another cluster of the mesh."""
         return bool(self.local_cluster and workload.cluster and workload.cluster != self.local_cluster)
+
+
+def cluster_view(
+    observations: Observations, edges: Sequence[Edge], hints: CapabilityHints, posture: Posture
+) -> ClusterView:
+    """
+    See a window of observations as a whole.
+
+    Parameters
+    ----------
+    observations
+        Of one cluster.
+    edges
+        Its distinct edges.
+    hints
+        What the configuration says the cluster can enforce.
+    posture
+        How generous to be.
+    """
+    workloads = learn_workloads(observations)
+    names_seen = bool(len(observations.lookups)) or any(edge.names or edge.dns for edge in edges)
+    return ClusterView(
+        workloads=workloads,
+        capabilities=resolve_capabilities(hints, names_seen=names_seen),
+        posture=posture,
+        local_cluster=local_cluster(observations, workloads, edges),
+        resolver_ports=resolver_ports(workloads, edges),
+    )
 
 
 def local_cluster(observations: Observations, workloads: Workloads, edges: Sequence[Edge]) -> str:
