@@ -27,9 +27,11 @@ def page(learned, tmp_path):
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.on(
             "console",
-            lambda message: complaints.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None,
+            lambda message: (
+                complaints.append(message.text)
+                if message.type == "error" and "Failed to load resource" not in message.text
+                else None
+            ),
         )
         yield opened
         browser.close()
