@@ -319,7 +319,7 @@ def test_a_terminal_shows_progress_and_a_pipe_shows_log_lines(portolan, tmp_path
 
 
 def test_exported_policies_admit_what_they_were_learned_from(portolan, data, tmp_path):
-    """simulate judges the flows with the exported files, and says which rule decides."""
+    """Simulate judges the flows with the exported files, and says which rule decides."""
     flows = write_flows(tmp_path / "flows.jsonl", days=1)
     portolan("export", "--state", "any", "--out", tmp_path / "out", "--data-dir", data)
     arguments = ("simulate", "--policies", tmp_path / "out", "--flows", flows)
