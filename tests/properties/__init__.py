@@ -1,0 +1,1 @@
+"""Properties of the whole way, from Hubble's lines to policies."""
