@@ -29,7 +29,11 @@ def _end(pod):
         "ID": identity - 900,
         "identity": identity,
         "namespace": namespace,
-        "labels": [f"k8s:{label}", f"k8s:io.kubernetes.pod.namespace={namespace}"],
+        "labels": [
+            f"k8s:{label}",
+            "k8s:io.cilium.k8s.policy.cluster=default",  # every pod has it, and newer selectors ask for it
+            f"k8s:io.kubernetes.pod.namespace={namespace}",
+        ],
         "pod_name": pod,
         "workloads": [{"name": workload, "kind": "Deployment"}],
     }
