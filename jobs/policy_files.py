@@ -88,6 +88,28 @@ def parse_documents(text: str) -> list[Any]:
         ) from None
 
 
+def check_objects(objects: Iterable[Any]) -> None:
+    """
+    Hold objects that arrived decoded to the limits of files.
+
+    Raises
+    ------
+    BadInputError
+        If they nest too deep or hold too many values.
+    """
+    waiting = [(one, 1) for one in objects]
+    count = 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if depth > MAX_DEPTH:
+            raise BadInputError(f"an object nests deeper than {MAX_DEPTH} levels")
+        if count > MAX_NODES:
+            raise BadInputError(f"the objects hold more than {MAX_NODES} values")
+        members = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        waiting += [(member, depth + 1) for member in members]
+
+
 def _scan(text: str) -> None:
     """Refuse nesting, and sizes with aliases unfolded, beyond the limits."""
     total = 0

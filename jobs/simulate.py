@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.policy_files import read_case_lines, read_objects
-from models.domain.agent import LOCAL_CLUSTER, NEWEST, AgentConfig
-from models.domain.labels import CLUSTER_KEY, K8S, LabelSet
-from models.domain.policy import Direction, PolicySet
+from models.domain.agent import NEWEST, AgentConfig
+from models.domain.policy import PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.simulation.cases import case_decision
-from models.simulation.context import PolicyFlow
+from models.simulation.context import PolicyFlow, config_for
 from models.simulation.decision import Decision, Verdict
 from models.simulation.hubble import flow_to_policyflow
 from models.simulation.verdict import evaluate
@@ -179,13 +178,4 @@ class _Judge:
         return self._known[question]
 
     def _evaluated(self, question: PolicyFlow) -> Decision:
-        settings = self._config or AgentConfig(
-            cilium_version=self._version, cluster_name=_own_cluster(question)
-        )
-        return evaluate(self._policies, question, settings)
-
-
-def _own_cluster(flow: PolicyFlow) -> str:
-    """Cluster of the endpoint whose policy is asked, by its label."""
-    subject = flow.subject(flow.direction or Direction.EGRESS)
-    return LabelSet.of(subject.labels or ()).lookup(K8S, CLUSTER_KEY) or LOCAL_CLUSTER
+        return evaluate(self._policies, question, self._config or config_for(question, self._version))

@@ -20,6 +20,7 @@ from service.runs.background import Background
 from service.scheduling import plan_jobs
 from service.security import Guard
 from service.settings import ServerSettings, check_bind
+from service.simulation.api import router as simulation_router
 from service.web.pages import mount_pages
 from service.wiring import Portolan
 
@@ -55,7 +56,14 @@ def create_app(portolan: Portolan, *, scheduler: bool = False) -> FastAPI:
     )
     app.state.portolan = portolan
     api = APIRouter(prefix=API)
-    for router in (health_router, observed_router, proposals_router, export_router, runs_router):
+    for router in (
+        health_router,
+        observed_router,
+        proposals_router,
+        export_router,
+        runs_router,
+        simulation_router,
+    ):
         api.include_router(router)
     app.include_router(api)
     mount_pages(app)

@@ -18,6 +18,8 @@ from service.problems import problem_response
 
 #: Largest request: a decision is a sentence or two.
 MAX_BODY_BYTES: Final = 64 * 1024
+#: What carries policies and flows may be larger.
+LARGER_BODIES: Final = {"/api/v1/simulate": 8 << 20, "/api/v1/explain": 4 << 20}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
@@ -70,7 +72,7 @@ class Guard:
             await problem_response(status, detail)(scope, receive, send_with_headers)
             return
         try:
-            await self._app(scope, _limited(receive), send_with_headers)
+            await self._app(scope, _limited(receive, _largest(scope)), send_with_headers)
         except Exception:
             log.exception("request.failed", path=scope["path"], method=scope["method"])
             if started:
@@ -85,10 +87,15 @@ class Guard:
             return 400, "Host: missing or not a host name"
         if not self._any_host and match[1].lower() not in self._allowed:
             return 421, "Host: not a name of this service (server.allowed_hosts lists further names)"
-        return None if scope["method"] in _SAFE_METHODS else _refuse_edit(headers)
+        return None if scope["method"] in _SAFE_METHODS else _refuse_edit(headers, _largest(scope))
 
 
-def _refuse_edit(headers: Headers) -> tuple[int, str] | None:
+def _largest(scope: Scope) -> int:
+    """Bytes that a request to this path may have."""
+    return LARGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
+
+
+def _refuse_edit(headers: Headers, largest: int) -> tuple[int, str] | None:
     """Why a request that changes something is refused: its origin, its size or its form."""
     origin = headers.get("origin")
     if origin is not None and origin.split("://", 1)[-1].lower() != headers["host"].lower():
@@ -96,8 +103,8 @@ def _refuse_edit(headers: Headers) -> tuple[int, str] | None:
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return 403, "Sec-Fetch-Site: only pages of this service may send edits"
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > MAX_BODY_BYTES:
-        return 413, f"The largest request is {MAX_BODY_BYTES} bytes"
+    if not declared.isdecimal() or int(declared) > largest:
+        return 413, f"The largest request is {largest} bytes"
     has_body = declared != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if has_body and media_type != "application/json":
@@ -105,7 +112,7 @@ def _refuse_edit(headers: Headers) -> tuple[int, str] | None:
     return None
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, largest: int) -> Receive:
     """Same stream, cut where it grows past the limit."""
     total = 0
 
@@ -114,8 +121,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             total += len(message.get("body", b""))
-            if total > MAX_BODY_BYTES:
-                raise HTTPException(413, f"The largest request is {MAX_BODY_BYTES} bytes")
+            if total > largest:
+                raise HTTPException(413, f"The largest request is {largest} bytes")
         return message
 
     return counted

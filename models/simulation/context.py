@@ -11,7 +11,7 @@ from typing import Final
 
 from models.domain.agent import AgentConfig
 from models.domain.cidr import Address, parse_address
-from models.domain.labels import ANY_SOURCE, RESERVED, LabelSet
+from models.domain.labels import ANY_SOURCE, CLUSTER_KEY, K8S, RESERVED, LabelSet
 from models.domain.policy import Direction
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ResolvedSide",
     "Side",
     "TlsHello",
+    "config_for",
     "resolve",
 ]
 
@@ -203,3 +204,25 @@ def resolve(side: Side, config: AgentConfig) -> ResolvedSide:
     labels = LabelSet.of(texts)
     outside = any(labels.reserved(name) for name in WORLD_LABELS)
     return ResolvedSide(labels, address, side.names, outside, exact, side.named_ports)
+
+
+def config_for(flow: PolicyFlow, cilium_version: str) -> AgentConfig:
+    """
+    Settings as a flow shows them: the own cluster is that of the pod whose policy is asked.
+
+    Records without cluster labels come from pipelines that cut them; there a peer selector means any
+    cluster, or it would select nobody.
+
+    Parameters
+    ----------
+    flow
+        As observed.
+    cilium_version
+        Release to answer for.
+    """
+    ends = (flow.subject(flow.direction),) if flow.direction else (flow.source, flow.destination)
+    names = (LabelSet.of(end.labels or ()).lookup(K8S, CLUSTER_KEY) for end in ends)
+    cluster = next((name for name in names if name), None)
+    if cluster is None:
+        return AgentConfig(cilium_version=cilium_version, default_local_cluster=False)
+    return AgentConfig(cilium_version=cilium_version, cluster_name=cluster)

@@ -11,19 +11,28 @@ import orjson
 import typer
 
 from jobs.flow_records import FlowRecords
+from jobs.policy_files import read_objects
 from jobs.simulate import FlowAnswer, Totals, load_policies, simulate_cases, simulate_flows
 from models.domain.agent import AgentConfig
+from models.domain.policy import PolicySet
 from models.errors import BadInputError
+from models.manifest.parse import parse_objects
+from service.commands.export import StateOption
 from service.commands.options import (
     CiliumVersion,
     ConfigFile,
     DataDir,
     LogFormatOption,
     chosen_release,
+    parse_length,
+    parse_time,
     settings_for,
 )
 from service.commands.output import clean, print_table, print_text, say
+from service.commands.replayed import print_backtest
 from service.errors import EXIT_FAILED
+from service.simulation.service import observed_cluster, replay_window, stored_policies
+from service.wiring import Portolan, open_portolan
 
 #: Lines of a table that a person reads; the counts below it are of everything.
 MAX_ROWS: Final = 200
@@ -48,6 +57,18 @@ def simulate(
     cases: Annotated[
         Path | None, typer.Option(help="JSON lines of cases: policies, one flow, and an id each.")
     ] = None,
+    state: Annotated[
+        StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="Without --flows: how far back the stored observations go, as in 14d.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Cluster whose observations and proposals count.")
+    ] = None,
     cilium_version: CiliumVersion = None,
     output: Annotated[
         SimulateFormat | None,
@@ -60,14 +81,61 @@ def simulate(
     """Say, flow by flow, which verdict policies give and which rule decides."""
     settings = settings_for(data_dir, config, log_format)
     release = chosen_release(cilium_version, settings)
+    form = output or (SimulateFormat.TABLE if cases is None else SimulateFormat.JSONL)
     if cases is not None:
-        if policies or flows:
+        if policies or flows or state or window:
             raise BadInputError("--cases brings its own policies and flows: leave the other options out")
-        _answer_cases(cases, release, output or SimulateFormat.JSONL)
-    elif policies and flows:
-        _answer_flows(policies, flows, release, output or SimulateFormat.TABLE)
+        _answer_cases(cases, release, form)
+        return
+    if bool(policies) == (state is not None):
+        raise BadInputError("name --policies or --state, with --flows or --window; or --cases alone")
+    if flows and (window or as_of):
+        raise BadInputError("--flows brings the flows along: leave --window and --as-of out")
+    if policies and flows:
+        breaks = _answer_flows(
+            load_policies(policies, AgentConfig(cilium_version=release)), flows, release, form
+        )
     else:
-        raise BadInputError("name --policies and --flows, or --cases")
+        with open_portolan(settings) as portolan:
+            observed = observed_cluster(portolan, cluster)
+            objects = read_objects(policies) if policies else _stored(portolan, observed.name, state, release)
+            if flows:
+                loaded = parse_objects(objects, cilium_version=release)
+                breaks = _answer_flows(loaded, flows, release, form)
+            else:
+                loaded, found = replay_window(
+                    portolan,
+                    objects,
+                    cluster=observed,
+                    as_of=parse_time(as_of),
+                    window=parse_length(window),
+                    cilium_version=release,
+                )
+                _check_loaded(loaded)
+                print_backtest(found, lines=form is SimulateFormat.JSONL)
+                breaks = found.denied_legitimate
+    if breaks:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _stored(
+    portolan: Portolan, cluster: str, state: StateOption | None, release: str
+) -> list[Mapping[str, Any]]:
+    with portolan.database.read() as session:
+        return stored_policies(
+            session,
+            cluster=cluster,
+            approved_only=state is StateOption.APPROVED,
+            cilium_version=release,
+        )
+
+
+def _check_loaded(loaded: PolicySet) -> None:
+    """Refuse to simulate nothing, and name what a cluster would refuse."""
+    for rejected in loaded.rejected:
+        say(f"note: {rejected.policy}: a cluster would refuse it: {'; '.join(rejected.reasons[:3])}")
+    if not loaded.sources and not loaded.rejected:
+        raise BadInputError("there is no policy to simulate")
 
 
 def _answer_cases(path: Path, cilium_version: str, output: SimulateFormat) -> None:
@@ -79,17 +147,11 @@ def _answer_cases(path: Path, cilium_version: str, output: SimulateFormat) -> No
         print_table(("id", "verdict"), [(answer.id, answer.verdict) for answer in answers])
 
 
-def _answer_flows(
-    policies: list[Path], flows: list[str], cilium_version: str, output: SimulateFormat
-) -> None:
-    """Answer flow by flow; exit 1 when the policies would deny what works today."""
+def _answer_flows(loaded: PolicySet, flows: list[str], cilium_version: str, output: SimulateFormat) -> int:
+    """Answer flow by flow; gives how many the policies would deny that work today."""
     if "-" in flows and sys.stdin.isatty():
         raise BadInputError("'-' reads standard input, and that is a terminal: pipe flows into it")
-    loaded = load_policies(policies, AgentConfig(cilium_version=cilium_version))
-    if not loaded.sources and not loaded.rejected:
-        raise BadInputError(f"no policy in {', '.join(map(str, policies))}")
-    for rejected in loaded.rejected:
-        say(f"note: a cluster would refuse {rejected}")
+    _check_loaded(loaded)
     records = FlowRecords(flows)
     totals, shown = Totals(), list[FlowAnswer]()
     for answer in simulate_flows(loaded, records, cilium_version=cilium_version):
@@ -108,8 +170,7 @@ def _answer_flows(
         )
         print_text()
     _print_totals(totals, output, len(shown))
-    if totals.breaks:
-        raise typer.Exit(EXIT_FAILED)
+    return totals.breaks
 
 
 def _worth_showing(shown: list[FlowAnswer], answer: FlowAnswer) -> list[FlowAnswer]:

@@ -231,3 +231,88 @@ def _behind(order: Sequence[str], after: Sequence[Any] | None, parameters: dict[
     names = [f"after_{column}" for column in order]
     parameters.update(zip(names, after, strict=True))
     return f"AND ({', '.join(order)}) > ({', '.join('$' + name for name in names)})"
+
+
+def label_sets(
+    store: ObservationStore,
+    cluster: str,
+    *,
+    namespace: str | None = None,
+    name: str | None = None,
+    ip: str | None = None,
+) -> list[dict[str, Any]]:
+    """Label sets of a workload or pod by its name, or of whoever had an address; the newest first."""
+    return _ask(
+        store,
+        ["identities", "endpoints"],
+        f"""
+        WITH owners AS ({_OWNERS}),
+        pods AS (
+          SELECT label_key, max(last_us) AS last_us FROM endpoints
+          WHERE cluster = $cluster AND label_key <> '' AND workload_kind <> 'Service'
+            AND ($ip IS NULL OR ip = $ip) AND ($name IS NULL OR (pod = $name AND namespace = $namespace))
+          GROUP BY label_key),
+        named AS (
+          SELECT label_key, last_us FROM owners
+          WHERE $name IS NOT NULL AND cluster = $cluster AND namespace = $namespace
+            AND (workload = $name OR label_key = $name))
+        SELECT owners.namespace, owners.workload, owners.workload_kind, owners.label_key, owners.labels
+        FROM owners JOIN (SELECT label_key, max(last_us) AS last_us
+                          FROM (SELECT * FROM pods UNION ALL SELECT * FROM named) GROUP BY label_key) found
+          ON owners.label_key = found.label_key AND owners.cluster = $cluster
+        ORDER BY found.last_us DESC, owners.label_key
+        """,
+        {"cluster": cluster, "namespace": namespace, "name": name, "ip": ip},
+    )
+
+
+def names_of(store: ObservationStore, cluster: str, ip: str) -> list[str]:
+    """DNS names whose answers held an address."""
+    sql = """SELECT DISTINCT name FROM lookups WHERE cluster = $cluster AND ip = $ip ORDER BY name LIMIT 50"""
+    return [row["name"] for row in _ask(store, ["lookups"], sql, {"cluster": cluster, "ip": ip})]
+
+
+def addresses_of(store: ObservationStore, cluster: str, name: str) -> list[str]:
+    """Addresses that a DNS name led to, the newest first."""
+    sql = """
+        SELECT ip FROM lookups WHERE cluster = $cluster AND rtrim(name, '.') = $name AND ip <> ''
+        GROUP BY ip ORDER BY max(day) DESC, ip LIMIT 50
+    """
+    return [row["ip"] for row in _ask(store, ["lookups"], sql, {"cluster": cluster, "name": name})]
+
+
+def edges_between(
+    store: ObservationStore, cluster: str, ends: tuple[str, str, str], peers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """
+    Traffic from a workload to any of these peers, by protocol, port and verdict, the newest first.
+
+    ``ends`` are namespace, workload and label-set key of the client; a peer is a label-set key, an
+    address, an entity or a DNS name.
+    """
+    namespace, workload, label_key = ends
+    return _ask(
+        store,
+        ["edges", "identities"],
+        f"""
+        WITH owners AS ({_OWNERS})
+        SELECT protocol, port, icmp_type, verdict, sum(edges.flows)::BIGINT AS flows,
+               min(edges.first_us) AS first_us, max(edges.last_us) AS last_us
+        FROM edges JOIN owners s ON s.cluster = edges.cluster AND s.label_key = edges.subject
+        LEFT JOIN owners p ON p.cluster = edges.cluster AND p.label_key = edges.peer
+        WHERE edges.cluster = $cluster AND direction = 'egress'
+          AND (s.label_key = $label_key
+               OR (s.namespace = $namespace AND s.workload = $workload AND $workload <> ''))
+          AND (list_contains($peers, peer) OR list_contains($peers, p.namespace || '/' || p.workload)
+               OR len(list_intersect($peers, string_split(peer_names, ','))) > 0)
+        GROUP BY protocol, port, icmp_type, verdict
+        ORDER BY last_us DESC, protocol, port, icmp_type, verdict LIMIT 50
+        """,
+        {
+            "cluster": cluster,
+            "namespace": namespace,
+            "workload": workload,
+            "label_key": label_key,
+            "peers": list(peers),
+        },
+    )

@@ -97,7 +97,7 @@ def test_bad_input_exits_2_and_says_what(tmp_path: Path, capfd) -> None:
     noise = str(tmp_path / "noise")
     for arguments, sentence in (
         (["--policies", policy, "--flows", noise], "none of the flows could be read"),
-        (["--policies", str(tmp_path / "none.yaml"), "--flows", noise], "no policy in"),
+        (["--policies", str(tmp_path / "none.yaml"), "--flows", noise], "no policy to simulate"),
         (["--policies", policy, "--flows", "nowhere"], "no such file"),
         (["--cases", noise], "line 1 is no JSON"),
         (["--policies", policy, "--flows", noise, "--cilium-version", "1.2"], "older than"),

@@ -1,0 +1,1 @@
+"""Questions about policies: what they would do with flows, with stored observations, and why."""

@@ -1,0 +1,147 @@
+"""REST: what policies would do, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+
+from jobs.policy_files import check_objects
+from jobs.simulate import Totals, simulate_flows
+from models.domain.policy import Direction, PolicySet
+from models.errors import BadInputError
+from models.manifest.parse import parse_objects
+from service.dependencies import NameQuery, PortolanDep
+from service.observed.queries import ObservedCluster
+from service.problems import PROBLEM_RESPONSES
+from service.simulation import schemas, service
+from service.simulation.service import Question
+from service.wiring import Portolan
+
+router = APIRouter(tags=["simulation"], responses=PROBLEM_RESPONSES)
+
+#: Rules times flows that one request may ask: about half a minute.
+MAX_QUESTIONS: Final = 2_000_000
+MAX_LINES: Final = 1000  # of a back-test; its counts are exact
+
+
+@router.post("/simulate", summary="Simulate policies")
+def simulate(body: schemas.SimulateIn, portolan: PortolanDep) -> schemas.SimulationOut:
+    """Say what policies would do with flows, or with what was observed in a window."""
+    version = service.chosen_version(portolan, body.cilium_version)
+    if body.flows is None or body.policies is None:
+        cluster = service.observed_cluster(portolan, body.cluster)
+        objects = _objects(portolan, body, cluster, version)
+    else:
+        cluster, objects = None, _checked(body.policies)
+    if body.flows is not None:
+        return _by_flow(objects, body.flows, version)
+    if cluster is None:
+        raise BadInputError("send flows, or observe some first")
+    policies, found = service.replay_window(
+        portolan,
+        objects,
+        cluster=cluster,
+        as_of=body.as_of,
+        window=body.window,
+        cilium_version=version,
+    )
+    backtest = schemas.BacktestOut(**found.to_json(MAX_LINES))
+    return _answer(policies, version, flows=[], totals=None, backtest=backtest)
+
+
+def _by_flow(
+    objects: Sequence[Mapping[str, Any]], flows: list[dict[str, Any]], version: str
+) -> schemas.SimulationOut:
+    check_objects(flows)
+    policies = parse_objects(list(objects), cilium_version=version)
+    if len(policies.entries) * len(flows) > MAX_QUESTIONS:
+        raise BadInputError(
+            f"{len(policies.entries)} rules and {len(flows)} flows are too many for one request: "
+            "send fewer flows, or use 'portolan simulate'"
+        )
+    totals, answers = Totals(), []
+    for one in simulate_flows(policies, flows, cilium_version=version):
+        totals.add(one)
+        answers.append(schemas.FlowVerdict(**asdict(one), breaks=one.breaks))
+    counts = schemas.Totals(**totals.as_dict())
+    return _answer(policies, version, flows=answers, totals=counts, backtest=None)
+
+
+def _answer(
+    policies: PolicySet,
+    version: str,
+    *,
+    flows: list[schemas.FlowVerdict],
+    totals: schemas.Totals | None,
+    backtest: schemas.BacktestOut | None,
+) -> schemas.SimulationOut:
+    return schemas.SimulationOut(
+        cilium_version=version,
+        policies=len(policies.sources),
+        rejected=[
+            schemas.Rejected(policy=str(one.policy), reasons=list(one.reasons)) for one in policies.rejected
+        ],
+        totals=totals,
+        flows=flows,
+        backtest=backtest,
+    )
+
+
+@router.post("/explain", summary="Explain a connection")
+def explain(body: schemas.ExplainIn, portolan: PortolanDep) -> schemas.ExplanationOut:
+    """Say which policy and rule decide a connection, and the smallest change that would allow it."""
+    version = service.chosen_version(portolan, body.cilium_version)
+    cluster = service.observed_cluster(portolan, body.cluster)
+    question = Question(
+        body.source,
+        body.destination,
+        body.protocol,
+        body.port,
+        Direction(body.direction) if body.direction else None,
+    )
+    objects = _objects(portolan, body, cluster, version)
+    found = service.answer(portolan, question, objects, cluster=cluster, cilium_version=version)
+    return schemas.ExplanationOut(**found.to_json())
+
+
+@router.get("/explain", summary="Explain a connection by the stored policies")
+def explain_stored(
+    *,
+    portolan: PortolanDep,
+    source: Annotated[schemas.Text, Query(examples=["shop/web"])],
+    destination: Annotated[schemas.Text, Query(examples=["shop/api"])],
+    protocol: schemas.Protocol | None = None,
+    port: Annotated[int | None, Query(ge=0, le=65535)] = None,
+    state: schemas.State = "approved",
+    cluster: NameQuery = None,
+    cilium_version: NameQuery = None,
+) -> schemas.ExplanationOut:
+    """Do the same with the stored proposals."""
+    body = schemas.ExplainIn(
+        source=source,
+        destination=destination,
+        protocol=protocol,
+        port=port,
+        state=state,
+        cluster=cluster,
+        cilium_version=cilium_version,
+    )
+    return explain(body, portolan)
+
+
+def _checked(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    check_objects(objects)
+    return objects
+
+
+def _objects(
+    portolan: Portolan, body: schemas.SimulateIn | schemas.ExplainIn, cluster: ObservedCluster, version: str
+) -> Sequence[Mapping[str, Any]]:
+    """The policies meant: those given, else the stored ones."""
+    if body.policies is not None:
+        return _checked(body.policies)
+    with portolan.database.read() as session:
+        return service.stored_policies(
+            session, cluster=cluster.name, approved_only=body.state == "approved", cilium_version=version
+        )

@@ -1,0 +1,182 @@
+"""Simulation and explanation as the API speaks of them; the contract is in docs/api.md."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from service.durations import Duration
+
+#: Of one request; more is for the command line, which has the time.
+MAX_POLICIES: Final = 2000
+MAX_FLOWS: Final = 5000
+
+Text = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Objects = Annotated[
+    list[dict[str, Any]],
+    Field(
+        max_length=MAX_POLICIES,
+        description="CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, and the Services, "
+        "EndpointSlices and CiliumCIDRGroups that they name; by default the stored proposals",
+    ),
+]
+State = Literal["approved", "any"]
+Protocol = Literal["TCP", "UDP", "SCTP", "ICMP", "ICMPv6"]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    policies: Objects | None = None
+    state: State = Field(
+        default="approved", description="Which stored proposals, where no policies are given"
+    )
+    cluster: Text | None = Field(default=None, description="Needed where several were observed")
+    cilium_version: Text | None = Field(default=None, description="By default the configured one")
+
+
+class SimulateIn(_In):
+    """Policies, and what to ask them about."""
+
+    flows: Annotated[list[dict[str, Any]], Field(max_length=MAX_FLOWS)] | None = Field(
+        default=None, description="Hubble records; by default the stored observations of a window"
+    )
+    as_of: AwareDatetime | None = Field(default=None, description="End of the window")
+    window: Duration | None = Field(default=None, description="How far back to look")
+
+
+class Rejected(BaseModel):
+    """An object that a cluster would refuse, or would not read whole."""
+
+    policy: str
+    reasons: list[str]
+
+
+class FlowVerdict(BaseModel):
+    """What the policies would do with one flow."""
+
+    number: int
+    about: str
+    verdict: Literal["allow", "deny", "unknown", "skipped"]
+    l4: str = Field(description="Verdict before layer 7")
+    reason: str
+    rules: list[str]
+    redirect: bool
+    hubble: Literal["allowed", "denied", "audited", "other"] = Field(description="What happened")
+    breaks: bool = Field(description="Works today and would be denied")
+
+
+class Totals(BaseModel):
+    """Counts over the flows."""
+
+    flows: int
+    verdicts: dict[str, int]
+    skipped: dict[str, int]
+    breaks: int
+    denied_as_observed: int
+    denied_but_allowed_here: int
+
+
+class DayOut(BaseModel):
+    """Flows of one day."""
+
+    day: str
+    flows: int
+
+
+class ReplayLineOut(BaseModel):
+    """Observed traffic that the policies would not let pass."""
+
+    namespace: str
+    workload: str
+    direction: Literal["ingress", "egress"]
+    peer: str
+    port: str
+    verdict: Literal["deny", "unknown"]
+    legitimacy: Literal["legitimate", "unanswered"]
+    rule: str = Field(description="The deny rule that decides; empty for the default deny")
+    flows: int
+    days: list[DayOut]
+
+
+class BacktestOut(BaseModel):
+    """A window of stored observations against the policies; counts are of edge-days."""
+
+    checked: int
+    admitted: int
+    denied: int
+    undecided: int
+    denied_legitimate: int
+    lines: list[ReplayLineOut]
+    lines_in_all: int
+
+
+class SimulationOut(BaseModel):
+    """The answer: flow by flow, or over the window."""
+
+    cilium_version: str
+    policies: int
+    rejected: list[Rejected]
+    totals: Totals | None
+    flows: list[FlowVerdict]
+    backtest: BacktestOut | None
+
+
+class ExplainIn(_In):
+    """Who cannot reach whom."""
+
+    source: Text = Field(examples=["shop/web"])
+    destination: Text = Field(examples=["shop/api", "192.0.2.7", "api.example.org", "world"])
+    protocol: Protocol | None = None
+    port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="For ICMP the type")
+    direction: Literal["ingress", "egress"] | None = Field(default=None, description="By default both ends")
+
+
+class GateOut(BaseModel):
+    """The decision at one end."""
+
+    direction: Literal["ingress", "egress"]
+    verdict: Literal["allow", "deny", "unknown"]
+    reason: str
+    enforcing: bool | None
+    default_deny: bool | None
+    rules: list[str]
+    policies: list[str] = Field(description="Objects that close this end")
+
+
+class ChangeOut(BaseModel):
+    """The smallest change found; it was tried."""
+
+    policy: str
+    patch: list[dict[str, Any]] = Field(description="JSON Patch (RFC 6902)")
+    because: str
+
+
+class SeenOut(BaseModel):
+    """What was observed between the two ends."""
+
+    protocol: str
+    port: int
+    verdict: str
+    flows: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class ExplanationOut(BaseModel):
+    """Why a connection passes or not."""
+
+    cluster: str
+    cilium_version: str
+    source: str
+    destination: str
+    protocol: str | None
+    port: int | None
+    verdict: Literal["allow", "deny", "unknown"]
+    reason: str
+    gates: list[GateOut]
+    change: ChangeOut | None
+    commands: list[str] = Field(description="Read-only, to check on the cluster")
+    observed: list[SeenOut]
+    policies: int
+    rejected: list[Rejected]
