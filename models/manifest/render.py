@@ -133,8 +133,17 @@ def entry_form(entry: Entry, namespace: str) -> dict[str, Any]:
 
 
 def chosen_rules(proposal: Proposal, include: Collection[str] | None) -> tuple[Rule, ...]:
-    """Rules of the proposal that are wanted; all when nothing is said."""
-    return tuple(rule for rule in proposal.rules if include is None or rule.id in include)
+    """
+    Rules of the proposal that are wanted; all when nothing is said.
+
+    Egress of which only the resolver is left is dropped: as a section it would allow the questions and
+    deny every connection that follows them.
+    """
+    wanted = tuple(rule for rule in proposal.rules if include is None or rule.id in include)
+    egress = [rule for rule in wanted if rule.direction == "egress"]
+    if include is not None and egress and all("resolver" in rule.flags for rule in egress):
+        return tuple(rule for rule in wanted if rule.direction == "ingress")
+    return wanted
 
 
 def _listed(workloads: Sequence[str]) -> str:
@@ -239,9 +248,12 @@ def comments(proposal: Proposal, *, include: Collection[str] | None = None) -> t
     chosen = len(chosen_rules(proposal, include))
     if chosen < len(proposal.rules):
         lines.append(f"Holds {chosen} of the {len(proposal.rules)} rules that were proposed.")
+    held = {rule.direction for rule in chosen_rules(proposal, include)}
     for direction in _DIRECTIONS:
         decision = proposal.decision(direction)
-        if not decision.enforced:
+        if decision.enforced and direction not in held:
+            lines.append(f"{direction}: Left open: none of its rules was chosen, or none but the resolver's.")
+        elif not decision.enforced:
             lines.append(f"{direction}: {decision.why}")
     lines += [f"Assumed: {assumption.text}" for assumption in proposal.assumptions]
     return tuple(lines)

@@ -12,6 +12,8 @@ from service.commands.options import ConfigFile, DataDir, LogFormatOption, setti
 
 #: Beside the packages; an installed wheel has no such folder.
 BENCHMARKS: Final = Path(__file__).resolve().parents[2] / "benchmarks"
+#: Files there that make input for the others.
+HELPERS: Final = frozenset({"__init__", "generate"})
 
 
 def bench(
@@ -28,7 +30,7 @@ def bench(
     settings_for(data_dir, config, log_format)
     if not BENCHMARKS.is_dir():
         raise UnsupportedError("benchmarks come with a source checkout, and this is an installed package")
-    known = {path.stem.removeprefix("bench_"): path for path in sorted(BENCHMARKS.glob("bench_*.py"))}
+    known = {path.stem: path for path in sorted(BENCHMARKS.glob("*.py")) if path.stem not in HELPERS}
     if name is not None and name not in known:
         raise BadInputError(f"no benchmark {name!r}; there are {', '.join(known) or 'none'}")
     for path in [known[name]] if name is not None else known.values():

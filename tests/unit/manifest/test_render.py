@@ -302,3 +302,14 @@ def test_a_service_account_cannot_be_selected_by_a_kubernetes_policy():
     world.edge(world.pod("shop", "bare", {}, service_account="bare-sa"), world.pod("shop", "api"))
     with pytest.raises(UnsupportedError, match="service account"):
         kubernetes_manifest(proposal_for(propose(world.observations()), "bare"))
+
+
+def test_trap_I2_egress_with_only_the_resolver_chosen_is_left_open(result):
+    """Questions allowed and every connection after them denied would be an outage."""
+    proposal = proposal_for(result, "web")
+    kept = {rule.id for rule in proposal.rules if rule.direction == "ingress" or "resolver" in rule.flags}
+    assert {rule.direction for rule in proposal.rules if rule.id in kept} == {"ingress", "egress"}
+    manifest = cilium_manifest(proposal, include=kept)
+    assert "egress" not in manifest["spec"]
+    assert manifest["spec"]["ingress"]
+    assert "egress: Left open" in manifest_yaml(proposal, include=kept)
