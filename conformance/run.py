@@ -16,6 +16,7 @@ from typing import Final
 
 from conformance.compare import compare, record
 from conformance.generate import generate
+from conformance.proposed import rejected, sample_observations
 
 ENGINE: Final = Path(__file__).parent / "engine"
 BUILD: Final = Path(__file__).parents[1] / "build" / "conformance"
@@ -60,7 +61,7 @@ def recorded_path(line: Line) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare, or record, every line; exit 1 on any disagreement."""
+    """Compare, or record, every line; exit 1 on any disagreement and any proposal that Cilium refuses."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", action="store_true", help="record the fixed cases instead")
     args = parser.parse_args(arguments)
     disagreements = 0
+    seen = [] if args.record else sample_observations()
     for line in LINES:
         if args.line and line.version not in args.line:
             continue
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cases = list(generate(args.cases, args.seed, cilium_version=line.version))
         counts = compare(engine, line.version, cases)
         print(f"Cilium {line.version}, seed {args.seed}: {dict(sorted(counts.items()))}", file=sys.stderr)
-        disagreements += counts["disagreements"]
+        disagreements += counts["disagreements"] + rejected(engine, line.version, seen)
     return 1 if disagreements else 0
 
 

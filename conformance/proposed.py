@@ -1,0 +1,73 @@
+"""The policies proposed for sample_data through Cilium's own validation: the schema and the agent's."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.compare import ask_engine
+from jobs.ingest import run_ingest
+from jobs.observations.fold import clusters, fold
+from jobs.observations.store import ObservationStore
+from jobs.propose import propose
+from models.domain.capabilities import CapabilityHints
+from models.domain.window import Window
+from models.errors import UnsupportedError
+from models.frames import Observations
+from models.manifest.render import cilium_manifest
+from models.manifest.render_kubernetes import kubernetes_manifest
+
+FLOWS: Final = Path(__file__).parents[1] / "sample_data" / "flows"
+LENGTH: Final = timedelta(days=14)
+#: The engine answers cases; which flow it is asked about does not matter to validation.
+_FLOW: Final = {
+    "direction": "egress",
+    "src": {"labels": ["k8s:app=any", "k8s:io.kubernetes.pod.namespace=any"]},
+    "dst": {"ip": "192.0.2.1"},
+    "l4": {"proto": "TCP", "port": 443},
+}
+
+
+def sample_observations() -> list[Observations]:
+    """What sample_data shows of each of its clusters, ingested into a folder that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="portolan-conformance-") as folder:
+        store = ObservationStore(Path(folder))
+        run_ingest([str(FLOWS)], store=store)
+        newest = max(store.table("edges").files_by_day())
+        end = datetime.fromisoformat(f"{newest}T00:00:00+00:00") + timedelta(days=1)
+        return [fold(store, cluster, Window.ending(end, LENGTH)) for cluster in clusters(store)]
+
+
+def manifests(observations: Observations, cilium_version: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Everything Portolan writes from observations: with and without names, enforcing, shadow, Kubernetes."""
+    for fqdn in (True, False):
+        found = propose(observations, capabilities=CapabilityHints(fqdn=fqdn, cilium_version=cilium_version))
+        for proposal in found.proposals:
+            title = f"{observations.cluster}/{proposal.namespace}/{proposal.name} fqdn={fqdn}"
+            for mode in ("enforce", "shadow"):
+                yield f"{title} {mode}", cilium_manifest(proposal, mode=mode, cilium_version=cilium_version)
+            try:
+                yield f"{title} kubernetes", kubernetes_manifest(proposal)
+            except UnsupportedError:
+                continue  # a policy that NetworkPolicy cannot say is not written as one
+
+
+def rejected(engine: Path, cilium_version: str, seen: list[Observations]) -> int:
+    """Print every manifest that Cilium refuses; give their number."""
+    cases = [
+        {"id": title, "policies": [manifest], "flow": _FLOW, "options": {}}
+        for observations in seen
+        for title, manifest in manifests(observations, cilium_version)
+    ]
+    if not cases:
+        raise SystemExit("nothing was proposed for sample_data: there is nothing to validate")
+    refused = 0
+    for case, answer in zip(cases, ask_engine(engine, cases), strict=True):
+        if answer.get("rejected") or answer.get("error"):
+            refused += 1
+            print(json.dumps({"refused": case["id"], "engine": answer, "case": case}, sort_keys=True))
+    print(f"Cilium {cilium_version}: {len(cases)} proposed manifests, {refused} refused", file=sys.stderr)
+    return refused
