@@ -1,9 +1,10 @@
 """``portolan explain``: why A cannot reach B, and the smallest change that would let it."""
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -104,11 +105,7 @@ def _print(found: Answer) -> None:
     connection = f"{told['source']} -> {told['destination']} {told['protocol']}/{told['port']}"
     print_text(f"{connection}: {told['verdict'].upper()} (Cilium {told['cilium_version']})")
     for gate in told["gates"]:
-        print_text(f"  {gate['direction']}: {gate['verdict']}: {gate['reason']}")
-        for rule in gate["rules"]:
-            print_text(f"    by {rule}")
-        if gate["policies"]:
-            print_text(f"    closed by {', '.join(gate['policies'])}")
+        _print_gate(gate)
     for one in told["observed"]:
         print_text(
             f"  observed: {one['flows']:,} flows {one['verdict']}, last {one['last_seen']:%Y-%m-%d %H:%M} UTC"
@@ -120,12 +117,24 @@ def _print(found: Answer) -> None:
             f"  note: {refused['policy']}: a cluster would refuse it: {'; '.join(refused['reasons'][:3])}"
         )
     if told["change"] is not None:
-        change = told["change"]
-        print_text(f"Smallest change, to {change['policy']}: {change['because']}")
-        print_text(f"  {json.dumps(change['patch'])}")
-        if sum(gate["verdict"] == "deny" for gate in told["gates"]) > 1:
-            print_text("  The other end denies it too: make this change, then ask again.")
+        _print_change(told)
     if told["commands"]:
         print_text("To check on the cluster:")
         for command in told["commands"]:
             print_text(f"  {command}")
+
+
+def _print_gate(gate: Mapping[str, Any]) -> None:
+    print_text(f"  {gate['direction']}: {gate['verdict']}: {gate['reason']}")
+    for rule in gate["rules"]:
+        print_text(f"    by {rule}")
+    if gate["policies"]:
+        print_text(f"    closed by {', '.join(gate['policies'])}")
+
+
+def _print_change(told: Mapping[str, Any]) -> None:
+    change = told["change"]
+    print_text(f"Smallest change, to {change['policy']}: {change['because']}")
+    print_text(f"  {json.dumps(change['patch'])}")
+    if sum(gate["verdict"] == "deny" for gate in told["gates"]) > 1:
+        print_text("  The other end denies it too: make this change, then ask again.")
