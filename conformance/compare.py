@@ -116,7 +116,9 @@ def record(engine: Path, cilium_version: str, cases: list[dict[str, Any]], path:
     for case, theirs in zip(cases, ask_engine(engine, cases), strict=True):
         if known_defect(case, cilium_version):
             continue
-        answer = {key: theirs[key] for key in ("verdict", "redirect", "remaining") if key in theirs}
+        answer: dict[str, Any] = {
+            key: theirs[key] for key in ("verdict", "redirect", "remaining") if key in theirs
+        }
         answer["rejected"] = sorted(item["object"] for item in theirs.get("rejected", ()))
         lines.append(json.dumps(case | {"engine": answer}, sort_keys=True) + "\n")
     path.write_bytes(gzip.compress("".join(lines).encode(), compresslevel=9, mtime=0))

@@ -89,7 +89,7 @@ def _answer(
 
 
 @router.post("/explain", summary="Explain a connection")
-def explain(body: schemas.ExplainIn, portolan: PortolanDep) -> schemas.ExplanationOut:
+def explain(body: schemas.ExplanationIn, portolan: PortolanDep) -> schemas.ExplanationOut:
     """Say which policy and rule decide a connection, and the smallest change that would allow it."""
     version = service.chosen_version(portolan, body.cilium_version)
     cluster = service.observed_cluster(portolan, body.cluster)
@@ -118,7 +118,7 @@ def explain_stored(
     cilium_version: NameQuery = None,
 ) -> schemas.ExplanationOut:
     """Do the same with the stored proposals."""
-    body = schemas.ExplainIn(
+    body = schemas.ExplanationIn(
         source=source,
         destination=destination,
         protocol=protocol,
@@ -136,7 +136,10 @@ def _checked(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _objects(
-    portolan: Portolan, body: schemas.SimulateIn | schemas.ExplainIn, cluster: ObservedCluster, version: str
+    portolan: Portolan,
+    body: schemas.SimulateIn | schemas.ExplanationIn,
+    cluster: ObservedCluster,
+    version: str,
 ) -> Sequence[Mapping[str, Any]]:
     """The policies meant: those given, else the stored ones."""
     if body.policies is not None:

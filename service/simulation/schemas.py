@@ -122,7 +122,7 @@ class SimulationOut(BaseModel):
     backtest: BacktestOut | None
 
 
-class ExplainIn(_In):
+class ExplanationIn(_In):
     """Who cannot reach whom."""
 
     source: Text = Field(examples=["shop/web"])
