@@ -40,7 +40,7 @@ READ_TOGETHER: Final = 256 << 20  # bytes of small files that one query reads
 OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read at once
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory
-BATCH_BYTES: Final = 1 << 30  # bytes of content per commit: committing costs about a third of a second
+BATCH_BYTES: Final = 512 << 20  # bytes of content per commit: what they decode to must fit in memory
 NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
 

@@ -62,6 +62,13 @@ class InferResult:
 
     def to_json(self) -> dict[str, Any]:
         """Contract form of the run, without what only the review knows (versions, decisions)."""
+        proposals = [
+            proposal_to_json(proposal, manifest=self.manifests[proposal.key]) for proposal in self.proposals
+        ]
+        return {**self.about_json(), "proposals": proposals}
+
+    def about_json(self) -> dict[str, Any]:
+        """The same without the proposals."""
         return {
             "cluster": self.cluster,
             "window": {"start": self.window.start.isoformat(), "end": self.window.end.isoformat()},
@@ -71,10 +78,6 @@ class InferResult:
                 "lost_events": self.lost_events,
                 "set_aside": self.set_aside,
             },
-            "proposals": [
-                proposal_to_json(proposal, manifest=self.manifests[proposal.key])
-                for proposal in self.proposals
-            ],
             "without_proposal": [
                 {
                     "namespace": one.namespace,
@@ -127,7 +130,7 @@ def propose(
         rejected_rules=rejected_rules,
     )
     made, manifests = _linted(made)
-    policies = parse_objects(list(manifests.values()), config=agent_config(made.view))
+    policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
     set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
     return InferResult(
         cluster=observations.cluster,

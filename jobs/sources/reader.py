@@ -26,7 +26,7 @@ from jobs.sources.texts import MAX_TEXTS, Texts
 
 WRAPPED, BARE, OTHER = "wrapped", "bare", "other"
 ODD_AT_ONCE: Final = 20_000  # lines unwrapped by one query: what they hold is copied a few times
-#: DuckDB reads twice this at a time and grows for a longer line. Its default takes fresh pages for every read.
+#: DuckDB reads twice this at a time, and more for a longer line. Larger reads take fresh pages every time.
 USUAL_LINE: Final = 4 << 20
 
 

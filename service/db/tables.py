@@ -99,7 +99,8 @@ class ProposalVersionRow(Row):
     fingerprint: Mapped[str] = mapped_column(String(64))
     body: Mapped[dict[str, Any]]
     # As it was when the meaning or the maturity last changed: a file in Git must not move every night.
-    exported_body: Mapped[dict[str, Any]]
+    # None while that is what ``body`` says.
+    exported_body: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     last_proposed_at: Mapped[datetime]
     run_id: Mapped[str | None] = mapped_column(String(32))

@@ -113,8 +113,8 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
         session.flush()
     if outcome == "unchanged":
         # Newer evidence, same meaning: reviewers see it at once, files when it says something new.
-        if stored.exported_body["maturity"] != proposal.maturity:
-            stored.exported_body = body
+        exported = _exported_body(stored)
+        stored.exported_body = exported if exported["maturity"] == proposal.maturity else None
         stored.body, stored.last_proposed_at, stored.run_id = body, now, run_id
     else:
         session.add(
@@ -123,13 +123,16 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
                 version=standing.current,
                 fingerprint=proposal.fingerprint,
                 body=body,
-                exported_body=body,
                 created_at=now,
                 last_proposed_at=now,
                 run_id=run_id,
             )
         )
     return outcome
+
+
+def _exported_body(version: ProposalVersionRow) -> dict[str, Any]:
+    return version.body if version.exported_body is None else version.exported_body
 
 
 def _same_meaning(stored: Proposal, proposed: Proposal, rejected: frozenset[str]) -> bool:
@@ -341,7 +344,7 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
         return None
     else:
         current = _current(session, row)
-        version, body = current.version, current.exported_body
+        version, body = current.version, _exported_body(current)
     proposal = proposal_from_json(body)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)

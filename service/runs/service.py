@@ -229,7 +229,7 @@ def _keep(
 
 def inference_body(result: InferResult) -> dict[str, Any]:
     """What an inference said beyond its proposals."""
-    return {key: value for key, value in result.to_json().items() if key != "proposals"}
+    return result.about_json()
 
 
 def claim_maintain(portolan: Portolan, start: Start) -> Claim:

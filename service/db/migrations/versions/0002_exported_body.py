@@ -10,9 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply; versions proposed before keep the evidence they have now."""
+    """Apply; versions proposed before are exported with the evidence they have now."""
     with op.batch_alter_table("proposal_versions") as batch_op:
         batch_op.add_column(sa.Column("exported_body", sa.JSON(), nullable=True))
-    op.execute("UPDATE proposal_versions SET exported_body = body")
-    with op.batch_alter_table("proposal_versions") as batch_op:
-        batch_op.alter_column("exported_body", existing_type=sa.JSON(), nullable=False)
