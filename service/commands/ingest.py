@@ -1,8 +1,12 @@
 """``portolan ingest`` and ``portolan pull``: flows into the observation store."""
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -72,6 +76,28 @@ def print_ingest(result: Mapping[str, Any]) -> None:
         print_text(f"  lost     {result['lost_events']:>12,}  events the agents could not deliver")
 
 
+@contextmanager
+def asked_to_stop(*, gently: bool) -> Iterator[threading.Event]:
+    """
+    Turn the first Ctrl-C into an event, to be answered between two pulls.
+
+    An exception in the middle of one may arrive inside a library that swallows it. The second Ctrl-C
+    interrupts at once, and so does the first one unless ``gently``.
+    """
+    stop = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() or not gently:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def pull(
     *,
     sources: Annotated[
@@ -84,7 +110,7 @@ def pull(
     log_format: LogFormatOption = None,
 ) -> None:
     """Read what the configured sources have that was not read before."""
-    with portolan_for(data_dir, config, log_format) as portolan:
+    with portolan_for(data_dir, config, log_format) as portolan, asked_to_stop(gently=follow) as stop:
         chosen = chosen_sources(portolan, sources or [])
         due = dict.fromkeys((source.name for source in chosen), 0.0)
         while True:
@@ -104,7 +130,8 @@ def pull(
             if results and not follow:
                 _print_pull(results, output)
                 return
-            time.sleep(max(0.2, min(due.values()) - time.monotonic()) if follow else 0)
+            if stop.wait(max(0.2, min(due.values()) - time.monotonic()) if follow else 0):
+                raise KeyboardInterrupt
 
 
 def _print_pull(results: list[dict[str, Any]], output: OutputFormat) -> None:
