@@ -5,11 +5,26 @@ from datetime import datetime, timedelta
 from jobs.propose import ObservationReader, propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.policy import PolicySet
-from models.domain.window import Window
+from models.domain.window import FIRST_ORIGIN, Window, splits
 from models.frames import Observations
+from models.learning.recurrence import HORIZON
 from models.manifest.parse import parse_objects
-from models.simulation.backtest import OriginBacktest, WindowBacktest, backtest, rolling_origin
+from models.simulation.backtest import WindowBacktest, backtest
 from models.simulation.observed import DEFAULT_VERSION
+from models.simulation.rolling import OriginBacktest, rolling_origin
+from models.simulation.seen import SeenWindow
+
+
+def seen_window(
+    store: ObservationReader,
+    *,
+    cluster: str,
+    as_of: datetime,
+    length: timedelta,
+    hints: CapabilityHints | None = None,
+) -> SeenWindow:
+    """Read the window that ends at ``as_of``, ready to be asked of policy sets."""
+    return SeenWindow(store.observations(cluster, Window.ending(as_of, length)), hints=hints)
 
 
 def backtest_window(
@@ -33,12 +48,15 @@ def backtest_learning(
     as_of: datetime,
     length: timedelta,
     hints: CapabilityHints | None = None,
+    horizon: int = HORIZON,
+    first: int = FIRST_ORIGIN,
 ) -> tuple[OriginBacktest, ...]:
     """
     Propose from the first days of the window and replay the days after them.
 
     Every part is read from the store by itself, so nothing that was learned knows of a later day. The
-    window ends at midnight, for a part of a day would be tested as a whole one.
+    window ends at midnight, for a part of a day would be tested as a whole one; ``horizon`` and
+    ``first`` are days.
     """
 
     def observe(window: Window) -> Observations:
@@ -50,4 +68,5 @@ def backtest_learning(
         return parse_objects(list(manifests.values()), cilium_version=version)
 
     midnight = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
-    return rolling_origin(observe, learn, Window.ending(midnight, length), hints=hints)
+    parts = splits(Window.ending(midnight, length), horizon, first)
+    return rolling_origin(observe, learn, parts, hints=hints)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.completeness import CLUSTER_SHOCK, MIN_SHOCK_ORIGINS, Completeness
+from models.domain.window import FIRST_ORIGIN, origins
 from models.learning import bitmaps
 from models.learning.incidence import as_of
 from models.learning.recurrence import HORIZON, Recurrence
@@ -20,22 +21,8 @@ from models.learning.recurrence import HORIZON, Recurrence
 if TYPE_CHECKING:
     from models.learning.days import ObservedDays
 
-#: Full days before the first origin (method, section 3).
-FIRST_ORIGIN: Final = 14
 #: Bounds of the re-estimated common shock; outside, a handful of weeks is not believed.
 SHOCK_BOUNDS: Final = (0.05, 0.6)
-
-
-def origins(day_count: int, horizon: int = HORIZON, first: int = FIRST_ORIGIN) -> tuple[int, ...]:
-    """
-    Origins of a window, oldest first: none when it is too short to hold one out.
-
-    Examples
-    --------
-    >>> origins(14), origins(21), origins(30)
-    ((), (14,), (14, 21))
-    """
-    return tuple(range(first, day_count - horizon + 1, horizon))
 
 
 def recurrence_labels(

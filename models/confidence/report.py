@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from models.confidence.backtest import (
-    FIRST_ORIGIN,
-    common_shock,
-    completeness_backtest,
-    origins,
-    recurrence_labels,
-)
+from models.confidence.backtest import common_shock, completeness_backtest, recurrence_labels
 from models.confidence.calibration import Recalibration, prequential
 from models.confidence.conformal import steer_level
 from models.confidence.metrics import (
@@ -29,6 +23,7 @@ from models.confidence.metrics import (
     interval_coverage,
     reliability_table,
 )
+from models.domain.window import FIRST_ORIGIN, origins
 from models.learning.recurrence import HORIZON
 
 if TYPE_CHECKING:

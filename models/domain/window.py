@@ -1,7 +1,11 @@
-"""When we looked: the half-open stretch of time that a run reads."""
+"""When we looked: the half-open stretch of time that a run reads, and how it is split to test forecasts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+#: Full days before the first origin (method, section 3).
+FIRST_ORIGIN: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,67 @@ class Window:
     def days(self) -> float:
         """Length in days."""
         return (self.end - self.start) / timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """
+    One origin of a rolling test: what is learned from, and what is held out.
+
+    Parameters
+    ----------
+    learned
+        Up to the origin.
+    tested
+        From the origin on.
+    """
+
+    learned: Window
+    tested: Window
+
+
+def origins(day_count: int, horizon: int, first: int = FIRST_ORIGIN) -> tuple[int, ...]:
+    """
+    Origins of a run of days, oldest first: none when it is too short to hold one out.
+
+    Parameters
+    ----------
+    day_count
+        Days there are; whoever asks says which days count (calendar days, or fully observed ones).
+    horizon
+        Days held out after each origin, and between origins, so that no day is tested twice.
+    first
+        Days before the first origin.
+
+    Examples
+    --------
+    >>> origins(14, 7), origins(21, 7), origins(30, 7)
+    ((), (14,), (14, 21))
+    """
+    return tuple(range(first, day_count - horizon + 1, horizon))
+
+
+def splits(window: Window, horizon: int, first: int = FIRST_ORIGIN) -> tuple[Split, ...]:
+    """
+    Split a window of whole days at its `origins`.
+
+    Parameters
+    ----------
+    window
+        From midnight to midnight; a part of a day would be tested as a whole one.
+    horizon, first
+        As for `origins`.
+
+    Examples
+    --------
+    >>> w = Window.ending(datetime(2026, 3, 22, tzinfo=UTC), timedelta(days=21))
+    >>> [(s.learned.days, s.tested.start.day) for s in splits(w, 7)]
+    [(14.0, 15)]
+    """
+    return tuple(
+        Split(
+            Window(window.start, window.start + timedelta(days=origin)),
+            Window(window.start + timedelta(days=origin), window.start + timedelta(days=origin + horizon)),
+        )
+        for origin in origins(int(window.days), horizon, first)
+    )

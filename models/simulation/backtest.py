@@ -1,38 +1,21 @@
 """
 Back-test: a window of observations against any set of policies.
 
-Says what would be denied, by workload, peer, legitimacy and day. A set that was learned from the window
-it is tested on cannot fail where it matters, so `rolling_origin` learns on the first days and tests on
-the days after them.
+Says what would be denied, by workload, peer, request, legitimacy and day. A set that was learned from the
+window it is tested on cannot fail where it matters: `models.simulation.rolling` learns on the first days
+and tests on the days after them.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any
 
-from models.confidence.backtest import FIRST_ORIGIN, origins
 from models.domain.agent import AgentConfig
 from models.domain.capabilities import CapabilityHints
 from models.domain.policy import PolicySet
-from models.domain.window import Window
 from models.frames import Observations
-from models.learning.recurrence import HORIZON
 from models.simulation.decision import Verdict
-from models.simulation.observed import ObservedFlows, agent_config, judge_edges
-from models.synthesis.candidates import find_candidates
-from models.synthesis.edges import Edge, EdgeTable, fold_edges
-from models.synthesis.leftovers import peer_text, port_text, works
-from models.synthesis.reasons import NEEDS_NO_RULE
-from models.synthesis.view import ClusterView, cluster_view
-
-#: ``legitimate``: passes today and is answered, as far as that shows; ``unanswered``: passes, and nothing
-#: ever answered (a closed port, a scan).
-Legitimacy = Literal["legitimate", "unanswered"]
-
-#: Subjects that no pod policy of this cluster can close.
-_NOT_ASKED: Final = frozenset({"subject_other_cluster", "subject_not_a_pod", *NEEDS_NO_RULE})
+from models.simulation.seen import Legitimacy, SeenWindow, Verdicts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,14 +39,21 @@ class ReplayLine:
         ``ingress`` or ``egress``.
     peer, port
         For people.
+    request
+        ``GET /orders``, ``DNS api.example.org``; empty: the connection itself.
     verdict
         ``deny``, or ``unknown`` where the records do not say enough.
     legitimacy
-        See `Legitimacy`.
+        See `models.simulation.seen.Legitimacy`.
     rule
-        The deny rule that decided; empty for the default deny and for unknown.
+        The rule that decided: a deny rule, for a request the rule that restricts it; empty for the
+        default deny and for unknown.
+    flows
+        Of all days.
+    day_count
+        Days with any; for several edges in one line the highest of them.
     days
-        Flows by day, oldest first.
+        Flows by day, oldest first; empty for requests, which the store does not count by day.
     """
 
     namespace: str
@@ -71,15 +61,13 @@ class ReplayLine:
     direction: str
     peer: str
     port: str
+    request: str
     verdict: str
     legitimacy: Legitimacy
     rule: str
+    flows: int
+    day_count: int
     days: tuple[DayCount, ...]
-
-    @property
-    def flows(self) -> int:
-        """Flows of all days."""
-        return sum(day.flows for day in self.days)
 
     def to_json(self) -> dict[str, Any]:
         """Form of the API."""
@@ -89,27 +77,65 @@ class ReplayLine:
             "direction": self.direction,
             "peer": self.peer,
             "port": self.port,
+            "request": self.request,
             "verdict": self.verdict,
             "legitimacy": self.legitimacy,
             "rule": self.rule,
             "flows": self.flows,
+            "day_count": self.day_count,
             "days": [{"day": one.day, "flows": one.flows} for one in self.days],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DayOutcome:
+    """
+    One day of a replay, in edge-days of that day.
+
+    Parameters
+    ----------
+    day
+        ``YYYY-MM-DD``.
+    checked, denied, undecided, denied_legitimate
+        As in `WindowBacktest`.
+    """
+
+    day: str
+    checked: int
+    denied: int
+    undecided: int
+    denied_legitimate: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Form of the API."""
+        return {
+            "day": self.day,
+            "checked": self.checked,
+            "denied": self.denied,
+            "undecided": self.undecided,
+            "denied_legitimate": self.denied_legitimate,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class WindowBacktest:
     """
-    Outcome of a replay; every count is of edge-days that pass today.
+    Outcome of a replay; counts are of edge-days that pass today, unless they say requests.
 
     Parameters
     ----------
     checked
         Edge-days asked.
     admitted, denied, undecided
-        By verdict; they add up to `checked`.
+        By verdict on layers 3 and 4; they add up to `checked`.
     denied_legitimate
         Of `denied`, those of legitimate traffic: what enforcing would break.
+    requests, requests_denied, requests_undecided
+        Distinct requests asked of layer 7 on admitted edges, and their verdicts.
+    requests_denied_legitimate
+        Of `requests_denied`, those on edges that work.
+    days
+        The same by day, oldest first; only days on which something passed.
     lines
         Everything not admitted: legitimate denials first, then by flows.
     """
@@ -119,7 +145,17 @@ class WindowBacktest:
     denied: int
     undecided: int
     denied_legitimate: int
+    requests: int
+    requests_denied: int
+    requests_undecided: int
+    requests_denied_legitimate: int
+    days: tuple[DayOutcome, ...]
     lines: tuple[ReplayLine, ...]
+
+    @property
+    def breaks(self) -> bool:
+        """Whether something that works today would be denied."""
+        return bool(self.denied_legitimate or self.requests_denied_legitimate)
 
     def to_json(self, limit: int | None = None) -> dict[str, Any]:
         """Form of the API; the counts are exact whatever is listed."""
@@ -129,6 +165,11 @@ class WindowBacktest:
             "denied": self.denied,
             "undecided": self.undecided,
             "denied_legitimate": self.denied_legitimate,
+            "requests": self.requests,
+            "requests_denied": self.requests_denied,
+            "requests_undecided": self.requests_undecided,
+            "requests_denied_legitimate": self.requests_denied_legitimate,
+            "days": [day.to_json() for day in self.days],
             "lines": [line.to_json() for line in self.lines[:limit]],
             "lines_in_all": len(self.lines),
         }
@@ -142,7 +183,7 @@ def backtest(
     config: AgentConfig | None = None,
 ) -> WindowBacktest:
     """
-    Replay a window against a policy set, on layers 3 and 4.
+    Replay a window against a policy set.
 
     Parameters
     ----------
@@ -155,144 +196,86 @@ def backtest(
     config
         Agent settings; by default what the observations and `hints` tell.
     """
-    table = fold_edges(observations)
-    view = cluster_view(observations, table.edges, hints or CapabilityHints(), "balanced")
-    reasons = {one.edge.place: one.reason for one in find_candidates(view, table.edges).excluded}
-    asked = [edge for edge in table.edges if edge.working and reasons.get(edge.place) not in _NOT_ASKED]
-    flows = ObservedFlows(view)
-    judged = judge_edges([flows.question(edge) for edge in asked], policies, config or agent_config(view))
-    verdicts = {edge.place: verdict for edge, verdict in zip(asked, judged, strict=True)}
-    counts = dict.fromkeys(Verdict, 0)
-    broken = 0
-    for edge in asked:
-        verdict, _ = verdicts[edge.place]
-        counts[verdict] += edge.working_days
-        if verdict is Verdict.DENY and works(edge):
-            broken += edge.working_days
-    stopped = {place: one for place, one in verdicts.items() if one[0] is not Verdict.ALLOW}
+    return replay_seen(SeenWindow(observations, hints=hints, config=config), policies)
+
+
+def replay_seen(seen: SeenWindow, policies: PolicySet) -> WindowBacktest:
+    """Replay a window that was read before against a policy set."""
+    verdicts = seen.ask(policies)
+    days = _days(seen, verdicts)
+    asked = [verdicts.requests[number].verdict for number in verdicts.requests]
+    refused = [n for n, answer in verdicts.requests.items() if answer.verdict is Verdict.DENY]
+    checked = sum(day.checked for day in days)
+    denied, undecided = sum(day.denied for day in days), sum(day.undecided for day in days)
     return WindowBacktest(
-        checked=sum(counts.values()),
-        admitted=counts[Verdict.ALLOW],
-        denied=counts[Verdict.DENY],
-        undecided=counts[Verdict.UNKNOWN],
-        denied_legitimate=broken,
-        lines=_lines(_Seen(observations, table, view), policies, stopped),
+        checked=checked,
+        admitted=checked - denied - undecided,
+        denied=denied,
+        undecided=undecided,
+        denied_legitimate=sum(day.denied_legitimate for day in days),
+        requests=len(asked),
+        requests_denied=len(refused),
+        requests_undecided=asked.count(Verdict.UNKNOWN),
+        requests_denied_legitimate=sum(
+            seen.legitimacy(seen.edges[seen.requests[n].at]) == "legitimate" for n in refused
+        ),
+        days=days,
+        lines=_lines(seen, verdicts),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The window, and how it was read."""
+def _days(seen: SeenWindow, verdicts: Verdicts) -> tuple[DayOutcome, ...]:
+    counts: dict[str, list[int]] = {}
+    for day, at in seen.edge_days():
+        verdict = verdicts.edges[at].verdict
+        denied = verdict is Verdict.DENY
+        one = counts.setdefault(day, [0, 0, 0, 0])
+        one[0] += 1
+        one[1] += denied
+        one[2] += verdict is Verdict.UNKNOWN
+        one[3] += denied and seen.legitimacy(seen.edges[at]) == "legitimate"
+    return tuple(DayOutcome(day, *numbers) for day, numbers in sorted(counts.items()))
 
-    observations: Observations
-    table: EdgeTable
-    view: ClusterView
+
+_Key = tuple[str, str, str, str, str, str, str, Legitimacy, str]
 
 
-def _lines(
-    seen: _Seen, policies: PolicySet, stopped: Mapping[int, tuple[Verdict, int]]
-) -> tuple[ReplayLine, ...]:
-    """Edges that do not pass, those that read the same in one line."""
-    flows_of = _flows_by_day(seen, stopped)
-    grouped: dict[tuple[str, str, str, str, str, str, Legitimacy, str], dict[str, int]] = defaultdict(
-        lambda: defaultdict(int)
-    )
-    for place, (verdict, entry) in stopped.items():
-        edge = seen.table.edges[place]
-        namespace, workload = _subject(seen.view, edge)
-        legitimacy: Legitimacy = "legitimate" if works(edge) else "unanswered"
-        rule = str(policies.entries[entry].ref()) if entry >= 0 else ""
-        peer, port = peer_text(seen.view, edge), port_text(edge)
-        key = (namespace, workload, edge.direction, peer, port, verdict.value, legitimacy, rule)
-        for day, count in flows_of[place].items():
+def _lines(seen: SeenWindow, verdicts: Verdicts) -> tuple[ReplayLine, ...]:
+    """What does not pass, edges and requests that read the same in one line."""
+    stopped = [at for at, answer in enumerate(verdicts.edges) if answer.verdict is not Verdict.ALLOW]
+    by_day = seen.flows_by_day(stopped)
+    grouped: dict[_Key, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for at in stopped:
+        edge, answer = seen.edges[at], verdicts.edges[at]
+        key = (*seen.ends(edge), "", answer.verdict.value, seen.legitimacy(edge), answer.rule)
+        for day, count in by_day[at].items():
             grouped[key][day] += count
     lines = [
-        ReplayLine(*key, tuple(DayCount(day, count) for day, count in sorted(days.items())))
+        ReplayLine(
+            *key, sum(days.values()), len(days), tuple(DayCount(day, n) for day, n in sorted(days.items()))
+        )
         for key, days in sorted(grouped.items())
     ]
+    lines += _request_lines(seen, verdicts)
     return tuple(
         sorted(
             lines,
-            key=lambda line: (line.verdict != Verdict.DENY, line.legitimacy != "legitimate", -line.flows),
+            key=lambda line: (
+                line.verdict != Verdict.DENY, line.legitimacy != "legitimate", -line.flows, line.request,
+            ),
         )
-    )
+    )  # fmt: skip
 
 
-def _subject(view: ClusterView, edge: Edge) -> tuple[str, str]:
-    workload = view.workload(edge.subject)
-    return ("", "unknown pod") if workload is None else (workload.namespace, workload.title)
-
-
-def _flows_by_day(seen: _Seen, wanted: Mapping[int, object]) -> dict[int, dict[str, int]]:
-    """Flows that passed, by edge and day, of the edges wanted."""
-    found: dict[int, dict[str, int]] = {place: {} for place in wanted}
-    if not wanted:
-        return found
-    keys = {_key(seen.table.edges[place]): place for place in wanted}
-    frame = seen.observations.edge_days
-    frame = frame[frame["subject"].isin({key[0] for key in keys})]
-    columns = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
-    rows = zip(
-        *(frame[name].tolist() for name in (*columns, "day", "flows", "audited")),
-        strict=True,
-    )
-    for *key, day, flows, audited in rows:
-        place = keys.get(tuple(key))
-        if place is not None and flows + audited:
-            found[place][day] = found[place].get(day, 0) + flows + audited
-    return found
-
-
-def _key(edge: Edge) -> tuple[Any, ...]:
-    return edge[1:8]
-
-
-@dataclass(frozen=True, slots=True)
-class OriginBacktest:
-    """What was learned up to a moment, tested on the days after it."""
-
-    learned: Window
-    tested: Window
-    backtest: WindowBacktest
-
-
-def rolling_origin(
-    observe: Callable[[Window], Observations],
-    propose: Callable[[Observations], PolicySet],
-    window: Window,
-    *,
-    first: int = FIRST_ORIGIN,
-    horizon: int = HORIZON,
-    hints: CapabilityHints | None = None,
-) -> tuple[OriginBacktest, ...]:
-    """
-    Learn on the first days of a window and replay the following ones, again and again.
-
-    Parameters
-    ----------
-    observe
-        Observations of a part of the window; nothing that was seen after the part may be in it.
-    propose
-        Policies from observations.
-    window
-        Whole days.
-    first
-        Days before the first origin.
-    horizon
-        Days tested at each origin, and between origins, so that no day is tested twice.
-    hints
-        What is known of the cluster.
-
-    Returns
-    -------
-    tuple of OriginBacktest
-        Oldest origin first; empty for a window too short to hold any days out.
-    """
-    found = []
-    for origin in origins(int(window.days), horizon, first):
-        middle = window.start + timedelta(days=origin)
-        learned = Window(window.start, middle)
-        tested = Window(middle, middle + timedelta(days=horizon))
-        policies = propose(observe(learned))
-        found.append(OriginBacktest(learned, tested, backtest(observe(tested), policies, hints=hints)))
-    return tuple(found)
+def _request_lines(seen: SeenWindow, verdicts: Verdicts) -> list[ReplayLine]:
+    grouped: dict[_Key, list[int]] = defaultdict(lambda: [0, 0])
+    for number, answer in verdicts.requests.items():
+        if answer.verdict is Verdict.ALLOW:
+            continue
+        request = seen.requests[number]
+        edge = seen.edges[request.at]
+        rule = answer.rule if answer.verdict is Verdict.DENY else ""
+        key = (*seen.ends(edge), request.text, answer.verdict.value, seen.legitimacy(edge), rule)
+        grouped[key][0] += request.flows
+        grouped[key][1] = max(grouped[key][1], request.days)
+    return [ReplayLine(*key, flows, days, ()) for key, (flows, days) in sorted(grouped.items())]

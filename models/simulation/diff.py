@@ -13,7 +13,7 @@ import numpy as np
 from models.domain.agent import AgentConfig
 from models.domain.cidr import CidrSelector
 from models.domain.fqdn import FqdnSelector
-from models.domain.labels import ANY_SOURCE, CLUSTER_KEY, K8S
+from models.domain.labels import ANY_SOURCE, CLUSTER_KEY, K8S, NAMESPACE_KEY
 from models.domain.policy import Direction, EntitySelector, Entry, PeerSelector, PolicySet
 from models.domain.portset import MAX_PORT
 from models.domain.selector import EndpointSelector, Operator
@@ -111,24 +111,63 @@ def probes(sets: Sequence[PolicySet], subjects: Sequence[Side] = ()) -> EdgeTabl
     Returns
     -------
     EdgeTable
-        For every rule a subject, every form of its peers, and the ports at and beside its borders.
+        For every rule a subject, every form of its peers and two strangers, and the ports at and
+        beside its borders.
     """
-    flows = {
-        flow: None for policies in sets for entry in policies.entries for flow in _probe(entry, subjects)
-    }
+    entries = [entry for policies in sets for entry in policies.entries]
+    flows = {flow: None for entry in entries for flow in _probe(entry, subjects)}
     return EdgeTable.of_flows(sorted(flows, key=repr))
+
+
+def probe_flows(before: PolicySet, after: PolicySet, limit: int) -> tuple[list[PolicyFlow], int]:
+    """
+    Probes of the rules that only one of two sets has, wherever they stand in it.
+
+    Returns
+    -------
+    (list of PolicyFlow, int)
+        Sorted, at most `limit`; and how many more there are.
+    """
+    old, new = ({_content(entry): entry for entry in one.entries} for one in (before, after))
+    differing = [old[key] for key in old if key not in new] + [new[key] for key in new if key not in old]
+    flows = {flow: None for entry in differing for flow in _probe(entry, ())}
+    return sorted(flows, key=repr)[:limit], max(0, len(flows) - limit)
+
+
+def _content(entry: Entry) -> tuple[object, ...]:
+    """What a rule means, without its place."""
+    ports = entry.ports
+    return (
+        entry.direction,
+        entry.denies,
+        entry.subject,
+        entry.node_subject,
+        entry.peers,
+        None if ports is None else tuple((rule.ports, rule.named, rule.l7) for rule in ports),
+        entry.default_deny,
+        entry.authentication,
+        entry.required_peer,
+    )
 
 
 def _probe(entry: Entry, subjects: Sequence[Side]) -> Iterator[PolicyFlow]:
     mine = [_pod(entry.subject), *subjects]
     peers = [side for peer in entry.peers or () for side in _examples(peer)]
-    peers += [Side(entity="world"), Side(entity="remote-node")] if entry.peers is None else []
+    # What a default deny closes shows only in peers that the rule does not name.
+    peers += [Side(entity="world"), Side(entity="remote-node"), _stranger(entry.subject)]
     for subject in mine:
         for peer in peers:
-            for protocol, port in _ports(entry):
+            for protocol, port in sorted(_ports(entry)):
                 ingress = entry.direction is Direction.INGRESS
                 ends = (peer, subject) if ingress else (subject, peer)
                 yield PolicyFlow(entry.direction, *ends, protocol, port)
+
+
+def _stranger(subject: EndpointSelector) -> Side:
+    """Describe a pod beside the subject that no rule names by its labels."""
+    near = tuple(r for r in subject.requirements if r.key == NAMESPACE_KEY)
+    labels = _pod(EndpointSelector(near)).labels or ()
+    return Side((*labels, f"{K8S}:portolan-probe=stranger"), named_ports=())
 
 
 def _ports(entry: Entry) -> set[tuple[str, int]]:

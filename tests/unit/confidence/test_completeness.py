@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.confidence.backtest import common_shock, completeness_backtest, origins, recurrence_labels
+from models.confidence.backtest import common_shock, completeness_backtest, recurrence_labels
 from models.confidence.calendar import Job, cells_per_job, uncovered_phases
 from models.confidence.completeness import CLUSTER_SHOCK, Completeness, horizon_for
 from models.confidence.episodes import Clumps, GammaRate, count_interval, forecast
 from models.confidence.metrics import expected_calibration_error
 from models.confidence.novelty import novelty
 from models.confidence.rare import kappa
+from models.domain.window import origins
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
 from tests.unit.learning.worlds import coverage, day_names, edge, estate
@@ -210,7 +211,7 @@ def test_the_common_shock_waits_for_six_weeks() -> None:
 def test_short_windows_have_no_origin_and_no_labels() -> None:
     """Two weeks cannot judge themselves."""
     seen = incidence(estate(0, 14, workloads=5), 14)
-    assert origins(20) == ()
+    assert origins(20, 7) == ()
     assert recurrence_labels(seen.cells_, seen.days_).empty
     assert completeness_backtest(seen.cells_, seen.days_).empty
 

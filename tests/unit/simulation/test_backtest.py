@@ -137,11 +137,11 @@ def test_a_rolling_origin_learns_on_the_past_and_tests_on_the_future():
         store, cluster="prod", as_of=START + timedelta(days=28, hours=5), length=timedelta(days=28)
     )
     day = timedelta(days=1)
-    assert [test.tested for test in tests] == [
+    assert [test.split.tested for test in tests] == [
         Window(START + 14 * day, START + 21 * day),
         Window(START + 21 * day, START + 28 * day),
     ]
-    assert [test.learned.end for test in tests] == [test.tested.start for test in tests]
+    assert [test.split.learned.end for test in tests] == [test.split.tested.start for test in tests]
     first, second = (test.backtest for test in tests)
     assert {line.peer for line in first.lines if line.direction == "ingress"} == {"late in shop"}
     assert first.denied_legitimate >= 5
