@@ -31,7 +31,7 @@ def read_objects(paths: Iterable[Path]) -> list[dict[str, Any]]:
         If a path is missing, a file is no YAML or JSON, or too large or deep; names the file.
     """
     found = []
-    for path in _files(paths):
+    for path in read_files(paths):
         for number, document in enumerate(read_documents(path), start=1):
             if document is None:
                 continue
@@ -41,7 +41,15 @@ def read_objects(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def read_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """
+    Files meant by files and folders, those of a folder sorted.
+
+    Raises
+    ------
+    BadInputError
+        If a path is missing.
+    """
     for path in paths:
         if path.is_dir():
             yield from sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
@@ -77,7 +85,7 @@ def parse_documents(text: str) -> list[Any]:
     """
     try:
         _scan(text)
-        return list(yaml.load_all(text, Loader=_Loader))
+        return list(yaml.load_all(text, Loader=Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}: " if mark is not None else ""
@@ -114,7 +122,7 @@ def _scan(text: str) -> None:
     """Refuse nesting, and sizes with aliases unfolded, beyond the limits."""
     total = 0
     meter = _Meter()
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.DocumentEndEvent):
             total, meter = total + meter.size, _Meter()
         elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
@@ -153,7 +161,7 @@ class _Meter:
                 self._anchored[event.anchor] = 1
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """A safe loader that refuses a key written twice, as the API server does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -7,19 +7,22 @@ verdict, so a policy set can be checked against the drops it really caused.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from jobs.policy_files import read_case_lines, read_objects
 from models.domain.agent import NEWEST, AgentConfig
-from models.domain.policy import PolicySet
+from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.simulation.cases import case_decision
+from models.simulation.comparison import Comparison, Differences, compare_unseen
 from models.simulation.context import PolicyFlow, config_for
 from models.simulation.decision import Decision, Verdict
+from models.simulation.flow_lines import LEGITIMACY, flow_line
 from models.simulation.hubble import flow_to_policyflow
+from models.simulation.seen import Answer
 from models.simulation.verdict import evaluate
 
 MAX_REMEMBERED: Final = 100_000  # distinct questions of one simulation
@@ -156,6 +159,45 @@ def simulate_flows(
             redirect=decision.redirect,
             hubble=observed.hubble,
         )
+
+
+def compare_flows(
+    before: PolicySet,
+    after: PolicySet,
+    flows: Iterable[Mapping[str, Any]],
+    *,
+    cilium_version: str = NEWEST,
+) -> Comparison:
+    """
+    What changes for decoded Hubble flows, each asked at the end where it was seen, or at both.
+
+    What no flow touched is compared too, in the own cluster of the flows.
+    """
+    judges = (_Judge(before, None, cilium_version), _Judge(after, None, cilium_version))
+    found = Differences()
+    own: AgentConfig | None = None
+    for record in flows:
+        observed = flow_to_policyflow(record)
+        if observed.question is None:
+            continue
+        question = observed.question
+        own = own or config_for(question, cilium_version)
+        for direction in (question.direction,) if question.direction else tuple(Direction):
+            line = flow_line(record, question, direction)
+            old, new = (judge.decide(replace(question, direction=direction)) for judge in judges)
+            found.add(
+                line.ends,
+                (_answer_of(old), _answer_of(new)),
+                {line.day: 1},
+                request=line.request,
+                legitimacy=LEGITIMACY[observed.hubble],
+            )
+    unseen, left_out = compare_unseen(before, after, own or AgentConfig(cilium_version=cilium_version))
+    return Comparison(found.compared, found.changed, found.lines(), unseen, left_out)
+
+
+def _answer_of(decision: Decision) -> Answer:
+    return Answer(decision.verdict, str(decision.rules[0]) if decision.rules else "")
 
 
 class _Judge:

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "review": ("proposals", "Approve, reject or reopen a proposal or some of its rules."),
     "export": ("export", "Write one file per policy, each checked before anything is written."),
     "simulate": ("simulate", "Say, flow by flow, which verdict policies give and which rule decides."),
+    "check": ("check", "Look for what is wrong with policies: refused, useless, costly, DNS forgotten."),
     "explain": ("explain", "Say which policy and rule decide a connection, and the smallest change."),
     "maintain": ("maintain", "Compact the observation store and remove what is too old."),
     "doctor": ("doctor", "Say what is configured, reachable, recorded and missing."),

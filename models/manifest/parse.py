@@ -92,7 +92,7 @@ def parse_objects(
     for item in opened:
         if item.get("kind") not in POLICY_KINDS:
             continue
-        policy = _policy_ref(item)
+        policy = policy_ref(item)
         found = [] if linted else problems(item, config=settings)
         refused = [str(problem) for problem in found if problem.kind != "unknown field"]
         unknown = [problem.path for problem in found if problem.kind == "unknown field"]
@@ -124,7 +124,8 @@ def _opened(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield item
 
 
-def _policy_ref(item: Mapping[str, Any]) -> PolicyRef:
+def policy_ref(item: Mapping[str, Any]) -> PolicyRef:
+    """Which object this is; a missing namespace is the default one, as for ``kubectl apply``."""
     metadata = item.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace")

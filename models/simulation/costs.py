@@ -8,6 +8,7 @@ count here is an upper bound, as close as the rules allow.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from models.domain.agent import AgentConfig
 from models.domain.cidr import CidrSelector
 from models.domain.fqdn import FqdnSelector
+from models.domain.labels import LabelSet
 from models.domain.policy import Entry, PolicySet, RuleRef
 from models.simulation.bits import Bools
 from models.simulation.context import Side
@@ -46,6 +48,27 @@ def map_entries(entry: Entry, identity_count: int) -> int:
         return identities
     masks = sum(r.mask_count if not r.every_port else 1 for rule in entry.ports for r in rule.ports)
     return identities * (masks + sum(len(name.protocols) for rule in entry.ports for name in rule.named))
+
+
+@dataclass(frozen=True, slots=True)
+class MapCost:
+    """
+    Policy-map entries of one identity, both directions together.
+
+    Parameters
+    ----------
+    labels
+        Of the identity.
+    entries
+        Upper bound of the entries its endpoints need.
+    rule, most
+        The costliest rule, and what it needs of them.
+    """
+
+    labels: LabelSet
+    entries: int
+    rule: RuleRef
+    most: int
 
 
 class Breadth:
@@ -90,20 +113,38 @@ class Breadth:
         tuple of RuleFinding
             The costliest rule of each such subject, `count` being the subject's map entries.
         """
-        counts = [map_entries(entry, int(self.selected(entry).sum())) for entry in self._policies.entries]
         found: dict[RuleRef, RuleFinding] = {}
-        for labels in self._index.label_sets:
-            mine = [n for n, e in enumerate(self._policies.entries) if e.subject.matches(labels)]
-            total = sum(counts[n] for n in mine)
-            if total > MAP_SIZE * WARN_SHARE:
-                worst = max(mine, key=lambda n: (counts[n], -n))
-                ref = self._policies.entries[worst].ref()
-                because = (
-                    f"a subject needs {total} of {MAP_SIZE} policy-map entries, {counts[worst]} for this rule"
-                )
-                if ref not in found or found[ref].count < total:
-                    found[ref] = RuleFinding(FindingKind.COSTLY, ref, because, count=total)
+        for cost in self.by_subject():
+            if cost.entries <= MAP_SIZE * WARN_SHARE:
+                continue
+            because = (
+                f"a subject needs {cost.entries} of {MAP_SIZE} policy-map entries, {cost.most} for this rule"
+            )
+            if cost.rule not in found or found[cost.rule].count < cost.entries:
+                found[cost.rule] = RuleFinding(FindingKind.COSTLY, cost.rule, because, count=cost.entries)
         return tuple(sorted(found.values()))
+
+    def by_subject(self) -> tuple[MapCost, ...]:
+        """What the policies cost each label set that they select, the costliest first."""
+        entries = self._policies.entries
+        counts = np.array([map_entries(e, int(self.selected(e).sum())) for e in entries], dtype=np.int64)
+        label_count = len(self._index.label_sets)
+        totals = np.zeros(label_count, dtype=np.int64)
+        most = np.full(label_count, -1, dtype=np.int64)
+        worst = np.zeros(label_count, dtype=np.int64)
+        for number, entry in enumerate(entries):
+            mine = self._index.labels.selected(entry.subject)
+            totals += mine * counts[number]
+            higher = mine & (counts[number] > most)
+            most[higher], worst[higher] = counts[number], number
+        found = [
+            MapCost(labels, int(totals[n]), entries[worst[n]].ref(), int(most[n]))
+            for n, labels in enumerate(self._index.label_sets)
+            if most[n] >= 0
+        ]
+        return tuple(
+            sorted(found, key=lambda cost: (-cost.entries, [str(one) for one in cost.labels.labels]))
+        )
 
     def over_broad(self, seen: EdgeTable, matched: Sequence[int]) -> tuple[RuleFinding, ...]:
         """

@@ -151,7 +151,7 @@ def _content(entry: Entry) -> tuple[object, ...]:
 
 
 def _probe(entry: Entry, subjects: Sequence[Side]) -> Iterator[PolicyFlow]:
-    mine = [_pod(entry.subject), *subjects]
+    mine = [example_pod(entry.subject), *subjects]
     peers = [side for peer in entry.peers or () for side in _examples(peer)]
     # What a default deny closes shows only in peers that the rule does not name.
     peers += [Side(entity="world"), Side(entity="remote-node"), _stranger(entry.subject)]
@@ -166,7 +166,7 @@ def _probe(entry: Entry, subjects: Sequence[Side]) -> Iterator[PolicyFlow]:
 def _stranger(subject: EndpointSelector) -> Side:
     """Describe a pod beside the subject that no rule names by its labels."""
     near = tuple(r for r in subject.requirements if r.key == NAMESPACE_KEY)
-    labels = _pod(EndpointSelector(near)).labels or ()
+    labels = example_pod(EndpointSelector(near)).labels or ()
     return Side((*labels, f"{K8S}:portolan-probe=stranger"), named_ports=())
 
 
@@ -182,8 +182,8 @@ def _ports(entry: Entry) -> set[tuple[str, int]]:
     return found
 
 
-def _pod(selector: EndpointSelector) -> Side:
-    """Describe an endpoint that fulfils the selector's equalities; the others it may or may not."""
+def example_pod(selector: EndpointSelector) -> Side:
+    """Describe an endpoint that fulfils a selector's equalities; its other conditions it may or may not."""
     labels = {}
     for r in selector.requirements:
         source = K8S if r.source == ANY_SOURCE else r.source
@@ -206,4 +206,4 @@ def _examples(peer: PeerSelector) -> Iterator[Side]:
         name = peer.name if peer.name is not None else (peer.pattern or "").replace("*", "probe")
         yield Side(ip="192.0.2.1", names=(name,))
     elif isinstance(peer, EndpointSelector):
-        yield _pod(peer)
+        yield example_pod(peer)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from models.domain.policy import RuleRef
 
@@ -18,6 +19,27 @@ class FindingKind(StrEnum):
     NO_DNS = "no-dns"  # a closed subject cannot resolve names
     NO_LEARNING = "no-learning"  # toFQDNs without a DNS rule: names are never learned
     UNDECIDABLE = "undecidable"  # Portolan cannot say whom it selects
+    UNCOMPUTABLE = "uncomputable"  # Cilium cannot compute the policy of an endpoint
+    SELECTS_NOBODY = "selects-nobody"  # no pod seen in the window is its subject
+    NO_SUCH_PEER = "no-such-peer"  # one of its peers selects nobody seen in the window
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"  # something does not work, or will not
+    WARNING = "warning"  # it hardly means what its author wanted
+    NOTE = "note"  # could be simpler or narrower
+
+
+_SEVERITY: Final = {
+    FindingKind.NO_DNS: Severity.ERROR,
+    FindingKind.NO_LEARNING: Severity.ERROR,
+    FindingKind.UNCOMPUTABLE: Severity.ERROR,
+    FindingKind.REDUNDANT: Severity.NOTE,
+    FindingKind.EMPTY: Severity.NOTE,
+    FindingKind.OVER_BROAD: Severity.NOTE,
+}  # the others are warnings
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,3 +66,8 @@ class RuleFinding:
     because: str
     other: RuleRef | None = None
     count: int = 0
+
+    @property
+    def severity(self) -> Severity:
+        """Of its kind."""
+        return _SEVERITY.get(self.kind, Severity.WARNING)

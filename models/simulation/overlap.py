@@ -1,17 +1,18 @@
 """
 Rules without effect: empty, redundant, shadowed, and layer 7 rules that another rule lifts.
 
-Only rules whose subjects may overlap are compared: those of one namespace with each other and with
-the clusterwide ones, so a cluster of a thousand policies takes seconds.
+Only a rule whose subjects lie inside another's can be covered by it, so subjects are compared first, each
+distinct one once: a thousand policies take seconds, in one namespace too.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from models.domain.agent import AgentConfig
 from models.domain.labels import K8S, NAMESPACE_KEY
-from models.domain.policy import Entry, PolicySet, UndecidablePeer
-from models.domain.selector import Operator
+from models.domain.policy import Direction, Entry, PolicySet, UndecidablePeer
+from models.domain.selector import EndpointSelector, Operator
 from models.simulation.containment import entry_within, peer_within, ports_within, selector_within
 from models.simulation.findings import FindingKind, RuleFinding
 
@@ -33,21 +34,49 @@ def find_overlaps(policies: PolicySet, config: AgentConfig | None = None) -> tup
         Sorted. Of two equal rules only the later one (by object and path) is called redundant.
     """
     settings = config or AgentConfig()
-    by_namespace: dict[str | None, list[int]] = defaultdict(list)
+    groups: dict[_Group, list[int]] = defaultdict(list)
     for number, entry in enumerate(policies.entries):
-        by_namespace[_namespace(entry)].append(number)
+        groups[_group(entry)].append(number)
+    homes: dict[tuple[str | None, Direction], list[_Group]] = defaultdict(list)
+    for group in groups:
+        homes[_namespace(group.subject), group.direction].append(group)
     found: list[RuleFinding] = []
-    for number, entry in enumerate(policies.entries):
-        found += _alone(entry)
-        home = _namespace(entry)
-        near = by_namespace[home] if home is None else [*by_namespace[home], *by_namespace[None]]
-        others = [(other, policies.entries[other]) for other in sorted(near) if other != number]
-        found += _beside(number, entry, others, settings)
+    for group, numbers in groups.items():
+        around = _around(group, homes)
+        near = sorted(number for other in around for number in groups[other])
+        for number in numbers:
+            entry = policies.entries[number]
+            others = [(other, policies.entries[other]) for other in near if other != number]
+            found += [*_alone(entry), *_beside(number, entry, others, settings)]
     return tuple(sorted(found, key=lambda f: (f.rule, f.kind)))
 
 
-def _namespace(entry: Entry) -> str | None:
-    for r in entry.subject.requirements:
+class _Group(NamedTuple):
+    """Rules of one direction on the same subjects."""
+
+    direction: Direction
+    subject: EndpointSelector
+    node_subject: bool
+
+
+def _group(entry: Entry) -> _Group:
+    return _Group(entry.direction, entry.subject, entry.node_subject)
+
+
+def _around(group: _Group, homes: Mapping[tuple[str | None, Direction], Sequence[_Group]]) -> list[_Group]:
+    """Groups whose subjects include those of this one."""
+    home = _namespace(group.subject)
+    places = dict.fromkeys([home, None])
+    return [
+        other
+        for place in places
+        for other in homes.get((place, group.direction), ())
+        if other.node_subject == group.node_subject and selector_within(group.subject, other.subject, None)
+    ]
+
+
+def _namespace(subject: EndpointSelector) -> str | None:
+    for r in subject.requirements:
         if (r.source, r.key, r.operator) == (K8S, NAMESPACE_KEY, Operator.IN) and len(r.values) == 1:
             return r.values[0]
     return None

@@ -129,6 +129,14 @@ class SeenWindow:
         return QuestionTable.of_flows(self.questions)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """DNS names that were looked up with an answer, or reached, sorted."""
+        lookups = self._observations.lookups
+        found = set(lookups.loc[lookups["addresses"] > 0, "name"].tolist())
+        found |= {name for edge in self.edges for name in edge.names}
+        return tuple(sorted(found))
+
+    @cached_property
     def requests(self) -> tuple[SeenRequest, ...]:
         """Requests of the edges, in the order of the store."""
         places: dict[tuple[Any, ...], list[int]] = defaultdict(list)

@@ -5,11 +5,18 @@ from typing import Final
 
 import orjson
 
+from models.domain.policy import PolicySet
 from models.simulation.backtest import WindowBacktest
 from service.commands.output import clean, print_table, print_text, say
 
 #: Lines of a table that a person reads; the counts are of everything.
 MAX_ROWS: Final = 200
+
+
+def name_refused(loaded: PolicySet, whose: str = "") -> None:
+    """Name on standard error what a cluster would refuse: it does nothing there, and nothing here."""
+    for rejected in loaded.rejected:
+        say(f"note: {whose}{rejected.policy}: a cluster would refuse it: {'; '.join(rejected.reasons[:3])}")
 
 
 def print_backtest(found: WindowBacktest, *, lines: bool) -> None:
@@ -28,9 +35,9 @@ def print_backtest(found: WindowBacktest, *, lines: bool) -> None:
                     f"{one.namespace}/{one.workload}",
                     one.direction,
                     one.peer,
-                    one.port,
+                    f"{one.port} {one.request}".strip(),
                     one.flows,
-                    len(one.days),
+                    one.day_count,
                     one.days[-1].day if one.days else "",
                     one.rule or "none allows it",
                 )
@@ -45,3 +52,9 @@ def print_backtest(found: WindowBacktest, *, lines: bool) -> None:
         f"{found.checked:,} edge-days that pass today: {found.admitted:,} admitted, {found.denied:,} denied "
         f"({found.denied_legitimate:,} of them legitimate), {found.undecided:,} not decidable"
     )
+    if found.requests:
+        write(
+            f"{found.requests:,} distinct requests through a proxy: {found.requests_denied:,} refused "
+            f"({found.requests_denied_legitimate:,} of them legitimate), "
+            f"{found.requests_undecided:,} not decidable"
+        )

@@ -1,7 +1,7 @@
 """``portolan simulate``: what policies would do with flows, or with cases whose answer is known."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -12,11 +12,14 @@ import typer
 
 from jobs.flow_records import FlowRecords
 from jobs.policy_files import read_objects
-from jobs.simulate import FlowAnswer, Totals, load_policies, simulate_cases, simulate_flows
-from models.domain.agent import AgentConfig
+from jobs.simulate import FlowAnswer, Totals, compare_flows, simulate_cases, simulate_flows
 from models.domain.policy import PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
+from models.simulation.backtest import replay_seen
+from models.simulation.comparison import compare_seen
+from models.simulation.seen import SeenWindow
+from service.commands.compared import print_comparison
 from service.commands.export import StateOption
 from service.commands.options import (
     CiliumVersion,
@@ -29,9 +32,9 @@ from service.commands.options import (
     settings_for,
 )
 from service.commands.output import clean, print_table, print_text, say
-from service.commands.replayed import print_backtest
+from service.commands.replayed import name_refused, print_backtest
 from service.errors import EXIT_FAILED
-from service.simulation.service import observed_cluster, replay_window, stored_policies
+from service.simulation.service import observed_cluster, seen_in_window, stored_policies
 from service.wiring import Portolan, open_portolan
 
 #: Lines of a table that a person reads; the counts below it are of everything.
@@ -57,6 +60,10 @@ def simulate(
     cases: Annotated[
         Path | None, typer.Option(help="JSON lines of cases: policies, one flow, and an id each.")
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files or folders of the policies of today: say only what would change from them."),
+    ] = None,
     state: Annotated[
         StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")
     ] = None,
@@ -78,12 +85,12 @@ def simulate(
     config: ConfigFile = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Say, flow by flow, which verdict policies give and which rule decides."""
+    """Say, flow by flow, which verdict policies give and which rule decides; or what would change."""
     settings = settings_for(data_dir, config, log_format)
     release = chosen_release(cilium_version, settings)
     form = output or (SimulateFormat.TABLE if cases is None else SimulateFormat.JSONL)
     if cases is not None:
-        if policies or flows or state or window:
+        if policies or flows or state or window or against:
             raise BadInputError("--cases brings its own policies and flows: leave the other options out")
         _answer_cases(cases, release, form)
         return
@@ -91,31 +98,79 @@ def simulate(
         raise BadInputError("name --policies or --state, with --flows or --window; or --cases alone")
     if flows and (window or as_of):
         raise BadInputError("--flows brings the flows along: leave --window and --as-of out")
+    today = None if against is None else read_objects(against)
+    lines = form is SimulateFormat.JSONL
     if policies and flows:
-        breaks = _answer_flows(
-            load_policies(policies, AgentConfig(cilium_version=release)), flows, release, form
-        )
+        # No store is needed, and none is made.
+        breaks = _with_flows(read_objects(policies), today, flows, release, form)
     else:
         with open_portolan(settings) as portolan:
             observed = observed_cluster(portolan, cluster)
             objects = read_objects(policies) if policies else _stored(portolan, observed.name, state, release)
             if flows:
-                loaded = parse_objects(objects, cilium_version=release)
-                breaks = _answer_flows(loaded, flows, release, form)
+                breaks = _with_flows(objects, today, flows, release, form)
             else:
-                loaded, found = replay_window(
+                seen = seen_in_window(
                     portolan,
-                    objects,
                     cluster=observed,
                     as_of=parse_time(as_of),
                     window=parse_length(window),
                     cilium_version=release,
                 )
-                _check_loaded(loaded)
-                print_backtest(found, lines=form is SimulateFormat.JSONL)
-                breaks = found.denied_legitimate
+                breaks = _with_window(seen, objects, today, lines=lines)
     if breaks:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _with_flows(
+    objects: Sequence[Mapping[str, Any]],
+    today: Sequence[Mapping[str, Any]] | None,
+    flows: list[str],
+    release: str,
+    form: SimulateFormat,
+) -> int:
+    """Answer about flows of files; gives how many of them the policies would break."""
+    loaded = parse_objects(list(objects), cilium_version=release)
+    if "-" in flows and sys.stdin.isatty():
+        raise BadInputError("'-' reads standard input, and that is a terminal: pipe flows into it")
+    if today is None:
+        return _answer_flows(loaded, flows, release, form)
+    before = _loaded_before(today, cilium_version=release)
+    name_refused(loaded)
+    records = FlowRecords(flows)
+    found = compare_flows(before, loaded, records, cilium_version=release)
+    _say_unread(records)
+    if not found.compared and records.unread:
+        raise BadInputError("none of the flows could be read")
+    print_comparison(found, lines=form is SimulateFormat.JSONL)
+    return found.breaks
+
+
+def _with_window(
+    seen: SeenWindow,
+    objects: Sequence[Mapping[str, Any]],
+    today: Sequence[Mapping[str, Any]] | None,
+    *,
+    lines: bool,
+) -> int:
+    """Answer about stored observations; gives how much of them the policies would break."""
+    loaded = parse_objects(list(objects), config=seen.config)
+    if today is None:
+        _check_loaded(loaded)
+        found = replay_seen(seen, loaded)
+        print_backtest(found, lines=lines)
+        return found.denied_legitimate + found.requests_denied_legitimate
+    compared = compare_seen(seen, _loaded_before(today, config=seen.config), loaded)
+    name_refused(loaded)
+    print_comparison(compared, lines=lines)
+    return compared.breaks
+
+
+def _loaded_before(today: Sequence[Mapping[str, Any]], **how: Any) -> PolicySet:
+    """The policies of today; an empty set is a fine starting point, one that is refused is named."""
+    before = parse_objects(list(today), **how)
+    name_refused(before, "today's ")
+    return before
 
 
 def _stored(
@@ -132,8 +187,7 @@ def _stored(
 
 def _check_loaded(loaded: PolicySet) -> None:
     """Refuse to simulate nothing, and name what a cluster would refuse."""
-    for rejected in loaded.rejected:
-        say(f"note: {rejected.policy}: a cluster would refuse it: {'; '.join(rejected.reasons[:3])}")
+    name_refused(loaded)
     if not loaded.sources and not loaded.rejected:
         raise BadInputError("there is no policy to simulate")
 
@@ -149,8 +203,6 @@ def _answer_cases(path: Path, cilium_version: str, output: SimulateFormat) -> No
 
 def _answer_flows(loaded: PolicySet, flows: list[str], cilium_version: str, output: SimulateFormat) -> int:
     """Answer flow by flow; gives how many the policies would deny that work today."""
-    if "-" in flows and sys.stdin.isatty():
-        raise BadInputError("'-' reads standard input, and that is a terminal: pipe flows into it")
     _check_loaded(loaded)
     records = FlowRecords(flows)
     totals, shown = Totals(), list[FlowAnswer]()

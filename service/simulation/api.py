@@ -7,10 +7,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from jobs.policy_files import check_objects
-from jobs.simulate import Totals, simulate_flows
+from jobs.simulate import Totals, compare_flows, simulate_flows
+from models.domain.agent import AgentConfig
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
+from models.simulation.backtest import replay_seen
+from models.simulation.check import check_policies
+from models.simulation.comparison import compare_seen
+from models.simulation.seen import SeenWindow
 from service.dependencies import NameQuery, PortolanDep
 from service.observed.queries import ObservedCluster
 from service.problems import PROBLEM_RESPONSES
@@ -38,16 +43,86 @@ def simulate(body: schemas.SimulateIn, portolan: PortolanDep) -> schemas.Simulat
         return _by_flow(objects, body.flows, version)
     if cluster is None:
         raise BadInputError("send flows, or observe some first")
-    policies, found = service.replay_window(
-        portolan,
-        objects,
-        cluster=cluster,
-        as_of=body.as_of,
-        window=body.window,
-        cilium_version=version,
-    )
-    backtest = schemas.BacktestOut(**found.to_json(MAX_LINES))
+    seen = _seen(portolan, body, cluster, version)
+    policies = parse_objects(list(objects), config=seen.config)
+    backtest = schemas.BacktestOut(**replay_seen(seen, policies).to_json(MAX_LINES))
     return _answer(policies, version, flows=[], totals=None, backtest=backtest)
+
+
+@router.post("/policies/diff", summary="Compare two policy sets")
+def diff(body: schemas.DiffIn, portolan: PortolanDep) -> schemas.DiffOut:
+    """Say what would change from one policy set to another, for flows or for a window, and beside them."""
+    version = service.chosen_version(portolan, body.cilium_version)
+    against = _checked(body.against)
+    objects: Sequence[Mapping[str, Any]]
+    if body.flows is not None and body.policies is not None:
+        cluster, objects = None, _checked(body.policies)
+    else:
+        cluster = service.observed_cluster(portolan, body.cluster)
+        objects = _objects(portolan, body, cluster, version)
+    if body.flows is not None:
+        check_objects(body.flows)
+        before, after = (parse_objects(list(one), cilium_version=version) for one in (against, objects))
+        _bounded(len(before.entries) + len(after.entries), len(body.flows))
+        found = compare_flows(before, after, body.flows, cilium_version=version)
+    elif cluster is None:
+        raise BadInputError("send flows, or observe some first")
+    else:
+        seen = _seen(portolan, body, cluster, version)
+        before, after = (parse_objects(list(one), config=seen.config) for one in (against, objects))
+        found = compare_seen(seen, before, after)
+    return schemas.DiffOut(
+        cilium_version=version,
+        rejected=_rejected(after),
+        rejected_against=_rejected(before),
+        **found.to_json(MAX_LINES),
+    )
+
+
+@router.post("/policies/check", summary="Check policies")
+def check(body: schemas.CheckIn, portolan: PortolanDep) -> schemas.CheckOut:
+    """Say what is wrong with a policy set, or worth a look, rule by rule."""
+    version = service.chosen_version(portolan, body.cilium_version)
+    cluster = service.only_cluster(portolan, body.cluster)
+    if body.policies is not None:
+        objects: Sequence[Mapping[str, Any]] = _checked(body.policies)
+    else:
+        cluster = cluster or service.observed_cluster(portolan, body.cluster)
+        objects = _objects(portolan, body, cluster, version)
+    seen = None if cluster is None else _seen(portolan, body, cluster, version)
+    config = AgentConfig(cilium_version=version) if seen is None else seen.config
+    policies = parse_objects(list(objects), config=config)
+    found = check_policies(policies, config, seen).to_json()
+    return schemas.CheckOut(
+        cilium_version=version,
+        policies=len(policies.sources),
+        rejected=_rejected(policies),
+        **found | {"findings": found["findings"][:MAX_LINES], "findings_in_all": len(found["findings"])},
+    )
+
+
+def _seen(
+    portolan: Portolan,
+    body: schemas.SimulateIn | schemas.CheckIn,
+    cluster: ObservedCluster,
+    version: str,
+) -> SeenWindow:
+    return service.seen_in_window(
+        portolan, cluster=cluster, as_of=body.as_of, window=body.window, cilium_version=version
+    )
+
+
+def _bounded(rules: int, flows: int) -> None:
+    """Refuse what would keep the server busy for minutes."""
+    if rules * flows > MAX_QUESTIONS:
+        raise BadInputError(
+            f"{rules} rules and {flows} flows are too many for one request: "
+            "send fewer flows, or use 'portolan simulate'"
+        )
+
+
+def _rejected(policies: PolicySet) -> list[schemas.Rejected]:
+    return [schemas.Rejected(policy=str(one.policy), reasons=list(one.reasons)) for one in policies.rejected]
 
 
 def _by_flow(
@@ -55,11 +130,7 @@ def _by_flow(
 ) -> schemas.SimulationOut:
     check_objects(flows)
     policies = parse_objects(list(objects), cilium_version=version)
-    if len(policies.entries) * len(flows) > MAX_QUESTIONS:
-        raise BadInputError(
-            f"{len(policies.entries)} rules and {len(flows)} flows are too many for one request: "
-            "send fewer flows, or use 'portolan simulate'"
-        )
+    _bounded(len(policies.entries), len(flows))
     totals, answers = Totals(), []
     for one in simulate_flows(policies, flows, cilium_version=version):
         totals.add(one)
@@ -79,9 +150,7 @@ def _answer(
     return schemas.SimulationOut(
         cilium_version=version,
         policies=len(policies.sources),
-        rejected=[
-            schemas.Rejected(policy=str(one.policy), reasons=list(one.reasons)) for one in policies.rejected
-        ],
+        rejected=_rejected(policies),
         totals=totals,
         flows=flows,
         backtest=backtest,
@@ -137,7 +206,7 @@ def _checked(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _objects(
     portolan: Portolan,
-    body: schemas.SimulateIn | schemas.ExplanationIn,
+    body: schemas.SimulateIn | schemas.ExplanationIn | schemas.CheckIn,
     cluster: ObservedCluster,
     version: str,
 ) -> Sequence[Mapping[str, Any]]:

@@ -92,11 +92,23 @@ class ReplayLineOut(BaseModel):
     direction: Literal["ingress", "egress"]
     peer: str
     port: str
+    request: str = Field(description="One request through the proxy; empty for the connection itself")
     verdict: Literal["deny", "unknown"]
     legitimacy: Literal["legitimate", "unanswered"]
     rule: str = Field(description="The deny rule that decides; empty for the default deny")
     flows: int
-    days: list[DayOut]
+    day_count: int
+    days: list[DayOut] = Field(description="Empty for requests, which are not stored by day")
+
+
+class DayOutcomeOut(BaseModel):
+    """One day of a back-test, in edge-days."""
+
+    day: str
+    checked: int
+    denied: int
+    undecided: int
+    denied_legitimate: int
 
 
 class BacktestOut(BaseModel):
@@ -107,6 +119,11 @@ class BacktestOut(BaseModel):
     denied: int
     undecided: int
     denied_legitimate: int
+    requests: int = Field(description="Distinct requests that the policies send through a proxy")
+    requests_denied: int
+    requests_undecided: int
+    requests_denied_legitimate: int
+    days: list[DayOutcomeOut]
     lines: list[ReplayLineOut]
     lines_in_all: int
 
@@ -120,6 +137,98 @@ class SimulationOut(BaseModel):
     totals: Totals | None
     flows: list[FlowVerdict]
     backtest: BacktestOut | None
+
+
+class DiffIn(SimulateIn):
+    """Two policy sets, and what to compare them over."""
+
+    against: Objects = Field(description="The policies of today; an empty list is a cluster without any")
+
+
+class ChangedLineOut(BaseModel):
+    """Traffic that the two sets treat differently."""
+
+    namespace: str
+    workload: str
+    direction: Literal["ingress", "egress"]
+    peer: str
+    port: str
+    request: str
+    legitimacy: Literal["legitimate", "unanswered", "denied", "other", "unseen"] = Field(
+        description="`denied`: policy stops it today; `unseen`: made from the rules, no traffic touched it"
+    )
+    before: Literal["allow", "deny", "unknown"]
+    after: Literal["allow", "deny", "unknown"]
+    rule_before: str
+    rule_after: str
+    flows: int
+    days: list[DayOut]
+
+
+class DiffOut(BaseModel):
+    """What would change from `against` to `policies`; counts below `changed` are of lines."""
+
+    cilium_version: str
+    rejected: list[Rejected]
+    rejected_against: list[Rejected]
+    compared: int
+    changed: int
+    newly_denied: int
+    newly_denied_legitimate: int
+    newly_allowed: int
+    no_longer_decidable: int
+    lines: list[ChangedLineOut]
+    lines_in_all: int
+    unseen: list[ChangedLineOut]
+    unseen_in_all: int
+    probes_left_out: int
+
+
+class CheckIn(_In):
+    """Policies to look at; observations of the window are used where there are any."""
+
+    as_of: AwareDatetime | None = Field(default=None, description="End of the window")
+    window: Duration | None = Field(default=None, description="How far back to look")
+
+
+class FindingOut(BaseModel):
+    """What is wrong with a rule, or worth a look."""
+
+    severity: Literal["error", "warning", "note"]
+    kind: Literal[
+        "empty", "redundant", "shadowed", "weakened", "over-broad", "costly", "no-dns", "no-learning",
+        "undecidable", "uncomputable", "selects-nobody", "no-such-peer",
+    ]  # fmt: skip
+    policy: str
+    path: str = Field(description="Place in the manifest, as in `egress[3].toPorts[0]`")
+    because: str
+    other: str | None = Field(description="The rule that causes it")
+    count: int
+
+
+class CostOut(BaseModel):
+    """What the policies cost the endpoints of one identity."""
+
+    namespace: str
+    labels: str
+    entries: int = Field(description="Policy-map entries, both directions, at most")
+    rule: str = Field(description="The costliest rule")
+
+
+class CheckOut(BaseModel):
+    """Findings of a policy set."""
+
+    cilium_version: str
+    policies: int
+    rejected: list[Rejected]
+    errors: int
+    warnings: int
+    notes: int
+    findings: list[FindingOut]
+    findings_in_all: int
+    map_size: int
+    costs: list[CostOut]
+    not_checked: list[str] = Field(description="What could not be looked at for want of observations")
 
 
 class ExplanationIn(_In):

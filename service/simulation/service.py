@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from jobs.backtest import backtest_window
+from jobs.backtest import seen_window
 from models.domain.agent import NEWEST, release
 from models.domain.capabilities import CapabilityHints
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
 from models.manifest.parse import parse_objects
-from models.simulation.backtest import WindowBacktest
 from models.simulation.context import PolicyFlow, config_for
 from models.simulation.decision import Gate
 from models.simulation.explain import Explanation, explain
+from models.simulation.seen import SeenWindow
 from service.export.manifests import Target
 from service.export.service import collect
 from service.observed import queries
@@ -58,28 +58,31 @@ def stored_policies(
     return [item.manifest for item in found.objects]
 
 
-def replay_window(
+def seen_in_window(
     portolan: Portolan,
-    objects: Sequence[Mapping[str, Any]],
     *,
     cluster: ObservedCluster,
     as_of: datetime | None,
     window: timedelta | None,
     cilium_version: str,
-) -> tuple[PolicySet, WindowBacktest]:
-    """Replay stored observations against policies."""
-    policies = parse_objects(list(objects), cilium_version=cilium_version)
+) -> SeenWindow:
+    """Read a window of stored observations, ready to be asked of policy sets."""
     known = portolan.settings.capabilities
     hints = CapabilityHints(known.fqdn, known.l7, cilium_version, known.distribution)
-    found = backtest_window(
+    return seen_window(
         FoldedObservations(portolan.store),
-        policies,
         cluster=cluster.name,
         as_of=as_of or min(portolan.clock(), cluster.observed_until),
         length=window or portolan.settings.window,
         hints=hints,
     )
-    return policies, found
+
+
+def only_cluster(portolan: Portolan, wanted: str | None) -> ObservedCluster | None:
+    """The cluster meant, or nothing where nothing was observed and none was asked for."""
+    if wanted is None and not queries.clusters(portolan.store):
+        return None
+    return observed_cluster(portolan, wanted)
 
 
 @dataclass(frozen=True, slots=True)
