@@ -45,7 +45,8 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     -------
     pandas.Series of bool
         True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
-        in the same hours: what a scanner hit is no more wanted than what it missed.
+        within the run or in the hours of its misses: what a scanner hit is no more wanted than what it
+        missed.
     """
     require(contacts, ("origin", "first_us", "hour", "fail", "active_days"), "contacts")
     ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
@@ -57,6 +58,7 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     hit = known.loc[in_run & missed]
     codes, _ = group_codes(contacts, ("origin", "hour"))
     beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
+    beside |= contacts.index.isin(known.index[in_run])
     flagged = contacts.index.isin(hit.index) | (beside & (contacts["active_days"] <= 1).to_numpy())
     return pd.Series(flagged, index=contacts.index, name="scan")
 

@@ -36,6 +36,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Share of the estate's cells that a channel may call its oddest (method, section 5).
 ODD_SHARE: Final = 0.01
+#: Days up to which a pod without an owner is somebody's debugging session; beyond, it is an odd service.
+PASSING_DAYS: Final = 3
 #: Verdicts from which p_legit is a probability of this estate rather than a prior.
 MIN_VERDICTS: Final = 50
 PRIOR: Final = "prior, not calibrated on this estate"
@@ -142,22 +144,28 @@ class Screening(Estimator):
         return evidence_of(facts, terms)
 
     def _attack(self, facts: pd.DataFrame, injected: pd.DataFrame, said: pd.Series[Any]) -> Floats:
-        if not self.second_channel or len(facts) < MIN_TRAINING_CELLS:
+        # what never worked is no example of wanted traffic, and adding it must not move the others
+        worked = facts.loc[~(facts["only_failed"] | facts["only_dropped"]).to_numpy(dtype=np.bool_)]
+        if not self.second_channel or len(worked) < MIN_TRAINING_CELLS:
             return np.full(len(facts), np.nan)
-        return SecondChannel.fit(facts, injected, said, self.seed).chance(facts)
+        known = said.loc[said.index.isin(worked.index)]
+        return SecondChannel.fit(worked, injected, known, self.seed).chance(facts)
 
     def _reasons(self, facts: pd.DataFrame, score: Floats, attack: Floats) -> pd.Series[Any]:
         outside = facts["external"] == 1.0
-        lone = outside & (facts["days"] <= 1) & facts["single_replica"]
+        # another name of a holder that is called again and again is no stranger
+        lone = outside & (facts["party_days"] <= 1) & facts["single_replica"]
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
         hard = {
             "debug_or_exec": facts["debug"] == 1.0,
-            "ownerless_pod": facts["owned"] == 0.0,
+            "ownerless_pod": (facts["owned"] == 0.0) & (facts["days"] <= PASSING_DAYS),
             "never_answered": facts["only_failed"],
             "only_dropped": facts["only_dropped"],
             "dns_information": facts["tunnel"],
             "generated_name": facts["generated"] & (facts["days"] <= 1),
             "scan": facts["scan"],
+            "one_replica_began": facts["one_replica"],
+            "strangers_at_once": facts["strangers"],
             "lone_sighting": lone & self.lone_sighting,
             "too_little_evidence": outside & (supports < 2) & self.two_evidence,
         }
@@ -177,6 +185,9 @@ _FLAGS: Final = (
     "tunnel",
     "generated",
     "new_image",
+    "one_replica",
+    "strangers",
+    "party_days",
     "pods",
     "single_replica",
     "only_failed",
@@ -196,7 +207,10 @@ def _joined(fired: pd.DataFrame) -> pd.Series[Any]:
 
 
 def _odd_limits(score: Floats, attack: Floats, share: float) -> tuple[float, float]:
-    low = float(np.quantile(score, share)) if len(score) else 0.0
+    """Limits beyond which a cell is among the oddest share; of few cells, that share is none."""
+    if len(score) * share < 1.0:
+        return -np.inf, np.inf
+    low = float(np.quantile(score, share))
     high = float(np.nanquantile(attack, 1.0 - share)) if np.isfinite(attack).any() else 1.0
     return low, high
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from models.learning.base import require
 from models.learning.cells import EXTERNAL, INTERNAL, group_codes
+from models.learning.oddities import new_in_one_replica, strangers_at_once
 from models.learning.scans import scan_flags
 from models.learning.suffixes import registrable
 
@@ -75,6 +76,18 @@ FEATURES: Final = (
 )
 
 
+_CELL_COLUMNS: Final = (
+    "subject",
+    "direction",
+    "peer_kind",
+    "peer",
+    "protocol",
+    "port",
+    "zone",
+    "connections",
+)
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """
@@ -89,7 +102,7 @@ class Surroundings:
     declared
         (peer, port) that a Service or a container declares.
     rolled_out
-        Microseconds of the last pod-template change per subject.
+        Microseconds of the pod-template changes of the window per subject.
     new_images
         Subjects whose image digest is new in the window.
     ownerless
@@ -104,7 +117,7 @@ class Surroundings:
     teams: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     declared: frozenset[tuple[str, int]] = frozenset()
-    rolled_out: Mapping[str, int] = field(default_factory=dict)
+    rolled_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     new_images: frozenset[str] = frozenset()
     ownerless: frozenset[str] = frozenset()
     debug: frozenset[str] = frozenset()
@@ -128,9 +141,10 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     -------
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
-        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``only_failed``, ``only_dropped``.
+        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``strangers``,
+        ``party_days`` (most days of any name of the same holder), ``only_failed``, ``only_dropped``.
     """
-    require(cells, ("subject", "direction", "peer_kind", "peer", "port", "zone", "connections"), "cells")
+    require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
     inside = (cells["peer_kind"] == "endpoint").to_numpy()
     origin = cells["subject"].where(egress, cells["peer"])
@@ -149,13 +163,27 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
     facts["debug"] = origin.isin(around.debug).astype(float)
     facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
-    rolled = _looked_up(origin, around.rolled_out, np.nan).astype(np.float64)
-    age = cells["first_us"].to_numpy() - rolled
-    facts["deploy_adjacent"] = np.where(np.isnan(rolled), 0.0, (age >= 0) & (age <= ADJACENT_US))
-    facts["new_image"] = origin.isin(around.new_images)
+    adjacent = _deploy_adjacent(cells, origin, around)
+    facts["deploy_adjacent"] = adjacent.astype(float)
+    facts["new_image"] = origin.isin(around.new_images).to_numpy() & adjacent
+    facts["one_replica"] = new_in_one_replica(cells, facts, origin, around.rolled_out)
+    facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     contacts = cells[["first_us", "active_days"]].assign(origin=origin, hour=hour, fail=facts["fail"])
     facts["scan"] = scan_flags(contacts)
     return facts
+
+
+def _deploy_adjacent(
+    cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings
+) -> npt.NDArray[np.bool_]:
+    """Whether a cell was new within a day after its origin got another pod template."""
+    adjacent = np.zeros(len(cells), dtype=np.bool_)
+    first = cells["first_us"].to_numpy()
+    for subject, rows in origin.reset_index(drop=True).groupby(origin.to_numpy()).indices.items():
+        for rollout in around.rolled_out.get(str(subject), ()):
+            age = first[rows] - rollout
+            adjacent[rows] |= (age >= 0) & (age <= ADJACENT_US)
+    return adjacent
 
 
 def _looked_up(names: pd.Series[Any], known: Mapping[str, Any], default: Any) -> npt.NDArray[Any]:
@@ -170,7 +198,9 @@ def _add_outcome(facts: pd.DataFrame, cells: pd.DataFrame) -> None:
     attempts = cells["connections"].where(cells["connections"] > 0, cells["flows"]).astype(float)
     dropped = (cells["denied"] + cells["dropped"]).astype(float)
     answered = (cells["answered"] - cells["reset"]).clip(lower=0).astype(float)
-    missed = (attempts - answered).clip(lower=0.0).where(cells["replies_visible"])
+    # a datagram needs no answer: statsd, syslog and gossip are not failures
+    connects = cells["replies_visible"] & cells["protocol"].str.upper().isin(("TCP", "SCTP"))
+    missed = (attempts - answered).clip(lower=0.0).where(connects)
     share = (missed + dropped) / (attempts + dropped).clip(lower=1.0)
     facts["fail"] = share.where((attempts + dropped) > 0).clip(0.0, 1.0)
     facts["attempts"] = attempts
@@ -246,6 +276,11 @@ def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surrounding
     for column, unknown in columns.items():
         values = pd.Series(unknown, index=cells.index) if known is None else known[column].reindex(keys)
         facts[column] = values.to_numpy()
+    party = pd.DataFrame(
+        {"subject": cells["subject"], "domain": names.map(domain), "days": cells["active_days"]}
+    )
+    longest = party.groupby(["subject", "domain"])["days"].transform("max")
+    facts["party_days"] = longest.where(names.notna(), facts["days"]).astype(float)
     facts["tunnel"] = facts.pop("flagged").fillna(False).astype(bool)
     facts["generated"] = facts["generated"].fillna(False).astype(bool)
 

@@ -6,8 +6,9 @@ not take a rule away, and a scan of ports that never answered never makes one.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from models.domain.peer import CidrPeer, EntityPeer
@@ -20,7 +21,6 @@ from models.synthesis.view import ClusterView
 
 #: Distinct public clients of one answered port that make it a port for the world; fewer are listed.
 WORLD_MIN_ADDRESSES: Final = 10
-DAY_US: Final = 24 * 3600 * 1_000_000
 #: Unnamed outside addresses of one port above which a reviewer should ask for names or a prefix.
 ADDRESS_BUDGET: Final = 20
 
@@ -151,16 +151,9 @@ def _mark_many_addresses(candidates: list[Candidate]) -> list[Candidate]:
     return candidates
 
 
-def _single_sighting(candidate: Candidate) -> bool:
-    """Outside traffic of one pod within one day."""
-    if not candidate.target.outside:
-        return False
-    pods = max(edge.subject_pods for edge in candidate.edges)
-    span = max(edge.last_us for edge in candidate.edges) - min(edge.first_us for edge in candidate.edges)
-    return span < DAY_US and pods <= 1
-
-
-def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
+def find_candidates(
+    view: ClusterView, edges: Sequence[Edge], held: Mapping[int, str] = MappingProxyType({})
+) -> Candidates:
     """
     Sort every edge into a candidate rule or leave it out with a reason.
 
@@ -170,6 +163,8 @@ def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
         The cluster.
     edges
         All of the window.
+    held
+        Reason code by place of the edges that the screening holds back.
     """
     excluded: list[Excluded] = []
     groups: dict[tuple[object, ...], Candidate] = {}
@@ -179,6 +174,9 @@ def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
         target = reason or edge_target(view, edge)
         if workload is None or isinstance(target, str):
             excluded.append(Excluded(edge, workload, str(target)))
+            continue
+        if edge.place in held:
+            excluded.append(Excluded(edge, workload, held[edge.place]))
             continue
         if target.outside and never_answered(edge):
             excluded.append(Excluded(edge, workload, "unanswered"))
@@ -197,10 +195,6 @@ def find_candidates(view: ClusterView, edges: Sequence[Edge]) -> Candidates:
     found, nameless = _widen_to_world(found)
     excluded += nameless
     found = _mark_many_addresses(found)
-    if view.posture == "strict":
-        held = [candidate for candidate in found if _single_sighting(candidate)]
-        found = [candidate for candidate in found if not _single_sighting(candidate)]
-        excluded += [Excluded(edge, c.workload, "single_sighting") for c in held for edge in c.edges]
     excluded.sort(key=lambda one: one.edge.place)
     return Candidates(found, excluded)
 

@@ -21,6 +21,7 @@ from models.synthesis.leftovers import left_out
 from models.synthesis.maturity import Observed, observed
 from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
+from models.synthesis.screened import NO_MEMORY, Memory, Screened, screen
 from models.synthesis.subject import Outcome, Setting, propose_for
 from models.synthesis.view import POSTURES, ClusterView, Posture, cluster_view
 
@@ -52,6 +53,8 @@ class Draft:
         What the proposals rest on.
     ledger
         What became of every edge.
+    screened
+        What was held back, and how wanted each cell looks.
     """
 
     proposals: tuple[Proposal, ...]
@@ -62,6 +65,7 @@ class Draft:
     view: ClusterView
     table: EdgeTable
     ledger: "Ledger"
+    screened: Screened
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ def draft(
     posture: Posture = "balanced",
     namespace: str | None = None,
     rejected_rules: frozenset[str] = frozenset(),
+    memory: Memory = NO_MEMORY,
 ) -> Draft:
     """
     Propose an allow-list for every workload of a window.
@@ -123,6 +128,8 @@ def draft(
         selectors must tell workloads apart.
     rejected_rules
         Ids of rules that a reviewer rejected; they do not come back.
+    memory
+        Verdicts on what was held back, and last night's fates.
 
     Raises
     ------
@@ -133,7 +140,8 @@ def draft(
         raise BadInputError(f"posture {posture!r} is none of {', '.join(POSTURES)}")
     table = fold_edges(observations)
     view = cluster_view(observations, table.edges, hints or CapabilityHints(), posture)
-    candidates = find_candidates(view, table.edges)
+    screened = screen(observations, view, table, posture, memory)
+    candidates = find_candidates(view, table.edges, screened.held())
     setting = Setting(
         cluster=observations.cluster,
         view=view,
@@ -181,6 +189,7 @@ def draft(
         view=view,
         table=table,
         ledger=ledger,
+        screened=screened,
     )
 
 

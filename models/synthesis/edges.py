@@ -75,6 +75,8 @@ class EdgeTable(NamedTuple):
     ----------
     edges
         Sorted by key; ``edges[i].place == i``.
+    row_edge
+        Place of the edge of every row of ``edge_days``, in the order of that frame.
     day_edge, day_number, day_hours
         One element per edge-day that passed: place of the edge, day as an index into ``days``, hours.
     days
@@ -82,6 +84,7 @@ class EdgeTable(NamedTuple):
     """
 
     edges: list[Edge]
+    row_edge: "np.ndarray[Any, np.dtype[np.int64]]"
     day_edge: "np.ndarray[Any, np.dtype[np.int64]]"
     day_number: "np.ndarray[Any, np.dtype[np.int64]]"
     day_hours: "np.ndarray[Any, np.dtype[np.int64]]"
@@ -146,7 +149,7 @@ def fold_edges(observations: Observations) -> EdgeTable:
     frame = observations.edge_days
     if frame.empty:
         none = np.zeros(0, dtype=np.int64)
-        return EdgeTable([], none, none, none, ())
+        return EdgeTable([], none, none, none, none, ())
     groups = frame.groupby(list(EDGE_KEY), sort=True, observed=True)
     place = groups.ngroup()
     size = groups.ngroups
@@ -189,6 +192,7 @@ def fold_edges(observations: Observations) -> EdgeTable:
     kept = working.to_numpy(dtype=bool)
     return EdgeTable(
         edges=[Edge(*values) for values in zip(*columns, strict=True)],
+        row_edge=place.to_numpy().astype(np.int64),
         day_edge=place.to_numpy()[kept].astype(np.int64),
         day_number=day_codes[kept].astype(np.int64),
         day_hours=frame["hours"].to_numpy()[kept].astype(np.int64),

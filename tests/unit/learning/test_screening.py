@@ -69,12 +69,14 @@ def test_trap_J4_a_forwarded_scan_is_held_back() -> None:
 def test_trap_J5_debug_pods_and_orphans_are_held_back() -> None:
     """An ephemeral container, and a pod without a controller."""
     rows = [edge("dbg", "db", day, pods=1) for day in DAYS[:4]] + [
-        edge("lone", "db", day, pods=1) for day in DAYS
+        edge("lone", "db", day, pods=1) for day in DAYS[6:8]
     ]
-    around = Surroundings(debug=frozenset({"dbg"}), ownerless=frozenset({"lone"}))
+    rows += [edge("odd", "db", day, pods=1) for day in DAYS]
+    around = Surroundings(debug=frozenset({"dbg"}), ownerless=frozenset({"lone", "odd"}))
     cells = screened(rows, around=around).set_index("subject")
     assert "debug_or_exec" in cells.loc["dbg", "reasons"]
     assert "ownerless_pod" in cells.loc["lone", "reasons"]
+    assert cells.loc["odd", "reasons"] == ""  # fourteen days are no debugging session
 
 
 def test_trap_B12_what_nobody_ever_answered_is_held_back() -> None:
@@ -152,14 +154,57 @@ def test_popularity_never_counts_one_team_or_image_twice() -> None:
     assert screening_features(cells, apart)["popularity"].eq(9).all()
 
 
-def test_a_new_image_puts_its_outside_calls_on_the_review_list() -> None:
-    """A trojaned image on all replicas looks like its workload; a person has to look."""
-    rows = [
-        edge("w001", "198.51.100.9", day, peer_kind="ip", peer_names="n.example.net", pods=5) for day in DAYS
-    ]
-    cells = screened(rows, around=Surroundings(new_images=frozenset({"w001"}))).set_index("peer")
-    assert cells.loc["n.example.net", "review"]
+def test_a_new_image_puts_its_new_outside_calls_on_the_review_list() -> None:
+    """A trojaned image on all replicas looks like its workload; a person has to look at what came with it."""
+
+    def calls(name: str, first: int) -> list[dict[str, object]]:
+        return [
+            edge("w001", f"198.51.100.{first}", DAYS[day], peer_kind="ip", peer_names=name, pods=5)
+            for day in range(first, 14)
+        ]
+
+    rollout = 5 * DAY_US + 8 * DAY_US // 24
+    around = Surroundings(new_images=frozenset({"w001"}), rolled_out={"w001": (rollout,)})
+    cells = screened([*calls("new.example.net", 5), *calls("old.example.org", 2)], around=around)
+    reviewed = cells.set_index("peer")["review"]
+    assert reviewed["new.example.net"]
+    assert not reviewed["old.example.org"]
     assert not cells.loc[cells["subject"] != "w001", "review"].any()
+
+
+def test_what_one_replica_of_five_began_is_held_back_and_what_all_began_is_not() -> None:
+    """A release changes every replica; a beacon on one of them is no release."""
+    around = Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS)
+    days = range(4, 14)
+    beacon = [
+        edge("w001", "203.0.113.9", DAYS[day], peer_kind="ip", peer_names="cdn.example.net", pods=1, hours=20)
+        for day in days
+    ]
+    release = [
+        edge("w002", "203.0.113.8", DAYS[day], peer_kind="ip", peer_names="api.example.org", pods=5, hours=20)
+        for day in days
+    ]
+    leader = [
+        edge("w003", "203.0.113.7", day, peer_kind="ip", peer_names="old.example.com", pods=1, hours=20)
+        for day in DAYS
+    ]
+    reasons = screened([*beacon, *release, *leader], around=around).set_index("peer")["reasons"]
+    assert "one_replica_began" in reasons["cdn.example.net"].split(";")
+    assert reasons["api.example.org"] == ""
+    assert "one_replica_began" not in reasons["old.example.com"].split(";")
+
+
+def test_several_strangers_in_one_hour_are_held_back_and_one_is_not() -> None:
+    """An intruder looks around; a new dependency comes alone, or stays."""
+    around = Surroundings(replicas=dict.fromkeys(WORKLOADS, 1), teams=TEAMS)
+    others = [name for name in WORKLOADS if TEAMS[name] != TEAMS["w001"]][:4]
+    burst = [edge("w001", other, DAYS[6], port=9999, pods=1) for other in others]
+    single = [edge("w002", WORKLOADS[3], DAYS[6], port=9999, pods=1)]
+    lasting = [edge("w005", other, DAYS[day], port=7777, pods=1) for other in others for day in range(6, 14)]
+    cells = screened([*burst, *single, *lasting], around=around)
+    odd = cells["reasons"].str.contains("strangers_at_once")
+    assert set(cells.loc[odd, "subject"]) == {"w001"}
+    assert odd.sum() == len(burst)
 
 
 def test_the_ledger_adds_up_and_has_a_sentence_each() -> None:
@@ -176,8 +221,11 @@ def test_the_ledger_adds_up_and_has_a_sentence_each() -> None:
 def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     """And follows the verdicts from then on."""
     cells = screened([])
-    facts = cells[[*FEATURES, "scan", "tunnel", "generated", "new_image", "pods", "single_replica", "only_failed",
-                   "only_dropped"]]  # fmt: skip
+    flags = (
+        "scan tunnel generated new_image one_replica strangers party_days pods single_replica only_failed "
+        "only_dropped"
+    )
+    facts = cells[[*FEATURES, *flags.split()]]
     few = pd.Series("admit", index=cells.index[:49])
     many = pd.Series("unwanted", index=cells.index[:80]).where(np.arange(80) % 2 == 0, "admit")
     assert Screening().fit(facts, 14, few).provenance_ == PRIOR

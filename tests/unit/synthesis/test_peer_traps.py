@@ -415,19 +415,27 @@ def test_internet_noise_on_closed_ports_never_opens_them(world, web):
     assert len(proposal.left_out) < 40
 
 
-def test_strict_holds_back_what_one_pod_did_outside_on_one_day(world, web):
+def test_what_one_pod_did_outside_on_one_day_is_held_back_unless_generous(world, web):
     """A single sighting outside is what an attack looks like."""
     world.edge(web, world.pod("shop", "api"))
     world.to(web, "ip", "52.1.2.4", 443, days=[3], subject_pods=1)
     hints = CapabilityHints(fqdn=True)
-    assert "cidr:" in str(
-        [
-            rule.peer.key
-            for rule in proposal_for(propose(world.observations(), capabilities=hints), "web").rules
-        ]
-    )
+    for posture in ("strict", "balanced"):
+        held = proposal_for(propose(world.observations(), posture=posture, capabilities=hints), "web")
+        assert reasons(held.left_out) == {"quarantined"}
+    generous = proposal_for(propose(world.observations(), posture="generous", capabilities=hints), "web")
+    assert "cidr:52.1.2.4/32" in [rule.peer.key for rule in generous.rules]
+
+
+def test_strict_wants_two_kinds_of_evidence_for_the_outside(world, web):
+    """Two days from one pod are enough for balanced and not for strict."""
+    world.edge(web, world.pod("shop", "api"))
+    world.to(web, "ip", "52.1.2.4", 443, days=[3, 9], subject_pods=1)
+    hints = CapabilityHints(fqdn=True)
     strict = proposal_for(propose(world.observations(), posture="strict", capabilities=hints), "web")
-    assert reasons(strict.left_out) == {"single_sighting"}
+    assert reasons(strict.left_out) == {"quarantined"}
+    balanced = proposal_for(propose(world.observations(), capabilities=hints), "web")
+    assert "cidr:52.1.2.4/32" in [rule.peer.key for rule in balanced.rules]
 
 
 def test_generous_keeps_a_direction_open_for_anything_that_cannot_be_written(world, web):
@@ -440,8 +448,20 @@ def test_generous_keeps_a_direction_open_for_anything_that_cannot_be_written(wor
     assert [one.workloads for one in result.unproposed] == [("Deployment/api",)]
 
 
-def test_a_bare_pod_is_flagged_as_a_peer(world, web):
-    """A debugging session looks like this (trap J5, as far as a rule can say)."""
+def test_trap_J5_a_debugging_session_is_held_back(world, web):
+    """A bare pod of a day makes no rule at either end."""
+    netshoot = world.pod("shop", "netshoot", kind="Pod")
+    world.edge(netshoot, web, days=[12])
+    world.edge(web, world.pod("shop", "api"))
+    result = propose(world.observations())
+    held = [line.reason for one in result.proposals for line in one.left_out] + [
+        line.reason for line in result.left_out
+    ]
+    assert held == ["quarantined", "quarantined"]
+
+
+def test_a_bare_pod_that_stays_is_flagged_as_a_peer(world, web):
+    """Fourteen days are no debugging session, but nothing starts it again."""
     world.edge(world.pod("shop", "netshoot", kind="Pod"), web)
     flags = rule_to(proposal_for(propose(world.observations()), "web"), "netshoot", "ingress").flags
     assert {"ownerless_peer", "needs_review"} <= set(flags)

@@ -1,0 +1,98 @@
+"""
+Two marks of an intruder that no single number shows: one replica that changed, and strangers met at once.
+
+A rollout changes every replica of a workload, and traffic that several replicas make spreads over them.
+So what only one of them began, long after the workload was there, is a leader's work or an intruder's.
+And whoever moves sideways calls several stores of other teams within the hour, for a day or two.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Bools = npt.NDArray[np.bool_]
+
+#: Microseconds after the first sight of an origin from which what it begins is news; before, everything is.
+SETTLED_US: Final = 2 * 24 * 3_600_000_000
+#: Attempts of one hour that count: a burst of retries comes from one replica whoever makes it.
+ATTEMPTS_PER_HOUR: Final = 4.0
+#: Chance of so few replicas by accident below which it is none.
+MAX_CHANCE: Final = 0.01
+#: Endpoints of other namespaces first met within one hour, and days of it, that make a burst.
+MIN_STRANGERS: Final = 3
+MAX_BURST_DAYS: Final = 3
+
+
+def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
+    """Whether a cell began when its origin had been known for two days."""
+    begun = cells["first_us"].groupby(origin).transform("min")
+    return (cells["first_us"] - begun >= SETTLED_US).to_numpy(dtype=np.bool_)
+
+
+def new_in_one_replica(
+    cells: pd.DataFrame,
+    facts: pd.DataFrame,
+    origin: pd.Series[Any],
+    rolled_out: Mapping[str, tuple[int, ...]],
+) -> Bools:
+    """
+    Cells that one replica of several began, while its mates never did.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    facts
+        With ``pods``, ``replicas`` and ``attempts``.
+    origin
+        Who opens the connection, by cell.
+    rolled_out
+        Microseconds of the rollouts of each origin: a replaced pod is the same replica.
+    """
+    generations = np.ones(len(cells))
+    first, last = cells["first_us"].to_numpy(), cells["last_us"].to_numpy()
+    for subject, rows in origin.reset_index(drop=True).groupby(origin.to_numpy()).indices.items():
+        for rollout in rolled_out.get(str(subject), ()):
+            generations[rows] += (first[rows] < rollout) & (rollout <= last[rows])
+    pods = facts["pods"].to_numpy(dtype=np.float64)
+    replicas = facts["replicas"].to_numpy(dtype=np.float64)
+    attempts = np.minimum(
+        facts["attempts"].to_numpy(dtype=np.float64), ATTEMPTS_PER_HOUR * cells["hours"].to_numpy()
+    )
+    few = (pods >= 1) & (replicas >= 2) & (pods <= generations)
+    log_chance = -np.log(np.where(few, replicas, 1.0)) * np.maximum(attempts - generations, 0.0)
+    found: Bools = few & settled(cells, origin) & (log_chance <= math.log(MAX_CHANCE))
+    return found
+
+
+def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mapping[str, str]) -> Bools:
+    """
+    Cells of a burst of first contacts with endpoints of other teams, none of which lasted.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    origin
+        Who opens the connection, by cell.
+    teams
+        Team by workload.
+    """
+    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
+    home, away = origin.map(teams.get), target.map(teams.get)
+    odd = settled(cells, origin) & (home.notna() & away.notna() & (home != away)).to_numpy()
+    odd &= (cells["active_days"] <= MAX_BURST_DAYS).to_numpy()
+    hour = cells["first_us"] // 3_600_000_000
+    frame = pd.DataFrame({"origin": origin, "hour": hour, "target": target})[odd]
+    met = frame.groupby(["origin", "hour"])["target"].transform("nunique")
+    found = np.zeros(len(cells), dtype=np.bool_)
+    found[odd] = met.to_numpy() >= MIN_STRANGERS
+    return found

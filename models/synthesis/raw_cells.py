@@ -1,0 +1,122 @@
+"""
+Cells of what was seen, before anything is generalised: the unit that is screened.
+
+An edge is between label sets and addresses, which change with every rollout and every answer of a
+resolver; a cell is between workloads and names, which do not.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from models.domain.workload import Workload
+from models.frames import Observations
+from models.learning.cells import cell_ids, to_cells
+from models.learning.days import ObservedDays
+from models.learning.incidence import SUMS, DayIncidence
+from models.synthesis.edges import EdgeTable
+from models.synthesis.view import ClusterView
+
+#: Columns of an edge-day that a cell sums up.
+_MEASURES: Final = ("day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+
+
+@dataclass(frozen=True, slots=True)
+class RawCells:
+    """
+    What was seen, by cell.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`, with ``subject_pods`` and ``peer_pods``: distinct pods at either end.
+    days
+        Full and partial days of the window.
+    cell_of
+        Cell by place of the edge.
+    """
+
+    cells: pd.DataFrame
+    days: ObservedDays
+    cell_of: tuple[str, ...]
+
+
+def workload_id(workload: Workload) -> str:
+    """Text that names a workload among all of the observed clusters: ``shop/Deployment/web``."""
+    place = f"{workload.cluster}:" if workload.cluster else ""
+    return f"{place}{workload.namespace}/{'+'.join(workload.members)}"
+
+
+def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -> RawCells:
+    """
+    Cells of a window.
+
+    Parameters
+    ----------
+    observations
+        Of one cluster.
+    view
+        Tells which workload a label set belongs to.
+    table
+        The distinct edges of the window.
+    """
+    edges = _edge_frame(view, table)
+    ids = cell_ids(edges)
+    rows = pd.DataFrame({name: observations.edge_days[name].to_numpy() for name in _MEASURES})
+    for column in edges.columns:
+        rows[column] = edges[column].to_numpy()[table.row_edge]
+    model = DayIncidence().fit(rows, _with_every_day(observations))
+    cells = model.cells_.join(_pods(table, ids))
+    return RawCells(cells, model.days_, tuple(ids.tolist()))
+
+
+def _edge_frame(view: ClusterView, table: EdgeTable) -> pd.DataFrame:
+    """One row per edge, in the order of the table, with the columns of its cell."""
+    names = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
+    frame = pd.DataFrame([[getattr(edge, name) for name in names] for edge in table.edges], columns=names)
+    frame["peer_names"] = [",".join(edge.names) for edge in table.edges]
+    owners = {key: workload_id(workload) for key, workload in view.workloads.by_label_key.items()}
+    entities = {("endpoint", key): ("entity", name) for key, name in view.workloads.entities.items()}
+    return to_cells(frame, subjects=owners, peers=entities)
+
+
+def _with_every_day(observations: Observations) -> pd.DataFrame:
+    """
+    Coverage in which every day of an edge occurs.
+
+    Nobody recorded how well a day without a row was listened to, so it counts as not listened to at all:
+    what was seen on it was seen, and its silence proves nothing.
+    """
+    coverage = observations.coverage
+    missing = sorted(set(observations.edge_days["day"].unique()) - set(coverage["day"].unique()))
+    if not missing:
+        return coverage
+    blank: dict[str, Any] = dict.fromkeys(coverage.columns, 0)
+    blank |= {"cluster": observations.cluster, "expected_nodes": 1}
+    return pd.concat([coverage, pd.DataFrame([{**blank, "day": day} for day in missing])], ignore_index=True)
+
+
+def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
+    """
+    Distinct pods at both ends of each cell.
+
+    Pods of two label sets are two pods; edges that share a label set count once, by the one that shows
+    most of its pods.
+    """
+    count = len(table.edges)
+    frame = pd.DataFrame(
+        {
+            "cell": ids.to_numpy(),
+            "subject": [edge.subject for edge in table.edges],
+            "peer": [edge.peer for edge in table.edges],
+            "subject_pods": np.fromiter((edge.subject_pods for edge in table.edges), np.int64, count),
+            "peer_pods": np.fromiter((edge.peer_pods for edge in table.edges), np.int64, count),
+        }
+    )
+    sides = {
+        f"{side}_pods": frame.groupby(["cell", side], sort=True)[f"{side}_pods"].max().groupby(level=0).sum()
+        for side in ("subject", "peer")
+    }
+    return pd.DataFrame(sides)

@@ -1,0 +1,169 @@
+"""
+What is held back for a person to decide, and how wanted everything else looks.
+
+The screening of `models.learning.screening` is asked about the cells of the window; its answer is kept by
+edge, so that whoever builds rules can leave out what is held back and say why.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from models.frames import Observations
+from models.learning.evidence import Evidence
+from models.learning.quarantine import EXCLUDED, QUARANTINED, REVIEWED, decide_fates
+from models.learning.screening import PRIOR, Screening
+from models.learning.screening_features import screening_features
+from models.synthesis.edges import EdgeTable
+from models.synthesis.raw_cells import RawCells, raw_cells
+from models.synthesis.surroundings import surroundings
+from models.synthesis.view import ClusterView, Posture, is_dns
+
+#: Full days below which nothing can be told from anything: everything was seen on a day or two.
+MIN_SCREENED_DAYS: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """
+    What people and last night's run said about cells.
+
+    Parameters
+    ----------
+    verdicts
+        ``admit``, ``unwanted`` or ``later`` by cell.
+    fates
+        Last night's ``fate`` and ``wanted`` by cell, of what was held back; ``None`` on the first night.
+    """
+
+    verdicts: Mapping[str, str]
+    fates: Mapping[str, tuple[str, str]] | None = None
+
+
+#: Nothing was ever said.
+NO_MEMORY: Final = Memory({})
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """
+    The screened cells of a window.
+
+    Parameters
+    ----------
+    raw
+        The cells, and the cell of every edge.
+    facts
+        What the screening knows of each cell (`screening_features`).
+    fates
+        ``fate``, ``reasons`` (joined by ``;``) and ``wanted`` by cell.
+    screening
+        The fitted model; ``None`` where too little was seen to screen.
+    """
+
+    raw: RawCells
+    facts: pd.DataFrame
+    fates: pd.DataFrame
+    screening: Screening | None
+
+    def held(self) -> dict[int, str]:
+        """Reason code by place of the edge, of everything that gets no rule."""
+        quarantined = self.fates["fate"] == QUARANTINED
+        unwanted = (self.fates["fate"] == EXCLUDED) & (self.fates["reasons"] == REVIEWED)
+        code_of = dict.fromkeys(self.fates.index[quarantined], "quarantined")
+        code_of |= dict.fromkeys(self.fates.index[unwanted], REVIEWED)
+        return {place: code_of[cell] for place, cell in enumerate(self.raw.cell_of) if cell in code_of}
+
+    def reasons(self, cell: str) -> tuple[str, ...]:
+        """Codes of what fired for a cell; empty where nothing did."""
+        text = str(self.fates["reasons"].get(cell, ""))
+        return tuple(part for part in text.split(";") if part)
+
+    def p_legit(self, cell: str) -> float | None:
+        """Probability that a cell is wanted; ``None`` where too little was seen."""
+        return None if self.screening is None else float(self.screening.p_legit_[cell])
+
+    def review(self, cell: str) -> bool:
+        """Whether a person should look at the cell whatever its score."""
+        return self.screening is not None and bool(self.screening.review_[cell])
+
+    def evidence(self, cell: str) -> tuple[Evidence, ...]:
+        """Ledger of a cell."""
+        return () if self.screening is None else self.screening.evidence(cell)
+
+    @property
+    def provenance(self) -> str:
+        """What `p_legit` rests on."""
+        return PRIOR if self.screening is None else self.screening.provenance_
+
+
+def screen(
+    observations: Observations,
+    view: ClusterView,
+    table: EdgeTable,
+    posture: Posture = "balanced",
+    memory: Memory = NO_MEMORY,
+) -> Screened:
+    """
+    Screen a window.
+
+    Parameters
+    ----------
+    observations
+        Of one cluster.
+    view
+        Who is who.
+    table
+        The distinct edges of the window.
+    posture
+        ``strict`` demands two kinds of evidence for every outside destination.
+    memory
+        Verdicts, and last night's fates.
+    """
+    raw = raw_cells(observations, view, table)
+    around = surroundings(observations, view)
+    facts = screening_features(raw.cells, around)
+    verdicts = pd.Series(dict(memory.verdicts), dtype="str")
+    screening = None
+    reasons = pd.Series("", index=facts.index, dtype="str", name="reasons")
+    if raw.days.count >= MIN_SCREENED_DAYS and len(facts):
+        screening = Screening(lone_sighting=posture != "generous", two_evidence=posture == "strict")
+        reasons = screening.fit(facts, raw.days.count, verdicts).reasons_
+    reasons = reasons.where(~_resolvers(view, table, raw, facts), "")
+    fates = decide_fates(reasons, _unworkable(facts), verdicts, _previous(memory, facts.index))
+    return Screened(raw, facts, fates, screening)
+
+
+def _resolvers(view: ClusterView, table: EdgeTable, raw: RawCells, facts: pd.DataFrame) -> "pd.Series[bool]":
+    """
+    Cells that ask the cluster's resolvers, of workloads with an owner.
+
+    Holding back a way to ask would stop everything else the workload does; what it asks is looked at by
+    name.
+    """
+    asks = {
+        raw.cell_of[edge.place]
+        for edge in table.edges
+        if is_dns(edge) and (edge.peer if edge.direction == "egress" else edge.subject) in view.resolver_ports
+    }
+    return pd.Series(facts.index.isin(asks), index=facts.index) & (facts["owned"] != 0.0)
+
+
+def _unworkable(facts: pd.DataFrame) -> "pd.Series[str]":
+    """
+    Cells of which nothing ever worked, with the code under which they are left out.
+
+    Nobody would admit them, so nobody is asked about them.
+    """
+    codes = pd.Series("", index=facts.index, dtype="str")
+    codes = codes.mask(facts["only_failed"], "unanswered").mask(facts["only_dropped"], "dropped")
+    return codes.loc[codes != ""]
+
+
+def _previous(memory: Memory, cells: "pd.Index[Any]") -> pd.DataFrame | None:
+    if memory.fates is None:
+        return None
+    rows = {cell: fates for cell, fates in memory.fates.items() if cell in cells}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["fate", "wanted"])

@@ -1,0 +1,87 @@
+"""What the screening knows around the cells: replicas, teams, rollouts, bare pods, DNS questions."""
+
+import re
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from models.frames import Observations
+from models.learning.questions import question_features
+from models.learning.screening_features import Surroundings
+from models.synthesis.raw_cells import workload_id
+from models.synthesis.view import ClusterView
+
+DAY_US: Final = 24 * 3600 * 1_000_000
+#: Hash of the pod template in the name of a Deployment's pod.
+_TEMPLATE: Final = re.compile(r".+-(?P<hash>[bcdfghjklmnpqrstvwxz2456789]{6,10})-[a-z0-9]{5}")
+
+
+def surroundings(observations: Observations, view: ClusterView) -> Surroundings:
+    """
+    See the cells of a window in their surroundings.
+
+    Image digests are not in flows, so two workloads of one name in two namespaces are taken to run the
+    same image, and a new pod template to bring a new one. Workloads that cannot be told apart have no number
+    of replicas: that one of many pods does something is to be expected of them.
+
+    Parameters
+    ----------
+    observations
+        Of one cluster; ``pods``, ``lookups`` and ``coverage``.
+    view
+        Who is who.
+    """
+    owners = {key: workload_id(one) for key, one in view.workloads.by_label_key.items()}
+    pods = observations.pods.assign(owner=observations.pods["label_key"].map(owners))
+    pods = pods.loc[pods["owner"].notna().to_numpy()]
+    rolled_out = _rollouts(pods)
+    lookups = observations.lookups.assign(subject=observations.lookups["subject"].replace(owners))
+    several = {workload_id(one) for one in view.workloads.all if len(one.members) > 1}
+    days = max(observations.coverage["day"].nunique(), 1)
+    return Surroundings(
+        replicas=_replicas(pods.loc[~pods["owner"].isin(several).to_numpy()]),
+        teams={workload_id(one): one.namespace for one in view.workloads.all},
+        images={workload_id(one): one.title for one in view.workloads.all},
+        rolled_out=rolled_out,
+        new_images=frozenset(rolled_out),
+        ownerless=frozenset(workload_id(one) for one in view.workloads.all if one.ownerless),
+        questions=question_features(lookups, days) if len(lookups) else None,
+    )
+
+
+def _replicas(pods: pd.DataFrame) -> dict[str, int]:
+    """
+    Pods of each workload that were alive at once: the median over the noons at which any was.
+
+    All pods of a window would count every rollout as new replicas; pods that never live at noon (nightly
+    jobs) count as one.
+    """
+    if pods.empty:
+        return {}
+    owner, names = pd.factorize(pods["owner"], sort=True)
+    first, last = pods["first_us"].to_numpy(), pods["last_us"].to_numpy()
+    noons = range(int(first.min()) // DAY_US * DAY_US + DAY_US // 2, int(last.max()) + 1, DAY_US)
+    counts = [np.bincount(owner[(first <= noon) & (noon <= last)], minlength=len(names)) for noon in noons]
+    if not counts:
+        return dict.fromkeys((str(name) for name in names), 1)
+    table = np.array(counts, dtype=np.float64)
+    table[table == 0] = np.nan
+    known = ~np.isnan(table).all(axis=0)
+    replicas = np.ones(len(names))
+    replicas[known] = np.nanmedian(table[:, known], axis=0)
+    return {str(name): int(count) for name, count in zip(names, replicas, strict=True)}
+
+
+def _rollouts(pods: pd.DataFrame) -> dict[str, tuple[int, ...]]:
+    """
+    Microseconds at which each workload got a new pod template inside the window.
+
+    The first template of a workload is no change: it was there before anyone looked.
+    """
+    hashes = pods["pod"].str.extract(_TEMPLATE, expand=True)["hash"]
+    frame = pods.assign(template=hashes)
+    frame = frame.loc[frame["template"].notna().to_numpy()]
+    born = frame.groupby(["owner", "template"], sort=True)["first_us"].min()
+    found = {str(owner): sorted(times.tolist())[1:] for owner, times in born.groupby(level=0, sort=True)}
+    return {owner: tuple(times) for owner, times in found.items() if times}
