@@ -12,19 +12,6 @@ from models.manifest.parse import parse_objects
 from models.simulation.backtest import WindowBacktest, backtest
 from models.simulation.observed import DEFAULT_VERSION
 from models.simulation.rolling import OriginBacktest, rolling_origin
-from models.simulation.seen import SeenWindow
-
-
-def seen_window(
-    store: ObservationReader,
-    *,
-    cluster: str,
-    as_of: datetime,
-    length: timedelta,
-    hints: CapabilityHints | None = None,
-) -> SeenWindow:
-    """Read the window that ends at ``as_of``, ready to be asked of policy sets."""
-    return SeenWindow(store.observations(cluster, Window.ending(as_of, length)), hints=hints)
 
 
 def backtest_window(

@@ -242,6 +242,22 @@ class Entry:
     authentication: str | None = None
     required_peer: EndpointSelector | None = None
 
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What it says, without its place: a rule that was moved keeps it."""
+        ports = None if self.ports is None else tuple((r.ports, r.named, r.l7) for r in self.ports)
+        return (
+            self.direction,
+            self.denies,
+            self.subject,
+            self.node_subject,
+            self.peers,
+            ports,
+            self.default_deny,
+            self.authentication,
+            self.required_peer,
+        )
+
     def ref(self, port_rule: PortRule | None = None) -> RuleRef:
         """Its place, or that of one of its port elements."""
         path = self.path if port_rule is None else port_rule.path

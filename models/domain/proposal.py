@@ -278,7 +278,26 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class BacktestDenial:
-    """An edge of the window that the proposed set would deny although it worked."""
+    """
+    Traffic of the window that the proposed set would deny although it worked.
+
+    Parameters
+    ----------
+    direction, peer, port
+        Which, for people.
+    edge_days
+        Edges times days.
+    reason, why
+        Why it was left out: a key of `models.synthesis.reasons.WHY`, and its sentence.
+    workload
+        Whose gate denies it; a policy may select several workloads.
+    legitimacy
+        ``legitimate``, or ``suspicious`` where screening held it back.
+    flows
+        Records that passed.
+    days
+        Edges by day, ``YYYY-MM-DD``, oldest first.
+    """
 
     direction: str
     peer: str
@@ -286,6 +305,10 @@ class BacktestDenial:
     edge_days: int
     reason: str
     why: str
+    workload: str = ""
+    legitimacy: str = "legitimate"
+    flows: int = 0
+    days: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,13 +323,21 @@ class Backtest:
     undecided
         Edge-days on which the evaluator could not decide.
     denied
-        What would be denied, with the reason it was left out.
+        What would be denied, with the reason it was left out: the first lines, the largest.
+    denied_edge_days, denied_legitimate, denied_in_all
+        Edge-days denied, those of them that are legitimate, and lines, whatever is listed.
+    days
+        Edges denied by day, oldest first; days without any are left out.
     """
 
     checked: int = 0
     admitted: int = 0
     undecided: int = 0
     denied: tuple[BacktestDenial, ...] = ()
+    denied_edge_days: int = 0
+    denied_legitimate: int = 0
+    denied_in_all: int = 0
+    days: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,11 @@ def left_out_to_json(line: LeftOut) -> dict[str, Any]:
 
 
 def backtest_to_json(backtest: Backtest | None) -> dict[str, Any] | None:
-    """Contract form of a replay."""
-    return None if backtest is None else {**asdict(backtest), "denied": [asdict(d) for d in backtest.denied]}
+    """Contract form of a replay; days are an object of counts by date."""
+    if backtest is None:
+        return None
+    denied = [{**asdict(denial), "days": dict(denial.days)} for denial in backtest.denied]
+    return {**asdict(backtest), "denied": denied, "days": dict(backtest.days)}
 
 
 def _completeness(decision: DirectionDecision) -> dict[str, Any]:
@@ -179,8 +182,13 @@ def _decision(form: Mapping[str, Any]) -> DirectionDecision:
 def _backtest(form: Mapping[str, Any] | None) -> Backtest | None:
     if form is None:
         return None
-    denied = tuple(BacktestDenial(**denial) for denial in form["denied"])
-    return Backtest(**{**form, "denied": denied})
+    denied = tuple(BacktestDenial(**{**denial, "days": _by_day(denial)}) for denial in form["denied"])
+    return Backtest(**{**form, "denied": denied, "days": _by_day(form)})
+
+
+def _by_day(form: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Counts by day; a replay that an older version stored has none."""
+    return tuple(sorted(form.get("days", {}).items()))
 
 
 def proposal_from_json(form: Mapping[str, Any]) -> Proposal:

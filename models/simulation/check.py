@@ -8,15 +8,14 @@ select nobody, what every rule costs and opens, and the resolvers that each work
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from models.domain.agent import AgentConfig
 from models.domain.fqdn import FqdnSelector
-from models.domain.labels import NAMESPACE_KEY, LabelSet
+from models.domain.labels import CLUSTER_KEY, K8S, NAMESPACE_KEY, LabelSet
 from models.domain.policy import Direction, Entry, PolicySet
 from models.domain.selector import EndpointSelector
-from models.simulation.comparison import shown_labels
 from models.simulation.compiled import CompiledPolicies
 from models.simulation.context import Side, resolve
 from models.simulation.costs import MAP_SIZE, Breadth
@@ -26,19 +25,11 @@ from models.simulation.findings import FindingKind, RuleFinding, Severity
 from models.simulation.overlap import find_overlaps
 from models.simulation.proxy import conflict
 from models.simulation.seen import SeenWindow
+from models.simulation.shown import shown_labels
 from models.simulation.side_index import LabelIndex
 from models.simulation.verdict import selects_subject
-from models.synthesis.view import is_dns
+from models.synthesis.view import RESOLVER_LABELS, is_dns
 
-#: Who answers DNS where nothing was observed: kube-dns and CoreDNS by their usual labels, a node's cache.
-USUAL_RESOLVERS: Final = (
-    Side(("k8s:io.kubernetes.pod.namespace=kube-system", "k8s:k8s-app=kube-dns"), named_ports=()),
-    Side(
-        ("k8s:io.kubernetes.pod.namespace=kube-system", "k8s:app.kubernetes.io/name=coredns"), named_ports=()
-    ),
-    Side(entity="host"),
-    Side(ip="169.254.20.10", names=()),
-)
 WITHOUT_OBSERVATIONS: Final = (
     "selectors that select nobody",
     "what rules cost in the policy map",
@@ -144,8 +135,8 @@ def check_policies(policies: PolicySet, config: AgentConfig, seen: SeenWindow | 
     if seen is None:
         subjects = _described(policies)
         found += _conflicts(policies, subjects, config)
-        egress = [side for side in subjects if side.labels]
-        found += find_dns_problems(policies, egress, USUAL_RESOLVERS, config)
+        clients = [side for side in subjects if not _resolver(side)]
+        found += find_dns_problems(policies, clients, usual_resolvers(config), config)
         return PolicyCheck(_ranked(found), (), WITHOUT_OBSERVATIONS)
     label_sets = sorted(set(seen.view.workloads.texts.values()))
     sides = [Side(tuple(labels), named_ports=None) for labels in label_sets]
@@ -157,11 +148,12 @@ def check_policies(policies: PolicySet, config: AgentConfig, seen: SeenWindow | 
     found += breadth.over_broad(seen.table, judged.entry.tolist())
     costing = Breadth(policies, sides, config)
     found += costing.costs()
-    costs = tuple(
-        SubjectCost(one.labels.namespace or "", shown_labels(one.labels), one.entries, str(one.rule))
-        for one in costing.by_subject()[:MAX_COSTS]
-    )
-    return PolicyCheck(_ranked(found), costs, ())
+    costs: dict[tuple[str, str], SubjectCost] = {}
+    for one in costing.by_subject():
+        namespace, labels = one.labels.namespace or "", shown_labels(one.labels)
+        # Label sets that read the same (a rollout, a failover) cost about the same: the costliest is told.
+        costs.setdefault((namespace, labels), SubjectCost(namespace, labels, one.entries, str(one.rule)))
+    return PolicyCheck(_ranked(found), tuple(costs.values())[:MAX_COSTS], ())
 
 
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -192,24 +184,44 @@ def _conflicts(policies: PolicySet, subjects: Sequence[Side], config: AgentConfi
                 yield RuleFinding(FindingKind.UNCOMPUTABLE, next(http).ref(), because)
 
 
+def _resolver(side: Side) -> bool:
+    """Whether it answers names itself, and so need not ask."""
+    labels = LabelSet.of(side.labels or ()).labels
+    return any((label.key, label.value) in RESOLVER_LABELS for label in labels)
+
+
+def usual_resolvers(config: AgentConfig) -> tuple[Side, ...]:
+    """Who answers DNS where nothing was observed: CoreDNS by its usual labels, a cache on the node."""
+    common = ("k8s:io.kubernetes.pod.namespace=kube-system", f"{K8S}:{CLUSTER_KEY}={config.cluster_name}")
+    pods = ("k8s:k8s-app=kube-dns", "k8s:app.kubernetes.io/name=coredns")
+    return (
+        *(Side((label, *common), named_ports=()) for label in pods),
+        Side(entity="host"),  # a cache on the node, whatever its address
+    )
+
+
 def _dns(policies: PolicySet, seen: SeenWindow, config: AgentConfig) -> Iterator[RuleFinding]:
-    """Ask every workload about the resolvers that it asks, else about those that the others ask."""
+    """Ask every workload about the resolvers that it asks; one that asks none, about all of them."""
     asked: dict[Side, dict[tuple[Side, int], None]] = defaultdict(dict)
-    everyone: dict[tuple[Side, int], int] = defaultdict(int)
     for edge, question in zip(seen.edges, seen.questions, strict=True):
         if edge.direction == "egress" and is_dns(edge) and edge.port > 0:
-            resolver = (question.destination, edge.port)
-            asked[question.source][resolver] = None
-            everyone[resolver] += 1
-    subjects = dict.fromkeys(q.source for q in seen.questions if q.direction is Direction.EGRESS)
-    usual = {(side, DNS_PORT): None for side in USUAL_RESOLVERS}
-    for subject in subjects:
+            asked[question.source][question.destination, edge.port] = None
+    everyone = {resolver: None for found in asked.values() for resolver in found}
+    groups: dict[tuple[bool, tuple[Side, ...], int], list[Side]] = defaultdict(list)
+    for subject in dict.fromkeys(q.source for q in seen.questions if q.direction is Direction.EGRESS):
         if subject.labels is None:
             continue
-        resolvers = asked.get(subject) or dict.fromkeys(everyone) or usual
-        port = min({number for _, number in resolvers}, key=lambda n: (n != DNS_PORT, n))
-        sides = [side for side, number in resolvers if number == port]
-        yield from find_dns_problems(policies, [subject], sides, config, port=port)
+        resolvers = asked.get(subject) or everyone
+        port = min((number for _, number in resolvers), key=lambda n: (n != DNS_PORT, n), default=DNS_PORT)
+        sides = tuple(side for side, number in resolvers if number == port) or usual_resolvers(config)
+        groups[subject in asked, sides, port].append(subject)
+    for (resolves, sides, port), subjects in groups.items():
+        for finding in find_dns_problems(policies, subjects, sides, config, port=port):
+            if resolves or finding.kind is not FindingKind.NO_DNS:
+                yield finding
+            else:
+                because = f"{finding.because}; it was not seen to ask any"
+                yield replace(finding, kind=FindingKind.NO_DNS_UNUSED, because=because)
 
 
 def _nobody(

@@ -7,17 +7,18 @@ no traffic touched is looked for with `models.simulation.diff.probes`, edges mad
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from models.domain.agent import AgentConfig
 from models.domain.labels import LabelSet
 from models.domain.policy import PolicySet
-from models.simulation.context import PolicyFlow, Side
+from models.simulation.context import PolicyFlow
 from models.simulation.decision import Verdict
-from models.simulation.diff import compare_policies, probe_flows
+from models.simulation.diff import EVERY_PORT, compare_policies, probe_flows
 from models.simulation.edges import EdgeTable
 from models.simulation.seen import Answer, SeenWindow
+from models.simulation.shown import shown_labels, shown_side
 
 #: Probes of one comparison: about ten seconds. Two large clusters differ in more places than anyone reads.
 MAX_PROBES: Final = 200_000
@@ -225,7 +226,19 @@ def compare_unseen(
             Answer(change.after, _place(after, change.after_entry)),
         )
         found.add(_ends(flow), answers, {}, legitimacy="unseen")
-    return found.lines(), left_out
+    return _ports_joined(found.lines()), left_out
+
+
+def _ports_joined(lines: Sequence[ChangedLine]) -> tuple[ChangedLine, ...]:
+    """Lines that differ in nothing but their port as one."""
+    ports: dict[ChangedLine, list[str]] = defaultdict(list)
+    for line in lines:
+        ports[replace(line, port="")].append(line.port)
+    every = sorted(f"{protocol}/{port}" for protocol, port in EVERY_PORT)
+    return tuple(
+        replace(line, port="every port" if sorted(found) == every else ", ".join(found))
+        for line, found in ports.items()
+    )
 
 
 def _place(policies: PolicySet, number: int) -> str:
@@ -244,24 +257,3 @@ def _ends(flow: PolicyFlow) -> tuple[str, str, str, str, str]:
         shown_side(flow.peer(flow.direction)),
         port,
     )
-
-
-def shown_labels(labels: LabelSet, limit: int = 4) -> str:
-    """Labels that people chose, for a line of text: ``app=web, tier=front``."""
-    texts = [
-        f"{label.key}={label.value}"
-        for label in labels.labels
-        if not label.key.startswith(("io.kubernetes.pod.namespace", "io.cilium."))
-    ]
-    return ", ".join(texts[:limit]) or "any pod"
-
-
-def shown_side(side: Side) -> str:
-    """One end for a line of text."""
-    if side.labels:
-        labels = LabelSet.of(side.labels)
-        where = f" in {labels.namespace}" if labels.namespace else ""
-        return f"{shown_labels(labels)}{where}"
-    names: Sequence[str] = side.names or ()
-    text = side.entity or side.ip or "unknown"
-    return f"{text} ({', '.join(names)})" if names else text

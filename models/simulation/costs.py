@@ -168,6 +168,8 @@ class Breadth:
             opened = np.flatnonzero(self.selected(entry))
             unseen = len(set(opened.tolist()) - users[number])
             if unseen >= BROAD_MINIMUM and len(opened) > BROAD_FACTOR * max(1, len(users[number])):
-                because = f"opens {len(opened)} known peers, {len(users[number])} of which were seen"
+                because = (
+                    f"opens {len(opened)} of the peers that were seen, {len(users[number])} of which used it"
+                )
                 found.append(RuleFinding(FindingKind.OVER_BROAD, entry.ref(), because, count=unseen))
         return tuple(sorted(found))

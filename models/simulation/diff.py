@@ -7,6 +7,7 @@ Over observed edges it is exact for what was seen. Over `probes`, edges made fro
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from models.simulation.compiled import VERDICTS, CompiledPolicies
 from models.simulation.context import PolicyFlow, Side
 from models.simulation.decision import Verdict
 from models.simulation.edges import EdgeTable
+
+#: Ports that stand for all of them, where a rule names none.
+EVERY_PORT: Final = (("TCP", 1), ("UDP", 1), ("ICMP", 8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +132,10 @@ def probe_flows(before: PolicySet, after: PolicySet, limit: int) -> tuple[list[P
     (list of PolicyFlow, int)
         Sorted, at most `limit`; and how many more there are.
     """
-    old, new = ({_content(entry): entry for entry in one.entries} for one in (before, after))
+    old, new = ({entry.meaning: entry for entry in one.entries} for one in (before, after))
     differing = [old[key] for key in old if key not in new] + [new[key] for key in new if key not in old]
     flows = {flow: None for entry in differing for flow in _probe(entry, ())}
     return sorted(flows, key=repr)[:limit], max(0, len(flows) - limit)
-
-
-def _content(entry: Entry) -> tuple[object, ...]:
-    """What a rule means, without its place."""
-    ports = entry.ports
-    return (
-        entry.direction,
-        entry.denies,
-        entry.subject,
-        entry.node_subject,
-        entry.peers,
-        None if ports is None else tuple((rule.ports, rule.named, rule.l7) for rule in ports),
-        entry.default_deny,
-        entry.authentication,
-        entry.required_peer,
-    )
 
 
 def _probe(entry: Entry, subjects: Sequence[Side]) -> Iterator[PolicyFlow]:
@@ -172,7 +160,7 @@ def _stranger(subject: EndpointSelector) -> Side:
 
 def _ports(entry: Entry) -> set[tuple[str, int]]:
     if entry.ports is None:
-        return {("TCP", 1), ("UDP", 1), ("ICMP", 8)}
+        return set(EVERY_PORT)
     found = set()
     for rule in entry.ports:
         for numbers in rule.ports:

@@ -5,15 +5,18 @@ The most frequent way to break a workload with a policy is to forget DNS; the se
 without a DNS rule on the way to the resolver, which then never learns a name and allows nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 from models.domain.agent import AgentConfig
 from models.domain.fqdn import FqdnSelector
-from models.domain.policy import Direction, Entry, PolicySet
+from models.domain.labels import LabelSet
+from models.domain.policy import Direction, PolicySet, RuleRef
 from models.simulation.context import PolicyFlow, Side, resolve
-from models.simulation.decision import Gate, Verdict
+from models.simulation.decision import Verdict
 from models.simulation.findings import FindingKind, RuleFinding
+from models.simulation.shown import shown_labels
 from models.simulation.verdict import judge, selects_subject
 
 DNS_PORT: Final = 53
@@ -48,10 +51,11 @@ def find_dns_problems(
     Returns
     -------
     tuple of RuleFinding
-        Sorted and distinct, each at a rule that closes egress or that uses names.
+        Sorted, each at a rule that closes egress or that uses names; subjects that share the rule and
+        the problem share the finding.
     """
     settings = config or AgentConfig()
-    found: set[RuleFinding] = set()
+    found: dict[tuple[FindingKind, RuleRef, str], list[str]] = defaultdict(list)
     for subject in subjects:
         resolved = resolve(subject, settings)
         mine = [
@@ -60,40 +64,48 @@ def find_dns_problems(
             if entry.direction is Direction.EGRESS and selects_subject(entry, resolved)
         ]
         closing = [entry for entry in mine if entry.default_deny]
+        named = [e for e in mine if any(isinstance(peer, FqdnSelector) for peer in e.peers or ())]
+        if not closing and not named:
+            continue
         gates = {
             protocol: [
-                _asked(mine, PolicyFlow(Direction.EGRESS, subject, resolver, protocol, port), settings)
+                judge(
+                    mine,
+                    PolicyFlow(Direction.EGRESS, subject, resolver, protocol, port),
+                    Direction.EGRESS,
+                    settings,
+                )
                 for resolver in resolvers
             ]
             for protocol in DNS_PROTOCOLS
         }
-        for protocol, answers in gates.items():
-            if closing and not any(gate.verdict is Verdict.ALLOW for gate in answers):
-                because = (
-                    f"closes egress of {_name(subject)}, which can ask no resolver over {protocol} {port}"
-                )
-                found.add(RuleFinding(FindingKind.NO_DNS, closing[0].ref(), because))
-        learns = any(gate.redirect for answers in gates.values() for gate in answers)
-        found |= {
-            RuleFinding(
-                FindingKind.NO_LEARNING,
-                entry.ref(),
-                f"names are never learned for {_name(subject)}: no DNS rule covers its way to a resolver",
-            )
-            for entry in mine
-            if not learns and any(isinstance(peer, FqdnSelector) for peer in entry.peers or ())
-        }
-    return tuple(sorted(found, key=lambda f: (f.rule, f.kind, f.because)))
+        shut = [
+            protocol
+            for protocol, answers in gates.items()
+            if not any(gate.verdict is Verdict.ALLOW for gate in answers)
+        ]
+        if closing and shut:
+            found[FindingKind.NO_DNS, closing[0].ref(), f"{' and '.join(shut)} {port}"].append(_name(subject))
+        if not any(gate.redirect for answers in gates.values() for gate in answers):
+            for entry in named:
+                found[FindingKind.NO_LEARNING, entry.ref(), ""].append(_name(subject))
+    return tuple(
+        sorted(
+            RuleFinding(kind, rule, _because(kind, names, what))
+            for (kind, rule, what), names in found.items()
+        )
+    )
 
 
-def _asked(entries: Sequence[Entry], flow: PolicyFlow, config: AgentConfig) -> Gate:
-    return judge(entries, flow, Direction.EGRESS, config)
+def _because(kind: FindingKind, names: Sequence[str], what: str) -> str:
+    distinct = sorted(set(names))
+    who = distinct[0] + (f" and {len(distinct) - 1} more" if len(distinct) > 1 else "")
+    if kind is FindingKind.NO_DNS:
+        return f"closes egress of {who}, which can ask no resolver over {what}"
+    return f"names are never learned for {who}: no DNS rule covers its way to a resolver"
 
 
 def _name(subject: Side) -> str:
-    shown = [
-        label
-        for label in subject.labels or ()
-        if not label.startswith(("k8s:io.cilium", "k8s:io.kubernetes.pod.namespace"))
-    ]
-    return ", ".join(sorted(shown)[:3]) or (subject.entity or subject.ip or "an endpoint without labels")
+    if subject.labels is None:
+        return subject.entity or subject.ip or "an endpoint without labels"
+    return shown_labels(LabelSet.of(subject.labels))

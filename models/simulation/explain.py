@@ -21,7 +21,8 @@ from models.simulation.context import (
 from models.simulation.decision import Decision, Verdict
 from models.simulation.verdict import evaluate, selects_subject
 
-_PLURAL: Final = {
+#: Resource names of the kinds, for ``kubectl``.
+PLURAL: Final = {
     "CiliumNetworkPolicy": "ciliumnetworkpolicies",
     "CiliumClusterwideNetworkPolicy": "ciliumclusterwidenetworkpolicies",
     "NetworkPolicy": "networkpolicies",
@@ -39,15 +40,16 @@ class Explanation:
         The verdict with its rules.
     selecting
         Per direction asked: the objects that close this end.
-    change
-        The smallest change found; ``None`` when the flow is allowed, or when none can be offered.
+    changes
+        Per end that denies: the smallest change found, ``None`` when none can be offered. All of them
+        together allow the flow.
     commands
         To check on the cluster, read-only, ready to paste.
     """
 
     decision: Decision
     selecting: Mapping[Direction, tuple[PolicyRef, ...]]
-    change: Change | None
+    changes: Mapping[Direction, Change | None]
     commands: tuple[str, ...]
 
 
@@ -69,12 +71,12 @@ def explain(policies: PolicySet, flow: PolicyFlow, config: AgentConfig | None = 
     selecting = {
         gate.direction: _selecting(policies, flow, gate.direction, settings) for gate in decision.gates
     }
-    change = None
-    if decision.verdict is Verdict.DENY:
-        gate = next(gate for gate in decision.gates if gate.verdict is Verdict.DENY)
-        change = smallest_change(policies, flow, gate, selecting[gate.direction], settings)
-    commands = tuple(_commands(flow, selecting, decision))
-    return Explanation(decision, selecting, change, commands)
+    changes = {
+        gate.direction: smallest_change(policies, flow, gate, selecting[gate.direction], settings)
+        for gate in decision.gates
+        if gate.verdict is Verdict.DENY
+    }
+    return Explanation(decision, selecting, changes, tuple(_commands(flow, selecting, decision)))
 
 
 def _selecting(
@@ -95,17 +97,37 @@ def _commands(
     """Read-only commands; values are bound to their flag and quoted, for labels may hold anything."""
     for policy in sorted({policy for found in selecting.values() for policy in found}):
         place = [f"--namespace={policy.namespace}"] if policy.namespace else []
-        yield shlex.join(["kubectl", "get", *place, "--output=yaml", f"{_PLURAL[policy.kind]}/{policy.name}"])
+        yield shlex.join(["kubectl", "get", *place, "--output=yaml", f"{PLURAL[policy.kind]}/{policy.name}"])
     for gate in decision.gates:
         if found := _kubectl_selector(flow.subject(gate.direction)):
             where = [f"--namespace={found[0]}", f"--selector={found[1]}"]
             yield shlex.join(["kubectl", "get", "ciliumendpoints", *where, "--output=wide"])
+    yield shlex.join(["hubble", "observe", "--last=50", *_hubble_filters(flow, decision)])
+    if any(gate.enforcing for gate in decision.gates):
+        # On the node of the pod that is asked: what its agent made of the policies.
+        agent = ["kubectl", "--namespace=kube-system", "exec", "ds/cilium", "--container=cilium-agent", "--"]
+        yield shlex.join([*agent, "cilium-dbg", "policy", "selectors"])
+        yield shlex.join([*agent, "cilium-dbg", "bpf", "policy", "get", "--all"])
+
+
+def _hubble_filters(flow: PolicyFlow, decision: Decision) -> Iterator[str]:
+    """What narrows Hubble to this connection; ICMP has no port."""
     if decision.verdict is Verdict.DENY:
-        filters = [] if flow.port is None else [f"--to-port={flow.port}"]
-        for flag, side in (("--from-label", flow.source), ("--to-label", flow.destination)):
-            if found := _kubectl_selector(side):
-                filters.append(f"{flag}={found[1]}")
-        yield shlex.join(["hubble", "observe", "--verdict=DROPPED", "--last=50", *filters])
+        yield "--verdict=DROPPED"
+    icmp = flow.protocol in ("ICMP", "ICMPv6")
+    if flow.protocol is not None:
+        yield f"--protocol={'icmpv4' if flow.protocol == 'ICMP' else flow.protocol.lower()}"
+    if flow.port is not None and not icmp:
+        yield f"--to-port={flow.port}"
+    for end, side in (("from", flow.source), ("to", flow.destination)):
+        found = _kubectl_selector(side)
+        if found:
+            yield f"--{end}-namespace={found[0]}"
+            yield f"--{end}-label={found[1]}"
+        elif side.entity is not None:
+            yield f"--{end}-label=reserved:{side.entity}"
+        elif side.ip is not None:
+            yield f"--{end}-ip={side.ip}"
 
 
 def _kubectl_selector(side: Side) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ class FindingKind(StrEnum):
     OVER_BROAD = "over-broad"  # opens much more than was seen
     COSTLY = "costly"  # fills the endpoint's policy map
     NO_DNS = "no-dns"  # a closed subject cannot resolve names
+    NO_DNS_UNUSED = "no-dns-unused"  # the same, of a subject that was not seen to resolve any
     NO_LEARNING = "no-learning"  # toFQDNs without a DNS rule: names are never learned
     UNDECIDABLE = "undecidable"  # Portolan cannot say whom it selects
     UNCOMPUTABLE = "uncomputable"  # Cilium cannot compute the policy of an endpoint
@@ -39,6 +40,7 @@ _SEVERITY: Final = {
     FindingKind.REDUNDANT: Severity.NOTE,
     FindingKind.EMPTY: Severity.NOTE,
     FindingKind.OVER_BROAD: Severity.NOTE,
+    FindingKind.NO_DNS_UNUSED: Severity.NOTE,
 }  # the others are warnings
 
 

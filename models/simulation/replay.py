@@ -5,10 +5,12 @@ What is replayed is the rendered manifest, read back by the parser and judged on
 3 and 4: an error in any step between an edge and its YAML shows here as a denied edge.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import numpy as np
 
 from models.domain.policy import PolicySet
 from models.domain.proposal import Backtest, BacktestDenial, Proposal
@@ -16,13 +18,15 @@ from models.simulation.decision import Verdict
 from models.simulation.observed import ObservedFlows, agent_config, judge_edges
 from models.simulation.verdict import evaluate
 from models.synthesis.draft import Draft
-from models.synthesis.edges import Edge
+from models.synthesis.edges import Edge, EdgeTable
 from models.synthesis.leftovers import peer_text, port_text, works
 from models.synthesis.reasons import NEEDS_NO_RULE, WHY
 
 #: Reason code of a denial that no left-out line announced: a defect, shown and never hidden.
 NOT_ADMITTED: Final = "not_admitted"
-MAX_DENIALS: Final = 200  # listed per proposal; the counts are exact whatever is listed
+MAX_DENIALS: Final = 50  # listed per proposal, a few kilobytes; the counts are exact whatever is listed
+#: Left-out lines that screening made: working traffic that no rule should open without a person.
+SUSPICIOUS: Final = frozenset({"quarantined", "reviewed_unwanted"})
 
 
 class Replay:
@@ -81,13 +85,28 @@ def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
             by_proposal[key].append(edge)
     asked = [edge for edges in by_proposal.values() for edge in edges]
     tester = Replay(draft, policies, asked)
-    return tuple(_tested(draft, tester, one, by_proposal[one.key]) for one in draft.proposals)
+    days_of = _Days(draft.table)
+    return tuple(_tested(draft, tester, one, by_proposal[one.key], days_of) for one in draft.proposals)
 
 
-def _tested(draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Edge]) -> Proposal:
+_Group = tuple[str, str, str, str, str, str, str]
+
+
+@dataclass(slots=True)
+class _Denied:
+    """Edges that read the same, of one workload."""
+
+    edge_days: int = 0
+    flows: int = 0
+    days: Counter[str] = field(default_factory=Counter)
+
+
+def _tested(
+    draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Edge], days_of: "_Days"
+) -> Proposal:
     """One proposal with its back-test."""
     checked = admitted = undecided = 0
-    denied: dict[tuple[str, str, str, str, str], int] = defaultdict(int)
+    denied: dict[_Group, _Denied] = defaultdict(_Denied)
     for edge in edges:
         reason = draft.ledger.reason_of.get(edge.place, "")
         if reason in NEEDS_NO_RULE:
@@ -102,9 +121,15 @@ def _tested(draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Ed
         if not reason and edge.place in draft.ledger.partly_rejected:
             reason = "rejected"
         why = WHY.get(reason) or f"A rule was made for it, but the replay says: {tester.why(edge)}."
-        key = (edge.direction, peer_text(draft.view, edge), port_text(edge), reason or NOT_ADMITTED, why)
-        denied[key] += edge.working_days
-    backtest = Backtest(checked, admitted, undecided, _denials(denied))
+        workload = draft.view.workload(edge.subject)
+        peer, port = peer_text(draft.view, edge), port_text(edge)
+        legitimacy = "suspicious" if reason in SUSPICIOUS else "legitimate"
+        title = "" if workload is None else workload.title
+        group = denied[edge.direction, peer, port, reason or NOT_ADMITTED, why, title, legitimacy]
+        group.edge_days += edge.working_days
+        group.flows += edge.working
+        group.days.update(days_of(edge))
+    backtest = Backtest(checked, admitted, undecided, *_denials(denied))
     mismatch = any(denial.reason == NOT_ADMITTED for denial in backtest.denied)
     flags = (
         tuple(sorted({*proposal.flags, "replay_mismatch", "needs_review"})) if mismatch else proposal.flags
@@ -112,10 +137,38 @@ def _tested(draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Ed
     return replace(proposal, backtest=backtest, flags=flags)
 
 
-def _denials(denied: Mapping[tuple[str, str, str, str, str], int]) -> tuple[BacktestDenial, ...]:
-    """The denials, unexplained ones first, then by days."""
-    ranked = sorted(denied.items(), key=lambda item: (item[0][3] != NOT_ADMITTED, -item[1], item[0]))
-    return tuple(
-        BacktestDenial(direction, peer, port, days, reason, why)
-        for (direction, peer, port, reason, why), days in ranked[:MAX_DENIALS]
+def _denials(
+    denied: Mapping[_Group, _Denied],
+) -> tuple[tuple[BacktestDenial, ...], int, int, int, tuple[tuple[str, int], ...]]:
+    """The first denials, unexplained ones first, then by days; and the totals of all, also by day."""
+    ranked = sorted(
+        denied.items(), key=lambda item: (item[0][3] != NOT_ADMITTED, -item[1].edge_days, item[0])
     )
+    listed = tuple(
+        BacktestDenial(
+            direction, peer, port, found.edge_days, reason, why,
+            workload, legitimacy, found.flows, tuple(sorted(found.days.items())),
+        )
+        for (direction, peer, port, reason, why, workload, legitimacy), found in ranked[:MAX_DENIALS]
+    )  # fmt: skip
+    by_day = Counter[str]()
+    for found in denied.values():
+        by_day.update(found.days)
+    legitimate = sum(found.edge_days for group, found in denied.items() if group[6] == "legitimate")
+    total = sum(found.edge_days for found in denied.values())
+    return listed, total, legitimate, len(denied), tuple(sorted(by_day.items()))
+
+
+class _Days:
+    """The days on which each edge of a table passed."""
+
+    def __init__(self, table: EdgeTable) -> None:
+        self._order = np.argsort(table.day_edge, kind="stable")
+        self._edges = table.day_edge[self._order]
+        self._table = table
+
+    def __call__(self, edge: Edge) -> list[str]:
+        """Days of an edge, each once."""
+        first, last = np.searchsorted(self._edges, [edge.place, edge.place + 1])
+        numbers = np.unique(self._table.day_number[self._order[first:last]])
+        return [self._table.days[number] for number in numbers.tolist()]

@@ -1,15 +1,18 @@
 """``portolan explain``: why A cannot reach B, and the smallest change that would let it."""
 
-import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jobs.policy_files import read_objects
+from jobs.flow_records import FlowRecords
+from jobs.policy_places import PolicyPlaces
 from models.domain.policy import Direction
+from models.errors import BadInputError
+from service.commands.explained import print_explanation
 from service.commands.export import StateOption
 from service.commands.options import (
     CiliumVersion,
@@ -21,9 +24,11 @@ from service.commands.options import (
     chosen_release,
     settings_for,
 )
-from service.commands.output import print_json, print_text
-from service.simulation.service import Answer, Question, answer, observed_cluster, stored_policies
-from service.wiring import open_portolan
+from service.commands.output import print_json
+from service.observed.queries import ObservedCluster
+from service.simulation.explained import Question, answer, answer_flow
+from service.simulation.service import observed_cluster, stored_policies
+from service.wiring import Portolan, open_portolan
 
 
 class ProtocolOption(StrEnum):
@@ -45,10 +50,19 @@ class DirectionOption(StrEnum):
 
 def explain(
     *,
-    source: Annotated[str, typer.Argument(help="Who connects: namespace/workload or namespace/pod.")],
+    source: Annotated[
+        str | None, typer.Argument(help="Who connects: namespace/workload or namespace/pod.")
+    ] = None,
     destination: Annotated[
-        str, typer.Argument(help="To whom: the same, an address, a DNS name, or an entity such as world.")
-    ],
+        str | None,
+        typer.Argument(help="To whom: the same, an address, a DNS name, or an entity such as world."),
+    ] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            help="File of a Hubble record, '-' for a pipe, in place of both; of several, the first denied."
+        ),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(help="Port (for ICMP the type); what was observed, if only one was.")
     ] = None,
@@ -70,71 +84,45 @@ def explain(
     """Say which policy and rule decide a connection, the smallest change, and how to check it."""
     settings = settings_for(data_dir, config, log_format)
     release = chosen_release(cilium_version, settings)
-    question = Question(
-        source,
-        destination,
-        protocol.value if protocol else None,
-        port,
-        Direction(direction.value) if direction else None,
-    )
-    with open_portolan(settings) as portolan:
-        observed = observed_cluster(portolan, cluster)
+    end = Direction(direction.value) if direction else None
+    places = PolicyPlaces.read(policies or ())
+    if flow is not None:
+        if source or destination or port is not None or protocol:
+            raise BadInputError("--flow says who, whom and what: leave the ends, --port and --protocol out")
         if policies:
-            objects = list(read_objects(policies))
+            # No store is needed, and none is made.
+            objects: Sequence[Mapping[str, Any]] = places.objects
         else:
-            with portolan.database.read() as session:
-                objects = [
-                    dict(one)
-                    for one in stored_policies(
-                        session,
-                        cluster=observed.name,
-                        approved_only=state is StateOption.APPROVED,
-                        cilium_version=release,
-                    )
-                ]
-        found = answer(portolan, question, objects, cluster=observed, cilium_version=release)
+            with open_portolan(settings) as portolan:
+                objects = _stored(portolan, observed_cluster(portolan, cluster), state, release)
+        found = answer_flow(_records(flow), objects, cilium_version=release, direction=end)
+    else:
+        if not source or not destination:
+            raise BadInputError("name who connects and to whom, or --flow FILE")
+        question = Question(source, destination, protocol.value if protocol else None, port, end)
+        with open_portolan(settings) as portolan:
+            observed = observed_cluster(portolan, cluster)
+            objects = places.objects if policies else _stored(portolan, observed, state, release)
+            found = answer(portolan, question, objects, cluster=observed, cilium_version=release)
     if output is OutputFormat.JSON:
         print_json(found.to_json())
     else:
-        _print(found)
+        print_explanation(found.to_json(), places)
 
 
-def _print(found: Answer) -> None:
-    """The answer for a tired person: verdict, rule, change, commands."""
-    told = found.to_json()
-    connection = f"{told['source']} -> {told['destination']} {told['protocol']}/{told['port']}"
-    print_text(f"{connection}: {told['verdict'].upper()} (Cilium {told['cilium_version']})")
-    for gate in told["gates"]:
-        _print_gate(gate)
-    for one in told["observed"]:
-        print_text(
-            f"  observed: {one['flows']:,} flows {one['verdict']}, last {one['last_seen']:%Y-%m-%d %H:%M} UTC"
+def _records(name: str) -> FlowRecords:
+    if name == "-" and sys.stdin.isatty():
+        raise BadInputError("'-' reads standard input, and that is a terminal: pipe a flow into it")
+    return FlowRecords([name])
+
+
+def _stored(
+    portolan: Portolan, cluster: ObservedCluster, state: StateOption, release: str
+) -> list[Mapping[str, Any]]:
+    with portolan.database.read() as session:
+        return stored_policies(
+            session,
+            cluster=cluster.name,
+            approved_only=state is StateOption.APPROVED,
+            cilium_version=release,
         )
-    if not told["policies"]:
-        print_text("  no policy was asked: nothing is approved yet (--state any), or --policies was empty")
-    for refused in told["rejected"]:
-        print_text(
-            f"  note: {refused['policy']}: a cluster would refuse it: {'; '.join(refused['reasons'][:3])}"
-        )
-    if told["change"] is not None:
-        _print_change(told)
-    if told["commands"]:
-        print_text("To check on the cluster:")
-        for command in told["commands"]:
-            print_text(f"  {command}")
-
-
-def _print_gate(gate: Mapping[str, Any]) -> None:
-    print_text(f"  {gate['direction']}: {gate['verdict']}: {gate['reason']}")
-    for rule in gate["rules"]:
-        print_text(f"    by {rule}")
-    if gate["policies"]:
-        print_text(f"    closed by {', '.join(gate['policies'])}")
-
-
-def _print_change(told: Mapping[str, Any]) -> None:
-    change = told["change"]
-    print_text(f"Smallest change, to {change['policy']}: {change['because']}")
-    print_text(f"  {json.dumps(change['patch'])}")
-    if sum(gate["verdict"] == "deny" for gate in told["gates"]) > 1:
-        print_text("  The other end denies it too: make this change, then ask again.")

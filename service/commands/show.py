@@ -9,6 +9,7 @@ from service.proposals.evidence import evidence_line
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
 MAX_LEFT_OUT: Final = 20
+MAX_DENIED: Final = 20
 
 
 def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> None:
@@ -94,11 +95,27 @@ def _print_backtest(backtest: Mapping[str, Any] | None) -> None:
         f"{backtest['admitted']:,} of {backtest['checked']:,} edge-days that worked would be admitted"
         + (f", {backtest['undecided']:,} could not be decided" if backtest["undecided"] else "")
     )
-    for denial in backtest["denied"]:
+    for denial in backtest["denied"][:MAX_DENIED]:
         print_text(
             f"would deny {denial['direction']} {denial['peer']} {denial['port']} "
-            f"({denial['edge_days']} edge-days): {denial['why']}"
+            f"({_how_often(denial)}): {denial['why']}"
         )
+    rest = max(backtest.get("denied_in_all", 0), len(backtest["denied"])) - MAX_DENIED
+    if rest > 0:
+        print_text(f"… and {rest} more (--format json)")
+    if backtest.get("days"):
+        per_day = ", ".join(f"{day[5:]}: {count:,}" for day, count in backtest["days"].items())
+        print_text(f"denied edges by day: {per_day}")
+
+
+def _how_often(denial: Mapping[str, Any]) -> str:
+    """Legitimacy, flows and days, as far as the stored replay has them."""
+    parts = [] if denial.get("legitimacy", "legitimate") == "legitimate" else [denial["legitimacy"]]
+    if denial.get("flows"):
+        parts.append(f"{denial['flows']:,} flows")
+    days = list(denial.get("days", ()))
+    parts.append(f"{len(days)} days, the last {days[-1]}" if days else f"{denial['edge_days']} edge-days")
+    return ", ".join(parts)
 
 
 def _print_rejected(rejected: Sequence[Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from service.dependencies import NameQuery, PortolanDep
 from service.observed.queries import ObservedCluster
 from service.problems import PROBLEM_RESPONSES
 from service.simulation import schemas, service
-from service.simulation.service import Question
+from service.simulation.explained import Question, answer, answer_flow
 from service.wiring import Portolan
 
 router = APIRouter(tags=["simulation"], responses=PROBLEM_RESPONSES)
@@ -161,16 +161,24 @@ def _answer(
 def explain(body: schemas.ExplanationIn, portolan: PortolanDep) -> schemas.ExplanationOut:
     """Say which policy and rule decide a connection, and the smallest change that would allow it."""
     version = service.chosen_version(portolan, body.cilium_version)
+    direction = Direction(body.direction) if body.direction else None
+    if body.flow is not None:
+        if (body.source, body.destination, body.protocol, body.port) != (None, None, None, None):
+            raise BadInputError("flow says who, whom and what: leave source, destination, protocol, port out")
+        check_objects([body.flow])
+        objects: Sequence[Mapping[str, Any]]
+        if body.policies is not None:
+            objects = _checked(body.policies)
+        else:
+            objects = _objects(portolan, body, service.observed_cluster(portolan, body.cluster), version)
+        told = answer_flow([body.flow], objects, cilium_version=version, direction=direction)
+        return schemas.ExplanationOut(**told.to_json())
+    if body.source is None or body.destination is None:
+        raise BadInputError("name source and destination, or send a flow")
     cluster = service.observed_cluster(portolan, body.cluster)
-    question = Question(
-        body.source,
-        body.destination,
-        body.protocol,
-        body.port,
-        Direction(body.direction) if body.direction else None,
-    )
-    objects = _objects(portolan, body, cluster, version)
-    found = service.answer(portolan, question, objects, cluster=cluster, cilium_version=version)
+    question = Question(body.source, body.destination, body.protocol, body.port, direction)
+    stored = _objects(portolan, body, cluster, version)
+    found = answer(portolan, question, stored, cluster=cluster, cilium_version=version)
     return schemas.ExplanationOut(**found.to_json())
 
 

@@ -196,7 +196,8 @@ class FindingOut(BaseModel):
 
     severity: Literal["error", "warning", "note"]
     kind: Literal[
-        "empty", "redundant", "shadowed", "weakened", "over-broad", "costly", "no-dns", "no-learning",
+        "empty", "redundant", "shadowed", "weakened", "over-broad", "costly", "no-dns",
+        "no-dns-unused", "no-learning",
         "undecidable", "uncomputable", "selects-nobody", "no-such-peer",
     ]  # fmt: skip
     policy: str
@@ -232,10 +233,15 @@ class CheckOut(BaseModel):
 
 
 class ExplanationIn(_In):
-    """Who cannot reach whom."""
+    """Who cannot reach whom: two ends, or one Hubble record."""
 
-    source: Text = Field(examples=["shop/web"])
-    destination: Text = Field(examples=["shop/api", "192.0.2.7", "api.example.org", "world"])
+    source: Text | None = Field(default=None, examples=["shop/web"])
+    destination: Text | None = Field(
+        default=None, examples=["shop/api", "192.0.2.7", "api.example.org", "world"]
+    )
+    flow: dict[str, Any] | None = Field(
+        default=None, description="A Hubble record in place of the two ends; its HTTP or DNS request counts"
+    )
     protocol: Protocol | None = None
     port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="For ICMP the type")
     direction: Literal["ingress", "egress"] | None = Field(default=None, description="By default both ends")
@@ -254,11 +260,22 @@ class GateOut(BaseModel):
 
 
 class ChangeOut(BaseModel):
-    """The smallest change found; it was tried."""
+    """The smallest change found for one end; it was tried."""
 
+    direction: Literal["ingress", "egress"]
     policy: str
     patch: list[dict[str, Any]] = Field(description="JSON Patch (RFC 6902)")
     because: str
+    yaml: str = Field(description="What the patch adds, as it stands in the manifest; empty for a removal")
+    command: str = Field(description="Has the API server try the patch without storing it")
+
+
+class HubbleOut(BaseModel):
+    """What Hubble recorded of the flow."""
+
+    outcome: Literal["allowed", "denied", "audited", "other"]
+    drop_reason: str
+    named: list[str] = Field(description="Policies that it names, where the cluster records them")
 
 
 class SeenOut(BaseModel):
@@ -281,11 +298,13 @@ class ExplanationOut(BaseModel):
     destination: str
     protocol: str | None
     port: int | None
+    request: str = Field(description="The HTTP or DNS request asked about; empty for the connection")
     verdict: Literal["allow", "deny", "unknown"]
     reason: str
     gates: list[GateOut]
-    change: ChangeOut | None
+    changes: list[ChangeOut] = Field(description="One per end that denies; together they allow it")
     commands: list[str] = Field(description="Read-only, to check on the cluster")
     observed: list[SeenOut]
+    hubble: HubbleOut | None = Field(description="Where the question was a Hubble record")
     policies: int
     rejected: list[Rejected]

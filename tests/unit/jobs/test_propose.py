@@ -61,7 +61,16 @@ def test_the_result_is_json_with_everything_a_person_needs(world):
     assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
     assert rule["evidence"]["first_seen"] == "2026-03-01T01:00:00Z"
     assert proposal["completeness"]["ingress"]["probability_no_denial_7d"] is None
-    assert proposal["backtest"] == {"checked": 14, "admitted": 14, "undecided": 0, "denied": []}
+    assert proposal["backtest"] == {
+        "checked": 14,
+        "admitted": 14,
+        "undecided": 0,
+        "denied": [],
+        "days": {},
+        "denied_edge_days": 0,
+        "denied_legitimate": 0,
+        "denied_in_all": 0,
+    }
     assert proposal["manifest"]["kind"] == "CiliumNetworkPolicy"
 
 

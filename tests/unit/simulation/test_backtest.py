@@ -8,10 +8,12 @@ from hypothesis import given, settings
 
 from jobs.backtest import backtest_learning, backtest_window
 from jobs.propose import propose
-from models.domain.window import Window
+from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.domain.window import Window, splits
 from models.manifest.parse import parse_objects
 from models.simulation.backtest import backtest
 from models.simulation.observed import ObservedFlows, agent_config, judge_edges
+from models.simulation.rolling import part_of, rolling_origin
 from models.simulation.verdict import evaluate
 from models.synthesis.draft import draft
 from tests.strategies import worlds
@@ -86,6 +88,107 @@ def test_what_was_proposed_denies_nothing_of_its_own_window():
     assert backtest(observations, policies).denied_legitimate == 0
 
 
+def test_every_day_has_its_counts_and_they_add_up():
+    """The totals are the sums of the days."""
+    found = backtest(shop(), parse_objects([cnp("shop", ingress=[FROM_WEB])]))
+    assert [(one.day, one.denied, one.denied_legitimate) for one in found.days if one.denied] == [
+        ("2026-03-04", 1, 1),
+        ("2026-03-07", 1, 0),
+        ("2026-03-10", 1, 1),
+    ]
+    assert len(found.days) == 14
+    assert sum(one.checked for one in found.days) == found.checked
+    told = found.to_json(limit=1)
+    assert (len(told["lines"]), told["lines_in_all"]) == (1, 2)
+
+
+def asked(world, client, server, port, kind, *requests):
+    """Requests that a proxy saw between two workloads, at both ends."""
+    protocol = "UDP" if kind == "dns" else "TCP"
+    for subject, direction, peer in ((client, "egress", server), (server, "ingress", client)):
+        world.routes += [
+            {
+                "cluster": world.cluster,
+                "subject": subject.key,
+                "direction": direction,
+                "peer_kind": "endpoint",
+                "peer": peer.key,
+                "protocol": protocol,
+                "port": port,
+                "l7_kind": kind,
+                "l7_method": method,
+                "l7_route": route,
+                "flows": flows,
+                "l7_denied": 0,
+                "days": 2,
+            }
+            for method, route, flows in requests
+        ]
+
+
+def test_requests_are_replayed_where_the_policies_read_them():
+    """Methods and paths against HTTP rules; a path whose secret was taken out is not decided."""
+    world = World()
+    api, web = world.pod("shop", "api"), world.pod("shop", "web")
+    world.edge(web, api, 8080)
+    requests = (("GET", "/orders", 7), ("DELETE", "/orders", 3), ("GET", "/reset/REDACTED", 2))
+    asked(world, web, api, 8080, "http", *requests)
+    http = {"rules": {"http": [{"method": "GET", "path": "/orders"}]}}
+    ports = [{"ports": [{"port": "8080", "protocol": "TCP"}], **http}]
+    read = parse_objects([cnp("shop", ingress=[FROM_WEB | {"toPorts": ports}])])
+    found = backtest(world.observations(), read)
+    assert (found.denied, found.requests, found.requests_denied, found.requests_undecided) == (0, 3, 1, 1)
+    assert found.requests_denied_legitimate == 1
+    assert found.breaks
+    assert [(one.verdict, one.request, one.flows, one.day_count) for one in found.lines] == [
+        ("deny", "DELETE /orders", 3, 2),
+        ("unknown", "GET /reset/REDACTED", 2, 2),
+    ]
+    assert found.lines[0].rule.endswith("ingress[0].toPorts[0]")
+    plain = backtest(world.observations(), parse_objects([cnp("shop", ingress=[FROM_WEB])]))
+    assert (plain.requests, plain.lines) == (0, ())
+
+
+def test_names_that_a_dns_rule_refuses_are_listed():
+    """The name asked, with how often; the resolver itself stays reachable."""
+    world = World()
+    api, dns = world.pod("shop", "api"), world.kube_dns()
+    world.edge(api, dns, 53, "UDP")
+    asked(world, api, dns, 53, "dns", ("A", "api.psp.example", 9), ("A", "evil.example", 1))
+    rule = {
+        "toEndpoints": [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"}}],
+        "toPorts": [
+            {
+                "ports": [{"port": "53", "protocol": "ANY"}],
+                "rules": {"dns": [{"matchPattern": "*.psp.example"}]},
+            }
+        ],
+    }
+    found = backtest(world.observations(), parse_objects([cnp("shop", egress=[rule])]))
+    assert [(one.request, one.flows) for one in found.lines] == [("DNS evil.example", 1)]
+    assert (found.denied, found.requests, found.requests_denied) == (0, 2, 1)
+
+
+def test_a_proposal_keeps_its_denials_by_day():
+    """What the stored replay denies says when, how often and why; unanswered scans are not asked."""
+    world = World(days=14)
+    api, web = world.pod("shop", "api"), world.pod("shop", "web")
+    world.edge(web, api, 8080)
+    world.edge(web, api, 0, days=[2, 5], flows=4)  # without a port no rule can be written
+    found = propose(world.observations()).proposals
+    backtests = {one.name: one.backtest for one in found}
+    denied = [denial for one in backtests.values() for denial in one.denied]
+    assert {denial.reason for denial in denied} <= {"no_port", "direction_open"}
+    assert denied
+    assert denied[0].days == (("2026-03-03", 1), ("2026-03-06", 1))
+    assert (denied[0].edge_days, denied[0].flows, denied[0].legitimacy) == (2, 8, "legitimate")
+    total = next(one for one in backtests.values() if one.denied)
+    assert total.denied_edge_days == sum(count for _, count in total.days) == 2
+    assert (total.denied_in_all, total.denied_legitimate) == (1, 2)
+    again = [proposal_from_json(proposal_to_json(one)).backtest for one in found]
+    assert again == [one.backtest for one in found]
+
+
 def test_the_order_of_rows_changes_nothing():
     """Same observations, same answer."""
     policies = parse_objects([cnp("shop", ingress=[FROM_WEB])])
@@ -146,6 +249,30 @@ def test_a_rolling_origin_learns_on_the_past_and_tests_on_the_future():
     assert {line.peer for line in first.lines if line.direction == "ingress"} == {"late in shop"}
     assert first.denied_legitimate >= 5
     assert second.denied_legitimate == 0
+
+
+def test_parts_of_frames_in_memory_are_cut_at_midnight():
+    """The quick way gives what reading the store again gives, where nothing later helps to read."""
+    world = World(days=28)
+    api, web, late = world.pod("shop", "api"), world.pod("shop", "web"), world.pod("shop", "late")
+    world.edge(web, api, 8080)
+    world.edge(late, api, 8080, days=range(16, 28))
+    whole = world.observations()
+    parts = splits(whole.window, 7)
+    assert [part.tested.start for part in parts] == [START + timedelta(days=day) for day in (14, 21)]
+
+    def learn(observations):
+        return parse_objects(list(propose(observations).manifests.values()))
+
+    found = rolling_origin(lambda window: part_of(whole, window), learn, parts)
+    store = Days(whole)
+    read = rolling_origin(lambda window: store.observations("prod", window), learn, parts)
+    assert [one.backtest for one in found] == [one.backtest for one in read]
+    assert [one.policy_count > 0 for one in found] == [True, True]
+    told = found[0].to_json()
+    assert told["tested"]["start"] == "2026-03-15T00:00:00+00:00"
+    assert next(day["day"] for day in told["days"]) == "2026-03-15"
+    assert sum(day["denied_legitimate"] for day in told["days"]) == found[0].backtest.denied_legitimate > 0
 
 
 def test_a_window_too_short_to_hold_days_out_gives_no_test():

@@ -1,6 +1,7 @@
 """Explanations name the rule, and every change offered has been tried."""
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -31,8 +32,9 @@ def test_a_default_deny_gets_one_rule_for_this_peer_and_port() -> None:
     """The smallest change is one entry, without labels that change at the next rollout."""
     found = explained(egress({"toEndpoints": [{"matchLabels": {"app": "api"}}]}), PAY)
     assert [str(ref) for ref in found.selecting[Direction.EGRESS]] == ["CiliumNetworkPolicy/shop/p"]
-    assert found.change is not None
-    assert found.change.patch == (
+    change = found.changes[Direction.EGRESS]
+    assert change is not None
+    assert change.patch == (
         {
             "op": "add",
             "path": "/spec/egress/-",
@@ -51,9 +53,10 @@ def test_an_explicit_deny_is_taken_out_only_as_such() -> None:
     policy = egress({"toEntities": ["all"]}, egressDeny=[{"toCIDR": ["10.0.0.0/8"]}])
     found = explained(policy, Side(ip="10.1.2.3", names=()))
     assert [rule.path for rule in found.decision.rules] == ["egressDeny[0]"]
-    assert found.change is not None
-    assert found.change.patch == ({"op": "remove", "path": "/spec/egressDeny/0"},)
-    assert "deny" in found.change.because
+    change = found.changes[Direction.EGRESS]
+    assert change is not None
+    assert change.patch == ({"op": "remove", "path": "/spec/egressDeny/0"},)
+    assert "deny" in change.because
 
 
 def test_a_refused_request_is_admitted_literally() -> None:
@@ -63,8 +66,9 @@ def test_a_refused_request_is_admitted_literally() -> None:
     found = explained(
         egress({"toEndpoints": [{"matchLabels": {"app": "api"}}], **rules}), API, port=80, l7=request
     )
-    assert found.change is not None
-    assert found.change.patch[0]["value"] == {"method": "GET", "path": "/v1\\.0/x\\?a=b"}
+    change = found.changes[Direction.EGRESS]
+    assert change is not None
+    assert change.patch[0]["value"] == {"method": "GET", "path": "/v1\\.0/x\\?a=b"}
 
 
 def test_a_refused_question_is_admitted_by_name() -> None:
@@ -77,8 +81,9 @@ def test_a_refused_question_is_admitted_by_name() -> None:
     found = explained(
         egress({"toEndpoints": [{}], **rules}), API, protocol="UDP", port=53, l7=DnsQuestion("B.com.")
     )
-    assert found.change is not None
-    assert found.change.patch[0]["value"] == {"matchName": "b.com"}
+    change = found.changes[Direction.EGRESS]
+    assert change is not None
+    assert change.patch[0]["value"] == {"matchName": "b.com"}
 
 
 def test_hostile_labels_cannot_leave_their_argument() -> None:
@@ -98,7 +103,7 @@ def test_a_gap_in_the_flow_offers_no_change() -> None:
     """Unknown is not denied."""
     found = explained(egress({"toFQDNs": [{"matchName": "a.com"}]}), Side(ip="192.0.2.1"))
     assert found.decision.verdict is Verdict.UNKNOWN
-    assert found.change is None
+    assert found.changes == {}
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,11 +114,14 @@ def test_every_change_offered_allows_the_flow_and_is_valid(objects, flow, versio
     policies = parse_objects(objects, config=config)
     found = explain(policies, flow, config)
     if found.decision.verdict is not Verdict.DENY:
-        assert found.change is None
-    elif found.change is not None:
-        patched = [
-            apply_patch(source, found.change.patch) if ref == found.change.policy else source
-            for ref, source in policies.sources.items()
-        ]
-        assert all(not problems(manifest, config=config) for manifest in patched)
-        assert evaluate(parse_objects(patched, config=config), flow, config).verdict is Verdict.ALLOW
+        assert found.changes == {}
+    sources = dict(policies.sources)
+    for direction, change in found.changes.items():
+        if change is not None:
+            sources[change.policy] = apply_patch(sources[change.policy], change.patch)
+            assert not problems(sources[change.policy], config=config)
+            patched = parse_objects(list(sources.values()), config=config)
+            assert evaluate(patched, replace(flow, direction=direction), config).verdict is Verdict.ALLOW
+    if found.changes and None not in found.changes.values():
+        patched = parse_objects(list(sources.values()), config=config)
+        assert evaluate(patched, flow, config).verdict is not Verdict.DENY

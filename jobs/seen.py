@@ -1,0 +1,26 @@
+"""A window of the observation store as questions for policy sets; light: no learning is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.domain.window import Window
+from models.simulation.seen import SeenWindow
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from jobs.propose import ObservationReader
+    from models.domain.capabilities import CapabilityHints
+
+
+def seen_window(
+    store: ObservationReader,
+    *,
+    cluster: str,
+    as_of: datetime,
+    length: timedelta,
+    hints: CapabilityHints | None = None,
+) -> SeenWindow:
+    """Read the window that ends at ``as_of``."""
+    return SeenWindow(store.observations(cluster, Window.ending(as_of, length)), hints=hints)

@@ -1,0 +1,263 @@
+"""Why one connection passes or not: the two ends found, the policies asked, and what was really seen."""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from models.domain.policy import Direction, PolicySet
+from models.errors import BadInputError
+from models.manifest.parse import parse_objects
+from models.manifest.render import to_yaml
+from models.simulation.changes import Change
+from models.simulation.context import PolicyFlow, config_for
+from models.simulation.decision import Gate
+from models.simulation.explain import PLURAL, Explanation, explain
+from models.simulation.flow_lines import flow_line, request_text
+from models.simulation.hubble import ObservedFlow, flow_to_policyflow
+from service.observed import queries
+from service.observed.queries import ObservedCluster
+from service.simulation.ends import End, find_end
+from service.wiring import Portolan
+
+#: Classes of observed verdicts that say that policy stopped a flow.
+_STOPPED: Final = ("denied", "l7_denied")
+_BY: Final = ("egress_denied_by", "ingress_denied_by", "egress_allowed_by", "ingress_allowed_by")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who cannot reach whom, as asked."""
+
+    source: str
+    destination: str
+    protocol: str | None = None
+    port: int | None = None
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubbleSaid:
+    """What Hubble recorded of a flow: ``allowed``, ``denied``, ``audited``, ``other``; and whom it named."""
+
+    outcome: str
+    drop_reason: str
+    named: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Form of the API."""
+        return {"outcome": self.outcome, "drop_reason": self.drop_reason, "named": list(self.named)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why, with what was observed between the two, or recorded of this very flow."""
+
+    cluster: str
+    cilium_version: str
+    source: str
+    destination: str
+    flow: PolicyFlow
+    explanation: Explanation
+    policies: PolicySet
+    observed: tuple[dict[str, Any], ...] = ()
+    hubble: HubbleSaid | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Form of the API and of ``--format json``."""
+        made = self.explanation
+        return {
+            "cluster": self.cluster,
+            "cilium_version": self.cilium_version,
+            "source": self.source,
+            "destination": self.destination,
+            "protocol": self.flow.protocol,
+            "port": self.flow.port,
+            "request": request_text(self.flow),
+            "verdict": made.decision.verdict.value,
+            "reason": made.decision.reason,
+            "gates": [_gate(gate, made) for gate in made.decision.gates],
+            "changes": [
+                _change(direction, change) for direction, change in made.changes.items() if change is not None
+            ],
+            "commands": list(made.commands),
+            "observed": list(self.observed),
+            "hubble": None if self.hubble is None else self.hubble.to_json(),
+            "policies": len(self.policies.sources),
+            "rejected": [
+                {"policy": str(one.policy), "reasons": list(one.reasons)} for one in self.policies.rejected
+            ],
+        }
+
+
+def _gate(gate: Gate, made: Explanation) -> dict[str, Any]:
+    return {
+        "direction": gate.direction.value,
+        "verdict": gate.verdict.value,
+        "reason": gate.reason,
+        "enforcing": gate.enforcing,
+        "default_deny": gate.default_deny,
+        "rules": [str(rule) for rule in gate.rules],
+        "policies": [str(policy) for policy in made.selecting[gate.direction]],
+    }
+
+
+def _change(direction: Direction, change: Change) -> dict[str, Any]:
+    patch = [dict(operation) for operation in change.patch]
+    policy = change.policy
+    return {
+        "direction": direction.value,
+        "policy": str(policy),
+        "patch": patch,
+        "because": change.because,
+        "yaml": "".join(_added(operation) for operation in patch),
+        "command": shlex.join(
+            [
+                "kubectl",
+                "patch",
+                *([f"--namespace={policy.namespace}"] if policy.namespace else []),
+                f"{PLURAL[policy.kind]}/{policy.name}",
+                "--type=json",
+                "--dry-run=server",
+                "--output=yaml",
+                f"--patch={json.dumps(patch)}",
+            ]
+        ),
+    }
+
+
+def _added(operation: Mapping[str, Any]) -> str:
+    """What an operation adds, below the key of the list that it goes into."""
+    if "value" not in operation:
+        return ""
+    value, parts = operation["value"], operation["path"].removesuffix("/-").split("/")
+    return to_yaml({parts[-1]: value if isinstance(value, list) else [value]})
+
+
+def answer(
+    portolan: Portolan,
+    question: Question,
+    objects: Sequence[Mapping[str, Any]],
+    *,
+    cluster: ObservedCluster,
+    cilium_version: str,
+) -> Answer:
+    """Explain one connection between two observed ends."""
+    source = find_end(portolan.store, cluster.name, question.source)
+    destination = find_end(portolan.store, cluster.name, question.destination)
+    seen = _observed(portolan, cluster.name, source, destination)
+    protocol, port = _service(question, seen)
+    flow = PolicyFlow(question.direction, source.side, destination.side, protocol, port)
+    config = config_for(flow, cilium_version)
+    policies = parse_objects(list(objects), config=config)
+    return Answer(
+        cluster.name,
+        cilium_version,
+        source.title,
+        destination.title,
+        flow,
+        explain(policies, flow, config),
+        policies,
+        tuple(one for one in seen if (one["protocol"], one["port"]) == (_stored(protocol), port)),
+    )
+
+
+def answer_flow(
+    records: Iterable[Mapping[str, Any]],
+    objects: Sequence[Mapping[str, Any]],
+    *,
+    cilium_version: str,
+    direction: Direction | None = None,
+) -> Answer:
+    """
+    Explain what Hubble recorded: of several records the first that policy denied, else the first question.
+
+    Raises BadInputError where no record asks anything of policy, with the reason of the first.
+    """
+    first: tuple[Mapping[str, Any], ObservedFlow] | None = None
+    skipped = ""
+    for record in records:
+        observed = flow_to_policyflow(record)
+        skipped = skipped or observed.skipped
+        if observed.question is None:
+            continue
+        first = first or (record, observed)
+        if observed.hubble == "denied":
+            first = (record, observed)
+            break
+    if first is None:
+        raise BadInputError(f"no record asks anything of policy: {skipped or 'there is none'}")
+    record, observed = first
+    if observed.question is None:
+        raise BadInputError(observed.skipped)
+    flow = replace(observed.question, direction=direction)
+    config = config_for(observed.question, cilium_version)
+    policies = parse_objects(list(objects), config=config)
+    line = flow_line(record, flow, Direction.EGRESS)
+    namespace, workload, _, peer, _ = line.ends
+    return Answer(
+        config.cluster_name,
+        cilium_version,
+        f"{namespace}/{workload}" if namespace else workload,
+        peer,
+        flow,
+        explain(policies, flow, config),
+        policies,
+        hubble=_said(record, observed.hubble),
+    )
+
+
+def _said(record: Mapping[str, Any], outcome: str) -> HubbleSaid:
+    flow = record.get("flow", record)
+    flow = flow if isinstance(flow, Mapping) else {}
+    reason = flow.get("drop_reason_desc") or flow.get("dropReasonDesc") or ""
+    named = []
+    for key in _BY:
+        listed = flow.get(key)
+        for one in listed if isinstance(listed, list) else []:
+            if isinstance(one, Mapping):
+                place = "/".join(str(one[part]) for part in ("kind", "namespace", "name") if one.get(part))
+                named.append(f"{key.replace('_', ' ')} {place}")
+    return HubbleSaid(outcome, str(reason), tuple(named))
+
+
+def _observed(portolan: Portolan, cluster: str, source: End, destination: End) -> list[dict[str, Any]]:
+    side = destination.side
+    peers = [destination.label_key, destination.title, side.ip, side.entity, *(side.names or ())]
+    ends = (source.namespace, source.workload, source.label_key)
+    rows = queries.edges_between(portolan.store, cluster, ends, [peer for peer in peers if peer])
+    return [
+        {
+            "protocol": row["protocol"],
+            "port": row["icmp_type"] if row["protocol"].startswith("ICMP") else row["port"],
+            "verdict": row["verdict"],
+            "flows": row["flows"],
+            "first_seen": queries.moment(row["first_us"]),
+            "last_seen": queries.moment(row["last_us"]),
+        }
+        for row in rows
+    ]
+
+
+def _stored(protocol: str) -> str:
+    """Name of a protocol in the store."""
+    return "ICMPv4" if protocol == "ICMP" else protocol
+
+
+def _service(question: Question, seen: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """Protocol and port asked about: as given, else the one that was observed, one denied first."""
+    if question.port is not None:
+        return question.protocol or "TCP", question.port
+    fitting = [
+        one
+        for one in seen
+        if question.protocol in (None, "ICMP" if one["protocol"] == "ICMPv4" else one["protocol"])
+    ]
+    stopped = [one for one in fitting if one["verdict"] in _STOPPED]
+    found = list(dict.fromkeys((one["protocol"], one["port"]) for one in stopped or fitting))
+    if len(found) == 1:
+        protocol, port = found[0]
+        return ("ICMP" if protocol == "ICMPv4" else protocol), port
+    known = ", ".join(f"{protocol}/{port}" for protocol, port in found)
+    raise BadInputError(f"name the port: {'observed were ' + known if known else 'nothing was observed'}")
