@@ -6,7 +6,7 @@ not take a rule away, and a scan of ports that never answered never makes one.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +23,9 @@ from models.synthesis.view import ClusterView
 WORLD_MIN_ADDRESSES: Final = 10
 #: Unnamed outside addresses of one port above which a reviewer should ask for names or a prefix.
 ADDRESS_BUDGET: Final = 20
+
+
+_NEW_WITH_RELEASE: Final = "It began within a day after a release: part of it, or of what came with it."
 
 
 @dataclass(slots=True)
@@ -152,7 +155,10 @@ def _mark_many_addresses(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def find_candidates(
-    view: ClusterView, edges: Sequence[Edge], held: Mapping[int, str] = MappingProxyType({})
+    view: ClusterView,
+    edges: Sequence[Edge],
+    held: Mapping[int, str] = MappingProxyType({}),
+    review: Collection[int] = (),
 ) -> Candidates:
     """
     Sort every edge into a candidate rule or leave it out with a reason.
@@ -165,6 +171,8 @@ def find_candidates(
         All of the window.
     held
         Reason code by place of the edges that the screening holds back.
+    review
+        Places of the edges that came with a new image: a person looks at their rules.
     """
     excluded: list[Excluded] = []
     groups: dict[tuple[object, ...], Candidate] = {}
@@ -181,6 +189,12 @@ def find_candidates(
         if target.outside and never_answered(edge):
             excluded.append(Excluded(edge, workload, "unanswered"))
             continue
+        if edge.place in review:
+            target = replace(
+                target,
+                flags=tuple(sorted({*target.flags, "new_with_release", "needs_review"})),
+                reasons=(*target.reasons, _NEW_WITH_RELEASE),
+            )
         key = (workload.label_keys, edge.direction, target.peers, target.ports)
         candidate = groups.setdefault(key, Candidate(workload, edge.direction, target))
         if candidate.target != target:

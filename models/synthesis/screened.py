@@ -16,7 +16,9 @@ from models.learning.evidence import Evidence
 from models.learning.quarantine import EXCLUDED, QUARANTINED, REVIEWED, decide_fates
 from models.learning.screening import PRIOR, Screening
 from models.learning.screening_features import screening_features
+from models.learning.second_channel import ADMIT
 from models.synthesis.edges import EdgeTable
+from models.synthesis.questions_asked import Tunnel, find_tunnels
 from models.synthesis.raw_cells import RawCells, raw_cells
 from models.synthesis.surroundings import surroundings
 from models.synthesis.view import ClusterView, Posture, is_dns
@@ -61,12 +63,15 @@ class Screened:
         ``fate``, ``reasons`` (joined by ``;``) and ``wanted`` by cell.
     screening
         The fitted model; ``None`` where too little was seen to screen.
+    tunnels
+        Domains whose names carry data and that nobody admitted.
     """
 
     raw: RawCells
     facts: pd.DataFrame
     fates: pd.DataFrame
     screening: Screening | None
+    tunnels: tuple[Tunnel, ...] = ()
 
     def held(self) -> dict[int, str]:
         """Reason code by place of the edge, of everything that gets no rule."""
@@ -76,6 +81,13 @@ class Screened:
         code_of |= dict.fromkeys(self.fates.index[unwanted], REVIEWED)
         return {place: code_of[cell] for place, cell in enumerate(self.raw.cell_of) if cell in code_of}
 
+    def review_places(self) -> frozenset[int]:
+        """Places of the edges that a person should look at whatever their score."""
+        if self.screening is None:
+            return frozenset()
+        cells = frozenset(self.screening.review_.index[self.screening.review_])
+        return frozenset(place for place, cell in enumerate(self.raw.cell_of) if cell in cells)
+
     def reasons(self, cell: str) -> tuple[str, ...]:
         """Codes of what fired for a cell; empty where nothing did."""
         text = str(self.fates["reasons"].get(cell, ""))
@@ -84,10 +96,6 @@ class Screened:
     def p_legit(self, cell: str) -> float | None:
         """Probability that a cell is wanted; ``None`` where too little was seen."""
         return None if self.screening is None else float(self.screening.p_legit_[cell])
-
-    def review(self, cell: str) -> bool:
-        """Whether a person should look at the cell whatever its score."""
-        return self.screening is not None and bool(self.screening.review_[cell])
 
     def evidence(self, cell: str) -> tuple[Evidence, ...]:
         """Ledger of a cell."""
@@ -133,7 +141,9 @@ def screen(
         reasons = screening.fit(facts, raw.days.count, verdicts).reasons_
     reasons = reasons.where(~_resolvers(view, table, raw, facts), "")
     fates = decide_fates(reasons, _unworkable(facts), verdicts, _previous(memory, facts.index))
-    return Screened(raw, facts, fates, screening)
+    tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
+    refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
+    return Screened(raw, facts, fates, screening, refused)
 
 
 def _resolvers(view: ClusterView, table: EdgeTable, raw: RawCells, facts: pd.DataFrame) -> "pd.Series[bool]":
