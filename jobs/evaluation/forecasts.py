@@ -16,6 +16,9 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
     """
     Compare forecasts with the seven days after learning.
 
+    ``p_need_7d`` speaks of those seven days; ``p_need`` speaks of 35, which no world has after learning. A
+    rule is needed by a use that it admits at its own gate, whatever the policy of the other end says.
+
     Parameters
     ----------
     book
@@ -25,7 +28,7 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
     later
         Judged uses of the seven days after it.
     """
-    used = _rule_ids(book, later[later["allowed"]])
+    used = _rule_ids(book, later)
     hostile = _rule_ids(book, seen[seen["family"] != ""])
     denied = _denied_cells(book, later)
     expected_total = actual_total = 0.0
@@ -33,7 +36,7 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
     for number, form in enumerate(book.forms):
         for rule in form["rules"]:
             place = (number, str(rule["id"]))
-            measured.forecast("p_need", rule["p_need"], place in used)
+            measured.forecast("p_need", rule["p_need_7d"], place in used)
             measured.forecast("p_legit", rule["p_legit"], place not in hostile)
         for direction in DIRECTIONS:
             numbers = form["completeness"][direction]

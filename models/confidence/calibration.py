@@ -53,6 +53,8 @@ class Recalibration(Estimator):
         ``none``, ``sigmoid`` or ``isotonic`` per zone.
     label_count_ : dict of str to int
         Labelled cells per zone.
+    reason_ : str
+        Why nothing was recalibrated; empty where something could be.
     """
 
     def __init__(self, min_isotonic_labels: int = MIN_ISOTONIC_LABELS) -> None:
@@ -71,6 +73,7 @@ class Recalibration(Estimator):
         """
         require(labels, _COLUMNS, "labels")
         self.method_: dict[str, str] = {}
+        self.reason_ = _reason(day_count, len(labels))
         self.label_count_: dict[str, int] = {}
         self._maps: dict[str, Any] = {}
         for zone in ZONES:
@@ -104,6 +107,17 @@ class Recalibration(Estimator):
         if day_count < MIN_RECALIBRATION_DAYS or label_count < MIN_SIGMOID_LABELS:
             return NONE
         return SIGMOID if label_count < self.min_isotonic_labels else ISOTONIC
+
+
+def _reason(day_count: int, label_count: int) -> str:
+    if day_count < MIN_RECALIBRATION_DAYS:
+        return (
+            f"{day_count} fully observed days: two weeks allow no valid recalibration, because the days that "
+            f"taught the model would judge it; {MIN_RECALIBRATION_DAYS} are needed"
+        )
+    if label_count < MIN_SIGMOID_LABELS:
+        return f"{label_count} labelled cells: {MIN_SIGMOID_LABELS} of a zone are needed"
+    return ""
 
 
 def _odds(predicted: Floats) -> Floats:

@@ -17,7 +17,7 @@ import pandas as pd
 from models.confidence.calendar import Job, jobs_ahead, uncovered_phases
 from models.confidence.episodes import count_interval
 from models.confidence.novelty import BIRTH, RARE, novelty
-from models.confidence.rare import births_ahead, rare_ahead, size_class
+from models.confidence.rare import Reach, births_ahead, rare_ahead, size_class
 from models.learning.base import Estimator, require
 from models.learning.cells import EXTERNAL, INTERNAL
 from models.learning.days import DAYS_PER_WEEK, ObservedDays
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Full days below which nothing is estimated, and below which the estimate is provisional (section 4).
 MIN_DAYS: Final = 10
 MIN_STABLE_DAYS: Final = 14
+#: Share of two weeks that may be missing: a window that begins at noon holds thirteen full days of fourteen.
+STABLE_SLACK: Final = 0.05
 #: Common shock of totals, as coefficient of variation: one incident touches many workloads at once.
 CLUSTER_SHOCK: Final = 0.25
 NAMESPACE_SHOCK: Final = 0.1
@@ -53,7 +55,11 @@ _UNIT: Final = ["subject", "direction"]
 
 
 def horizon_for(day_count: int, wanted: int = HORIZON) -> int:
-    """Days ahead that a window can speak of: whole weeks from 14 days on, half the window below."""
+    """
+    Days ahead that a window can extrapolate to: whole weeks from 14 days on, half the window below.
+
+    What is wanted beyond is the same rate for longer; only the shape of the series ends here.
+    """
     if day_count < MIN_STABLE_DAYS:
         return min(wanted, day_count // 2)
     weeks = min(wanted, day_count // 2) // DAYS_PER_WEEK
@@ -67,16 +73,16 @@ class Completeness(Estimator):
     Parameters
     ----------
     horizon
-        Days ahead that are asked for; see `horizon_for` for what the window allows.
+        Days ahead that the numbers speak of; see `horizon_for` for how far the window itself can tell.
 
     Attributes
     ----------
     estimable_ : bool
         False below `MIN_DAYS` full days: the frame then lists the units without numbers.
     provisional_ : bool
-        True below `MIN_STABLE_DAYS`.
+        True when less than `MIN_STABLE_DAYS` days' worth of capture arrived.
     horizon_ : int
-        Days ahead the numbers speak of.
+        Days ahead that the rate of new cells was extrapolated to.
     reason_ : str
         Why there is no number, or why it is provisional; empty otherwise.
     uncovered_ : tuple of str
@@ -128,22 +134,21 @@ class Completeness(Estimator):
         wanted = pd.concat([frame[_UNIT] for frame in (named if units is None else [units])])
         rows = wanted.drop_duplicates().sort_values(_UNIT).reset_index(drop=True)
         self.estimable_ = days.count >= MIN_DAYS
-        self.provisional_ = days.count < MIN_STABLE_DAYS
+        self.provisional_ = days.worth < MIN_STABLE_DAYS * (1.0 - STABLE_SLACK)
         self.horizon_ = horizon_for(days.count, self.horizon)
         self.uncovered_ = uncovered_phases(days)
-        self.reason_ = _reason(days.count)
+        self.reason_ = _reason(days, provisional=self.provisional_)
         if not self.estimable_ or not len(rows):
             self.completeness_ = _without_numbers(rows)
             return self
         known = cells.assign(novelty=novelty(cells, days), zone=_two_zones(cells["zone"]))
-        rare = rare_ahead(known, _rare_units(known, rows), days.count, self.horizon_)
-        births = births_ahead(
-            known, rows.assign(deployed=rows["subject"].isin(deployed)), days.count, self.horizon_
-        )
+        reach = Reach(days.count, self.horizon_, self.horizon)
+        rare = rare_ahead(known, _rare_units(known, rows), reach)
+        births = births_ahead(known, rows.assign(deployed=rows["subject"].isin(deployed)), reach)
         parts = {
             "rare": _collapse(rare),
             "births": births.set_index(_UNIT),
-            "calendar": _calendar(rows, jobs_ahead(jobs, known, days, self.horizon_)),
+            "calendar": _calendar(rows, jobs_ahead(jobs, known, days, self.horizon)),
             "held_back": _held_back(rows, held_back),
         }
         self.completeness_ = self._combine(rows, parts, known, days.count)
@@ -166,7 +171,7 @@ class Completeness(Estimator):
         ends = [count_interval(m, v) for m, v in zip(out["expected"], out["variance"], strict=True)]
         out["low"], out["high"] = [low for low, _ in ends], [high for _, high in ends]
         rare, birth = (_flows_per_day(cells, kind) for kind in (RARE, BIRTH))
-        horizon = self.horizon_
+        horizon = self.horizon
         out["flows_denied"] = (
             out["rare"] * rare * (1.0 + (horizon - 1) / day_count)
             + out["births"] * birth * (horizon + 1) / 2.0
@@ -207,11 +212,11 @@ class Completeness(Estimator):
         return {"expected": mean, "variance": variance, "low": float(low), "high": float(high)}
 
 
-def _reason(day_count: int) -> str:
-    if day_count < MIN_DAYS:
-        return f"too little seen: {day_count} fully observed days, {MIN_DAYS} are needed"
-    if day_count < MIN_STABLE_DAYS:
-        return f"provisional: {day_count} fully observed days, {MIN_STABLE_DAYS} are needed"
+def _reason(days: ObservedDays, *, provisional: bool) -> str:
+    if days.count < MIN_DAYS:
+        return f"too little seen: {days.count} fully observed days, {MIN_DAYS} are needed"
+    if provisional:
+        return f"provisional: {days.worth:.1f} days' worth observed, {MIN_STABLE_DAYS} are needed"
     return ""
 
 

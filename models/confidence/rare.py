@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,11 @@ import pandas as pd
 from models.confidence.episodes import Clumps, Floats, Forecast, GammaRate, forecast
 from models.confidence.novelty import BIRTH, RARE, first_birth_day
 from models.learning.unseen import expected_unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
 
 #: Upper ends of the size classes, in cells seen on two or more days (method, section 4).
 SIZE_CLASSES: Final = (12, 40)
@@ -20,6 +26,28 @@ KAPPA_BOUNDS: Final = (0.2, 1.0)
 KAPPA_DEFAULT: Final = 0.75
 #: Days at the end of the window whose newcomers cannot yet be told to be births.
 UNDECIDED_DAYS: Final = 2
+#: Workloads whose rates are drawn together: calls in and out, and to the outside, come differently.
+_GROUP: Final = ["direction", "size", "zone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    How far a window is made to speak.
+
+    Parameters
+    ----------
+    day_count
+        T: full days of the window.
+    told
+        Days ahead that the series may be extrapolated to.
+    wanted
+        H: days ahead that are asked for, at the rate of ``told``.
+    """
+
+    day_count: int
+    told: int
+    wanted: int
 
 
 def size_class(recurrent: pd.Series[Any]) -> pd.Series[Any]:
@@ -36,7 +64,7 @@ def kappa(days_seen: pd.Series[Any], day_count: int, horizon: int) -> float:
     days_seen
         x of each rare cell of the group.
     day_count, horizon
-        T and H in days.
+        T, and the days that the series is extrapolated to.
 
     Returns
     -------
@@ -52,7 +80,7 @@ def kappa(days_seen: pd.Series[Any], day_count: int, horizon: int) -> float:
     return float(np.clip(total / singletons, KAPPA_BOUNDS[0] * ratio, KAPPA_BOUNDS[1] * ratio))
 
 
-def rare_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon: int) -> pd.DataFrame:
+def rare_ahead(cells: pd.DataFrame, units: pd.DataFrame, reach: Reach) -> pd.DataFrame:
     """
     R per unit and zone.
 
@@ -63,8 +91,8 @@ def rare_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon
     units
         One row per (subject, direction, zone) to answer for, with its ``size`` class; units without a
         singleton are listed too, or a quiet workload would be called complete.
-    day_count, horizon
-        T and H in days.
+    reach
+        How far the window is made to speak.
 
     Returns
     -------
@@ -77,17 +105,15 @@ def rare_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon
     clumps = _clumps(singles, [*unit, "size"])
     counted = _counted(clumps, units, unit)
     out = units.assign(mean=0.0, variance=0.0, none=1.0, episodes=counted[:, 0])
-    for size, zone in sorted(set(zip(units["size"], units["zone"], strict=True))):
-        member, own, brought = (
-            ((frame["size"] == size) & (frame["zone"] == zone)).to_numpy() for frame in (units, rare, clumps)
-        )
+    for one in units[_GROUP].drop_duplicates().sort_values(_GROUP).to_dict("records"):
+        member, own, brought = (_of_group(frame, one) for frame in (units, rare, clumps))
         sizes = clumps["cells"].to_numpy(dtype=np.float64)[brought]
-        ratio = kappa(rare["days_seen"].loc[own], day_count, horizon)
+        ratio = kappa(rare["days_seen"].loc[own], reach.day_count, reach.told) * reach.wanted / reach.told
         _write(out, member, _group_forecast(counted[member], Clumps.of(sizes), 1.0, ratio))
     return out
 
 
-def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horizon: int) -> pd.DataFrame:
+def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, reach: Reach) -> pd.DataFrame:
     """
     B per unit: persistent newcomers, fitted apart for workloads with and without a deploy in the window.
 
@@ -97,11 +123,11 @@ def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horiz
         As for `rare_ahead`.
     units
         One row per (subject, direction), with ``deployed``.
-    day_count, horizon
-        T and H in days.
+    reach
+        How far the window is made to speak.
     """
     born = cells.loc[(cells["novelty"] == BIRTH).to_numpy()]
-    exposure = float(max(day_count - first_birth_day(day_count) - UNDECIDED_DAYS, 1))
+    exposure = float(max(reach.day_count - first_birth_day(reach.day_count) - UNDECIDED_DAYS, 1))
     unit = ["subject", "direction"]
     clumps = _clumps(born, unit)
     counted = _counted(clumps, units, unit)
@@ -110,8 +136,14 @@ def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, horiz
     for deployed in (False, True):
         member = (units["deployed"] == deployed).to_numpy()
         if member.any():
-            _write(out, member, _group_forecast(counted[member], all_clumps, exposure, float(horizon)))
+            _write(out, member, _group_forecast(counted[member], all_clumps, exposure, float(reach.wanted)))
     return out
+
+
+def _of_group(frame: pd.DataFrame, group: Mapping[Any, Any]) -> npt.NDArray[np.bool_]:
+    """Rows that share the values of a group."""
+    same = [(frame[name] == value).to_numpy() for name, value in group.items()]
+    return np.asarray(np.logical_and.reduce(same))
 
 
 def _clumps(cells: pd.DataFrame, unit: list[str]) -> pd.DataFrame:

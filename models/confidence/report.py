@@ -7,8 +7,9 @@ says so and holds no figure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -97,6 +98,38 @@ class CalibrationReport:
         # intervals that are too wide waste a reviewer's time, too narrow ones break production
         return self.ece <= MAX_ECE and self.interval_coverage >= MIN_COVERAGE
 
+    def to_json(self) -> dict[str, Any]:
+        """Contract form; what could not be measured is ``None``, and ``reason`` says why."""
+        return {
+            "reason": self.reason,
+            "trustworthy": self.trustworthy,
+            "origins": list(self.origins),
+            "horizon_days": HORIZON,
+            "labels": self.label_count,
+            "recalibration": dict(self.recalibration.method_),
+            "recalibration_reason": self.recalibration.reason_,
+            "p_need": {
+                "brier": _figure(self.brier),
+                "brier_of_base_rate": _figure(self.climatology),
+                "skill": _figure(self.skill),
+                "ece": _figure(self.ece),
+                "ece_before_recalibration": _figure(self.raw_ece),
+                "reliability": [
+                    {"predicted": _figure(predicted), "happened": _figure(happened), "count": int(count)}
+                    for predicted, happened, count in self.reliability.itertuples(index=False)
+                ],
+            },
+            "completeness": {
+                "interval_coverage": _figure(self.interval_coverage),
+                "upper_coverage": _figure(self.upper_coverage),
+                "any_ece": _figure(self.any_ece),
+                "any_brier": _figure(self.any_brier),
+                "bias": _figure(self.bias),
+            },
+            "interval_miss_rate": _figure(self.conformal_level),
+            "common_shock": _figure(self.shock),
+        }
+
 
 def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -> CalibrationReport:
     """
@@ -145,6 +178,10 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
 def _too_short(day_count: int, horizon: int) -> str:
     needed = FIRST_ORIGIN + horizon
     return f"too little seen: {day_count} fully observed days, the first back-test needs {needed}"
+
+
+def _figure(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 4)
 
 
 def _bias(units: pd.DataFrame) -> float:

@@ -23,6 +23,8 @@ from models.learning.recurrence import CONFIDENCE_HORIZON
 from models.learning.screening import PRIOR
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.learning.days import ObservedDays
 
 #: Lower ends of the bands (method, section 9).
@@ -32,6 +34,8 @@ MEDIUM: Final = 0.8
 MIN_AGE: Final = 3
 #: Bits beyond which a need is called certain: one in a thousand either way.
 MAX_NEED_BITS: Final = 10.0
+
+_SURE: Final = 0.995  # would be written as 1.00
 
 TOO_LITTLE: Final = "too little seen"
 
@@ -134,14 +138,14 @@ def band(confidence: float) -> Band:
     return Band.MEDIUM if confidence >= MEDIUM else Band.LOW
 
 
-def need_evidence(cell: pd.Series[Any], days: ObservedDays, rhythm: str = "") -> Evidence:
+def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "") -> Evidence:
     """
     The sentence behind p_need.
 
     Parameters
     ----------
     cell
-        One row with ``p_need``, ``days_seen``, ``last_day`` and ``opportunities``.
+        A row with ``p_need``, ``days_seen``, ``last_day`` and ``opportunities``.
     days
         The window.
     rhythm
@@ -165,6 +169,13 @@ def need_evidence(cell: pd.Series[Any], days: ObservedDays, rhythm: str = "") ->
     named = f", {rhythm.replace('_', ' ')}" if rhythm else ""
     text = (
         f"seen on {seen} of {since} full days since first sight{named}, last {ago}; "
-        f"returns within {CONFIDENCE_HORIZON} days with probability {chance:.2f}"
+        f"returns within {CONFIDENCE_HORIZON} days with probability {_chance(chance)}"
     )
     return Evidence("recurrence", min(max(bits, -MAX_NEED_BITS), MAX_NEED_BITS), text)
+
+
+def _chance(probability: float) -> str:
+    """Two digits, and never certain."""
+    if probability >= _SURE:
+        return "above 0.99"
+    return "below 0.01" if probability < 1.0 - _SURE else f"{probability:.2f}"

@@ -1,24 +1,23 @@
 """
 A proposal: one policy for one workload, with the evidence behind every line of it.
 
-A *rule* is the unit of decision: one direction, one peer and one port, so that a port which turns up
-tomorrow is a new rule and never rides on yesterday's approval. The manifest merges rules into few
-entries; ``Rule.path`` says into which. Keys and ids are derived from what a thing is, never from when
+A *rule* is the unit of decision: one direction, one peer (or the workloads of one namespace) and one port,
+so that a port which turns up tomorrow is a new rule and never rides on yesterday's approval. The manifest
+merges rules into few entries; ``Rule.path`` says into which. Keys and ids are derived from what a thing is, never from when
 or in which order it was seen, so the same rule has the same id tomorrow.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from models.domain.confidence import NOT_ESTIMATED, UNKNOWN, Completeness, Confidence
 from models.domain.peer import EntityPeer, LabelSelector, Peer, peer_to_json
+from models.domain.quarantine import Quarantined
 
 Direction = Literal["ingress", "egress"]
 Maturity = Literal["learning", "maturing", "stable"]
-
-#: Why the learned numbers are absent; they come with the calibrated model.
-NOT_CALIBRATED: Final = "not calibrated yet"
 
 
 def stable_id(*parts: str, length: int = 16) -> str:
@@ -46,11 +45,14 @@ class Port:
     protocol
         ``TCP``, ``UDP``, ``SCTP``, ``ICMPv4`` or ``ICMPv6``.
     number
-        Backend port 1 to 65535; for ICMP the type, 0 to 255.
+        Backend port 1 to 65535, the first one of a range; for ICMP the type, 0 to 255.
+    end
+        Last port of a range; 0 for a single one.
     """
 
     protocol: str
     number: int
+    end: int = 0
 
     @property
     def icmp(self) -> bool:
@@ -59,14 +61,17 @@ class Port:
 
     @property
     def text(self) -> str:
-        """``TCP/443``, ``ICMPv4 type 8``."""
-        return f"{self.protocol} type {self.number}" if self.icmp else f"{self.protocol}/{self.number}"
+        """``TCP/443``, ``TCP/50000-50200``, ``ICMPv4 type 8``."""
+        if self.icmp:
+            return f"{self.protocol} type {self.number}"
+        return f"{self.protocol}/{self.number}" + (f"-{self.end}" if self.end else "")
 
     def to_json(self) -> dict[str, Any]:
         """Contract form; port numbers are numbers here and strings in manifests."""
         if self.icmp:
             return {"protocol": self.protocol, "type": self.number}
-        return {"protocol": self.protocol, "port": self.number}
+        form: dict[str, Any] = {"protocol": self.protocol, "port": self.number}
+        return {**form, "end_port": self.end} if self.end else form
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,56 @@ class RuleEvidence:
     assumed: bool = False
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Widening:
+    """
+    How a rule opens more than was seen, and why that pays.
+
+    Parameters
+    ----------
+    kind
+        ``role`` (workloads that play one role), ``pattern`` (names), ``prefix`` (addresses), ``range``
+        (ports) or ``world`` (clients from anywhere).
+    what
+        The widened part, as the rule names it.
+    covers
+        Peers, names, addresses or ports that were seen and that it stands for.
+    pairs
+        Identity and port pairs inside the cluster that it opens today beyond what was seen.
+    unseen
+        Addresses or ports that it opens beyond those that were seen; 0 where they cannot be counted.
+    openings, rules, denials
+        Terms of the objective in units of one rule: what the openings cost, what the spared lines save
+        and what the denials save that are expected otherwise; each at least 0.
+    """
+
+    kind: str
+    what: str
+    covers: int
+    pairs: int = 0
+    unseen: int = 0
+    openings: float = 0.0
+    rules: float = 0.0
+    denials: float = 0.0
+
+    @property
+    def change(self) -> float:
+        """Change of the objective; below zero, or nothing would have been widened."""
+        return round(self.openings - self.rules - self.denials, 3)
+
+    def to_json(self) -> dict[str, Any]:
+        """Contract form."""
+        terms = {"openings": self.openings, "rules": -self.rules, "denials": -self.denials}
+        return {
+            "kind": self.kind,
+            "what": self.what,
+            "covers": self.covers,
+            "pairs": self.pairs,
+            "unseen": self.unseen,
+            "objective": {**{name: round(value, 3) for name, value in terms.items()}, "change": self.change},
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """
@@ -154,6 +209,10 @@ class Rule:
         Sentences for the reviewer.
     flags
         Sorted codes; ``needs_review`` means that no automation may approve it.
+    widening
+        Sorted; how the rule opens more than was seen.
+    confidence
+        How sure it is.
     """
 
     id: str
@@ -166,6 +225,8 @@ class Rule:
     maturity: Maturity = "learning"
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    widening: tuple[Widening, ...] = ()
+    confidence: Confidence = UNKNOWN
 
     @property
     def sort_key(self) -> tuple[str, bool, str, str, tuple[tuple[str, int], ...]]:
@@ -241,11 +302,14 @@ class DirectionDecision:
         Code: observed, nothing_observed, only_dns, incomplete, all_rejected.
     why
         A sentence.
+    completeness
+        What enforcing it would deny.
     """
 
     enforced: bool
     reason: str
     why: str
+    completeness: Completeness = NOT_ESTIMATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +435,8 @@ class Proposal:
         For the reviewer.
     backtest
         Result of the replay; ``None`` before it.
+    quarantine
+        Sorted; what is held back for a person to decide.
     """
 
     key: str
@@ -390,6 +456,7 @@ class Proposal:
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     backtest: Backtest | None = None
+    quarantine: tuple[Quarantined, ...] = ()
 
     @property
     def fingerprint(self) -> str:

@@ -10,9 +10,15 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from models.domain.confidence import (
+    completeness_from_json,
+    completeness_to_json,
+    confidence_from_json,
+    confidence_to_json,
+    ledger_to_json,
+)
 from models.domain.peer import LabelSelector, peer_from_json, peer_to_json
 from models.domain.proposal import (
-    NOT_CALIBRATED,
     Assumption,
     Backtest,
     BacktestDenial,
@@ -23,7 +29,9 @@ from models.domain.proposal import (
     Rule,
     RuleEvidence,
     Subject,
+    Widening,
 )
+from models.domain.quarantine import quarantined_from_json
 
 
 def iso(us: int) -> str | None:
@@ -49,7 +57,7 @@ def evidence_to_json(evidence: RuleEvidence) -> dict[str, Any]:
 
 
 def rule_to_json(rule: Rule) -> dict[str, Any]:
-    """Contract form of a rule; the learned numbers are ``null`` with the reason why."""
+    """Contract form of a rule; a learned number that is missing is ``null`` with the reason why."""
     return {
         "id": rule.id,
         "path": rule.path,
@@ -58,14 +66,12 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
         "peer": peer_to_json(rule.peer),
         "ports": [port.to_json() for port in rule.ports],
         "dns": list(rule.dns),
-        "p_need": None,
-        "p_legit": None,
-        "confidence": None,
-        "confidence_reason": NOT_CALIBRATED,
+        **confidence_to_json(rule.confidence),
         "maturity": rule.maturity,
-        "evidence": evidence_to_json(rule.evidence),
+        "evidence": {**evidence_to_json(rule.evidence), "ledger": ledger_to_json(rule.confidence)},
         "reasons": list(rule.reasons),
         "flags": list(rule.flags),
+        "widening": [one.to_json() for one in rule.widening],
     }
 
 
@@ -87,10 +93,7 @@ def backtest_to_json(backtest: Backtest | None) -> dict[str, Any] | None:
 
 def _completeness(decision: DirectionDecision) -> dict[str, Any]:
     return {
-        "probability_no_denial_7d": None,
-        "expected_denied_edges_7d": None,
-        "interval": None,
-        "reason": NOT_CALIBRATED,
+        **completeness_to_json(decision.completeness),
         "enforced": decision.enforced,
         "decision": decision.reason,
         "why": decision.why,
@@ -134,7 +137,7 @@ def proposal_to_json(
         "observed_from": iso(proposal.observed_from_us),
         "effective_days": proposal.effective_days,
         "rules": [rule_to_json(rule) for rule in proposal.rules],
-        "quarantine": [],
+        "quarantine": [entry.to_json() for entry in proposal.quarantine],
         "left_out": [left_out_to_json(line) for line in proposal.left_out],
         "completeness": {
             "egress": _completeness(proposal.egress),
@@ -157,10 +160,14 @@ def _seen(form: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rule(form: Mapping[str, Any]) -> Rule:
     evidence = _seen(form["evidence"])
+    evidence.pop("ledger", None)
     evidence["verdicts"] = tuple(sorted(evidence["verdicts"].items()))
     for name in ("names", "addresses", "samples", "policies"):
         evidence[name] = tuple(evidence[name])
-    ports = tuple(Port(port["protocol"], port.get("port", port.get("type"))) for port in form["ports"])
+    ports = tuple(
+        Port(port["protocol"], port.get("port", port.get("type")), port.get("end_port", 0))
+        for port in form["ports"]
+    )
     return Rule(
         id=form["id"],
         direction=form["direction"],
@@ -172,11 +179,19 @@ def _rule(form: Mapping[str, Any]) -> Rule:
         maturity=form["maturity"],
         reasons=tuple(form["reasons"]),
         flags=tuple(form["flags"]),
+        widening=tuple(_widening(one) for one in form.get("widening", ())),
+        confidence=confidence_from_json(form),
     )
 
 
+def _widening(form: Mapping[str, Any]) -> Widening:
+    terms = form["objective"]
+    counts = {name: form[name] for name in ("kind", "what", "covers", "pairs", "unseen")}
+    return Widening(**counts, openings=terms["openings"], rules=-terms["rules"], denials=-terms["denials"])
+
+
 def _decision(form: Mapping[str, Any]) -> DirectionDecision:
-    return DirectionDecision(form["enforced"], form["decision"], form["why"])
+    return DirectionDecision(form["enforced"], form["decision"], form["why"], completeness_from_json(form))
 
 
 def _backtest(form: Mapping[str, Any] | None) -> Backtest | None:
@@ -217,4 +232,5 @@ def proposal_from_json(form: Mapping[str, Any]) -> Proposal:
         reasons=tuple(form["reasons"]),
         flags=tuple(form["flags"]),
         backtest=_backtest(form["backtest"]),
+        quarantine=tuple(quarantined_from_json(entry) for entry in form["quarantine"]),
     )

@@ -53,6 +53,18 @@ class ObservedDays:
         """Weekday of each full day, Monday is 0; shape (T,)."""
         return np.array([date.fromisoformat(day).weekday() for day in self.full], dtype=np.int64)
 
+    @property
+    def worth(self) -> float:
+        """Days' worth of capture in the window, partial days by the share of them that arrived."""
+        return sum(self.exposure.get(day, 0.0) for day in (*self.full, *self.partial))
+
+    def weekdays_ahead(self, horizon: int) -> npt.NDArray[np.int64]:
+        """How often each weekday comes in the ``horizon`` days after the newest full day; shape (7,)."""
+        if not self.full:
+            return np.zeros(DAYS_PER_WEEK, dtype=np.int64)
+        after = date.fromisoformat(self.full[-1]).weekday() + 1
+        return np.bincount((after + np.arange(horizon)) % DAYS_PER_WEEK, minlength=DAYS_PER_WEEK)
+
     def head(self, count: int) -> ObservedDays:
         """
         The window as it stood after its first ``count`` full days.

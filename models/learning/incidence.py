@@ -89,6 +89,30 @@ class DayIncidence(Estimator):
         self.cells_ = _finish(_summarise(cell_days, days), days)
         return self
 
+    def fit_grouped(
+        self, rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: ObservedDays
+    ) -> Self:
+        """
+        Learn from rows whose cells are known by number, as those of a drafted policy are.
+
+        Parameters
+        ----------
+        rows
+            One or several per cell and day: ``day``, ``hours``, `SUMS`, ``replies_visible``, ``first_us``,
+            ``last_us``.
+        codes
+            Place in ``keys`` of each row's cell, shape (n_rows,); every cell occurs.
+        keys
+            One row per cell, indexed by its id: `CELL_KEY`, and ``zone`` where it is known better than
+            the peer tells.
+        days
+            The window; a row on a day that it does not know counts as presence only.
+        """
+        self.days_ = days
+        named = keys.rename_axis(CELL)
+        self.cells_ = _finish(_state(rows.reset_index(drop=True), codes, named, days), days).sort_index()
+        return self
+
     def partial_fit(self, cell_days: pd.DataFrame, coverage: pd.DataFrame) -> Self:
         """
         Fold later days into what was learned.
@@ -130,25 +154,42 @@ def _summarise(cell_days: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
     """State per cell, without what `_finish` derives."""
     rows = cell_days[list(_DAY_COLUMNS)].reset_index(drop=True)  # equal rows of two edges both count
     codes, keys = group_codes(rows, CELL_KEY)
+    return _state(rows, codes, keys.set_index(cell_ids(keys)), days).sort_index()
+
+
+def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
+    """Fold rows into the cells that ``codes`` number; ``keys`` names them, in that order."""
     grouped = rows.groupby(codes, sort=True)
     state = keys.copy()
     for measure in SUMS:
         state[measure] = grouped[measure].sum().to_numpy(dtype=np.int64)
-    per_day = rows["hours"].groupby([codes, rows["day"]]).max().clip(upper=HOURS_PER_DAY)
-    state["hours"] = per_day.groupby(level=0).sum().to_numpy(dtype=np.int64)
+    day_code, names = pd.factorize(rows["day"], sort=True)
+    pair, which = np.unique(codes * max(len(names), 1) + day_code, return_inverse=True)
+    hours = np.zeros(len(pair), dtype=np.int64)
+    np.maximum.at(hours, which, np.minimum(rows["hours"].to_numpy(dtype=np.int64), HOURS_PER_DAY))
+    state["hours"] = _added(pair // max(len(names), 1), hours, len(keys))
     state["first_us"] = grouped["first_us"].min().to_numpy(dtype=np.int64)
     state["last_us"] = grouped["last_us"].max().to_numpy(dtype=np.int64)
     state["replies_visible"] = grouped["replies_visible"].max().to_numpy(dtype=bool)
-    state["first_date"] = grouped["day"].min().to_numpy()
-    state["last_date"] = grouped["day"].max().to_numpy()
+    spans = pd.Series(day_code).groupby(codes, sort=True)
+    dates = np.asarray(names, dtype=object)
+    state["first_date"] = dates[spans.min().to_numpy()]
+    state["last_date"] = dates[spans.max().to_numpy()]
     present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
-    state["active_days"] = rows["day"].where(present).groupby(codes).nunique().to_numpy(dtype=np.int64)
+    active = np.zeros(len(pair), dtype=np.int64)
+    np.maximum.at(active, which, present.astype(np.int64))
+    state["active_days"] = _added(pair // max(len(names), 1), active, len(keys))
     hour = (rows["first_us"] // _MICROSECONDS_PER_HOUR % HOURS_PER_DAY).to_numpy(dtype=np.int64)
     state["start_hours"] = bitmaps.bits_of(codes[present], hour[present], len(keys))
-    position = days.index_before(rows["day"])
-    on_full = present & rows["day"].isin(days.full).to_numpy()
+    position = days.index_before(pd.Series(names, dtype="str"))[day_code]
+    on_full = present & np.isin(names, days.full)[day_code]
     state["days"] = bitmaps.bits_of(codes[on_full], position[on_full], len(keys))
-    return state.set_index(cell_ids(state)).sort_index()
+    return state
+
+
+def _added(groups: bitmaps.Ints, values: bitmaps.Ints, group_count: int) -> bitmaps.Ints:
+    """Sum of whole numbers per group."""
+    return np.bincount(groups, weights=values, minlength=group_count).astype(np.int64)
 
 
 def _merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +211,8 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 def _finish(state: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
     """Add what follows from the state and the days."""
     cells = state.astype(dict.fromkeys(("port", "port_end", "icmp_type"), np.int64)).copy()
-    cells["zone"] = zones(cells)
+    if "zone" not in cells:
+        cells["zone"] = zones(cells)
     return with_counts(cells, days)
 
 

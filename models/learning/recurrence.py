@@ -1,9 +1,11 @@
 """
 p_need: the probability that a cell is used again within a stated horizon.
 
-A BG/BB model per zone, fitted to how cells of the estate came and went, with two overrides from the
-calendar: a cell seen on one weekday only, and a cell whose CronJob will run. Overrides only ever raise
-the probability, because the model knows nothing of schedules and reads their silence as death.
+A mixture of habits per zone, fitted to how cells of the estate came and went (`models.learning.returns`).
+A cell that keeps to working days lives by a calendar without weekends, or every Sunday would look like its
+death. Two overrides come from the calendar: a cell seen on one weekday only, and a cell whose CronJob will
+run. Overrides only ever raise the probability, because the model knows nothing of schedules and reads their
+silence as death.
 """
 
 from __future__ import annotations
@@ -15,24 +17,27 @@ import numpy.typing as npt
 
 from models.learning import bitmaps
 from models.learning.base import Estimator, require, series
-from models.learning.bgbb import BgBb
 from models.learning.cells import ZONES
 from models.learning.days import DAYS_PER_WEEK, ObservedDays
+from models.learning.returns import CALENDARS, Habits, Histories
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 #: Days ahead that a forecast speaks of unless said otherwise.
 HORIZON: Final = 7
 #: Days ahead that ``confidence`` speaks of: longer than a month, so that a monthly job is due.
 CONFIDENCE_HORIZON: Final = 35
-#: Cells below which a zone borrows the parameters fitted on all zones.
-MIN_ZONE_CELLS: Final = 50
 #: Presences and full days that make one weekday a pattern (method, section 3a).
 MIN_WEEKLY_SEEN: Final = 2
 MIN_WEEKLY_DAYS: Final = 14
 
+
 _COUNTS: Final = ("returns", "last_return", "opportunities")
+_SATURDAY: Final = 5
+_DAYS: Final = 3  # place of ``days`` in the columns of `Histories`
 _CRON: Final = ("cron_ok", "cron_expected", "cron_next_days")
 
 Floats = npt.NDArray[np.float64]
@@ -46,13 +51,11 @@ class Recurrence(Estimator):
     ----------
     horizon
         Days ahead.
-    min_zone_cells
-        Cells a zone needs for parameters of its own.
 
     Attributes
     ----------
-    parameters_ : dict of str to BgBb
-        Fitted parameters per zone.
+    habits_ : dict of str to Habits
+        Fitted habits per zone; those of all zones together are the prior of each.
     p_need_ : pandas.Series
         Probability of presence within the horizon, in [0, 1], keyed by cell.
     alive_ : pandas.Series
@@ -61,9 +64,8 @@ class Recurrence(Estimator):
         Whether all presences fell on one weekday, keyed by cell.
     """
 
-    def __init__(self, horizon: int = HORIZON, min_zone_cells: int = MIN_ZONE_CELLS) -> None:
+    def __init__(self, horizon: int = HORIZON) -> None:
         self.horizon = horizon
-        self.min_zone_cells = min_zone_cells
 
     def fit(self, cells: pd.DataFrame, days: ObservedDays) -> Self:
         """
@@ -79,13 +81,12 @@ class Recurrence(Estimator):
             `DayIncidence.days_`.
         """
         require(cells, (*_COUNTS, "zone", "days"), "cells")
-        pooled = _fit_class(cells)
-        self.parameters_: dict[str, BgBb] = {}
-        for zone in ZONES:
-            own = cells.loc[(cells["zone"] == zone).to_numpy()]
-            self.parameters_[zone] = _fit_class(own) if len(own) >= self.min_zone_cells else pooled
+        seen = histories(cells, days, self.horizon)
+        pooled = Habits.typical().fitted(seen)
+        zone = cells["zone"].to_numpy()
+        self.habits_ = {name: pooled.fitted(seen.at(zone == name)) for name in ZONES}
         self.p_need_ = self.predict(cells, days)
-        self.alive_ = self.alive(cells)
+        self.alive_ = self.alive(cells, days)
         self.weekly_ = series(weekly(cells, days), cells.index, "weekly")
         return self
 
@@ -101,42 +102,79 @@ class Recurrence(Estimator):
             Days ahead; the constructor's when left out.
         """
         ahead = self.horizon if horizon is None else horizon
-        need = self._per_triple(cells, lambda model, *triple: model.need(*triple, ahead))
-        need = np.maximum(need, _weekly_need(cells, days, ahead))
+        need = self._by_zone(cells, histories(cells, days, ahead), Habits.need)
         need = np.maximum(need, _cron_need(cells, ahead))
         return series(need, cells.index, "p_need")
 
-    def alive(self, cells: pd.DataFrame) -> pd.Series[Any]:
+    def alive(self, cells: pd.DataFrame, days: ObservedDays) -> pd.Series[Any]:
         """Probability that each cell still exists."""
-        return series(
-            self._per_triple(cells, lambda model, *triple: model.alive(*triple)), cells.index, "alive"
-        )
+        alive = self._by_zone(cells, histories(cells, days, self.horizon), Habits.alive)
+        return series(alive, cells.index, "alive")
 
-    def _per_triple(self, cells: pd.DataFrame, score: Any) -> Floats:
-        """Score distinct triples once and spread the result over the cells."""
-        self.check_fitted("parameters_")
+    def _by_zone(
+        self, cells: pd.DataFrame, seen: Histories, score: Callable[[Habits, Histories], Floats]
+    ) -> Floats:
+        self.check_fitted("habits_")
         result = np.zeros(len(cells))
-        for zone in ZONES:
-            member = (cells["zone"] == zone).to_numpy()
-            triples, _, inverse = _triples(cells.loc[member])
-            if len(triples):
-                result[member] = score(self.parameters_[zone], *triples.T)[inverse]
+        zone = cells["zone"].to_numpy()
+        for name in ZONES:
+            member = zone == name
+            result[member] = score(self.habits_[name], seen.at(member))
         return result
 
 
-def _triples(cells: pd.DataFrame) -> tuple[bitmaps.Ints, Floats, bitmaps.Ints]:
-    values = cells[list(_COUNTS)].to_numpy(dtype=np.int64)
-    if not len(values):
-        return values, np.zeros(0), np.zeros(0, dtype=np.int64)
-    base = int(values.max()) + 1
-    packed = (values[:, 0] * base + values[:, 1]) * base + values[:, 2]
-    _, first, inverse, counts = np.unique(packed, return_index=True, return_inverse=True, return_counts=True)
-    return values[first], counts.astype(np.float64), inverse.astype(np.int64)
+def histories(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Histories:
+    """
+    Each cell's days on every calendar that it may live by.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    days
+        The window. A cell whose first sight was on a partial day, or before the oldest day kept, may only
+        live by the calendar of all days.
+    horizon
+        Days ahead.
+    """
+    counts = [cells[name].to_numpy(dtype=np.int64) for name in _COUNTS]
+    bitmap = cells["days"].to_numpy(dtype=np.uint64)
+    sight = days.count - 1 - counts[2]
+    fully = (bitmap != 0) & (bitmaps.lowest_bit(bitmap) == sight)
+    whole = np.stack([*counts, np.full(len(cells), max(days.count, 1)), np.full(len(cells), horizon)], axis=1)
+    table = np.zeros((len(cells), len(CALENDARS), whole.shape[1]), dtype=np.int64)
+    table[:, :, _DAYS] = 1  # of a calendar that a cell cannot live by, whatever divides
+    table[:, 0] = whole
+    chance = np.zeros((len(cells), len(CALENDARS)))
+    chance[:, 0] = 1.0
+    ahead = days.weekdays_ahead(horizon)
+    working = np.arange(DAYS_PER_WEEK) < _SATURDAY
+    for number, weekdays in [(1, working), *((2, np.arange(DAYS_PER_WEEK) == day) for day in range(7))]:
+        on = np.flatnonzero(weekdays[days.weekdays]) if days.count else np.zeros(0, dtype=np.int64)
+        outside = bitmaps.mask_of(~np.isin(np.arange(days.count), on))
+        rows = np.flatnonzero(fully & (bitmap & outside == 0))
+        if len(rows):
+            table[rows, number] = _on_calendar(bitmap[rows], on, int(ahead[weekdays].sum()))
+            chance[rows, number] = 1.0 if number == 1 else 1.0 / DAYS_PER_WEEK
+    returns, last, opportunities, length, coming = np.moveaxis(table, 2, 0)
+    return Histories(returns, last, opportunities, length, coming, chance)
 
 
-def _fit_class(cells: pd.DataFrame) -> BgBb:
-    triples, counts, _ = _triples(cells)
-    return BgBb.fit(triples[:, 0], triples[:, 1], triples[:, 2], counts)
+def _on_calendar(bitmap: bitmaps.Bits, on: bitmaps.Ints, ahead: int) -> bitmaps.Ints:
+    """Columns of `Histories` of cells that were seen on days of a calendar only."""
+    seen = (bitmap[:, None] >> on.astype(np.uint64)[None, :]) & np.uint64(1) == 1
+    first, back = seen.argmax(axis=1), seen[:, ::-1].argmax(axis=1)
+    length = np.full(len(bitmap), len(on))
+    return np.stack(
+        [
+            seen.sum(axis=1) - 1,
+            length - 1 - back - first,
+            length - 1 - first,
+            length,
+            np.full(len(bitmap), ahead),
+        ],
+        axis=1,
+    )
 
 
 def weekly(cells: pd.DataFrame, days: ObservedDays) -> npt.NDArray[np.bool_]:

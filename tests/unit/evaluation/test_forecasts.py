@@ -19,7 +19,7 @@ TRIAL = Trial("portolan", "balanced", 14)
 def rule(identifier: str, peer: dict, port: int, p_need: float | None, p_legit: float | None, **more) -> dict:
     ports = [{"protocol": "TCP", "port": port, **more}]
     form = {"id": identifier, "direction": "egress", "peer": peer, "ports": ports, "flags": [NEEDS_REVIEW]}
-    return form | {"p_need": p_need, "p_legit": p_legit}
+    return form | {"p_need_7d": p_need, "p_legit": p_legit}
 
 
 def endpoint(name: str) -> dict:

@@ -44,7 +44,7 @@ def test_the_window_ends_at_the_hour_asked_for(world):
 
 
 def test_the_result_is_json_with_everything_a_person_needs(world):
-    """Numbers that are not known yet are null, with the reason."""
+    """Every rule with its numbers, every direction with its forecast, the run with its calibration."""
     form = json.loads(json.dumps(propose(world.observations()).to_json()))
     proposal = next(one for one in form["proposals"] if one["name"].startswith("portolan-api"))
     assert set(proposal) >= {
@@ -52,15 +52,19 @@ def test_the_result_is_json_with_everything_a_person_needs(world):
         "completeness", "backtest", "manifest", "left_out", "assumptions",
     }  # fmt: skip
     (rule,) = proposal["rules"]
-    assert (rule["p_need"], rule["p_legit"], rule["confidence"]) == (None, None, None)
-    assert rule["confidence_reason"] == "not calibrated yet"
+    assert 0.9 < rule["p_need_7d"] <= rule["p_need"] < 1.0
+    assert rule["confidence"] == pytest.approx(rule["p_need"] * rule["p_legit"], abs=1e-3)
+    assert rule["confidence_reason"] == ""
+    assert form["calibration"]["reason"].startswith("too little seen: 14 fully observed days")
+    assert "two weeks allow no valid recalibration" in form["calibration"]["recalibration_reason"]
+    assert form["forecast"]["cluster"]["expected_denied_edges_7d"] > 0.0
     assert rule["path"] == "ingress[0]"
     assert rule["peer"] == {
         "kind": "endpoint", "cluster": "", "namespace": "shop", "workload": "Deployment/web", "labels": {"app": "web"},
     }  # fmt: skip
     assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
     assert rule["evidence"]["first_seen"] == "2026-03-01T01:00:00Z"
-    assert proposal["completeness"]["ingress"]["probability_no_denial_7d"] is None
+    assert 0.0 < proposal["completeness"]["ingress"]["probability_no_denial_7d"] < 1.0
     assert proposal["backtest"] == {
         "checked": 14,
         "admitted": 14,

@@ -1,0 +1,253 @@
+"""
+Confidence beside every rule and every direction of a draft, and the calibration that says what it is worth.
+
+Everything is computed on the cells of the drafted policy (`models.confidence.policy_cells`), so the numbers
+speak of what the policy admits and not of single addresses or pods.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from models.confidence.calibration import carry_horizon
+from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
+from models.confidence.policy_cells import PolicyCells, legitimacy, policy_cells
+from models.confidence.report import CalibrationReport, calibrate
+from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
+from models.domain import confidence as domain
+from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
+from models.learning.rhythms import Rhythms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.domain.proposal import DirectionDecision, Proposal, Rule
+    from models.frames import Observations
+    from models.learning.evidence import Evidence
+    from models.synthesis.draft import Draft
+
+#: Why an assumed rule has no number.
+ASSUMED: Final = "assumed: nothing of it was seen"
+#: Likelihood ratio at which the tests of the screening fire (method, section 5).
+FIRED_RATIO: Final = 100.0
+_UNIT: Final = ["subject", "direction"]
+_PARTS: Final = ("rare", "births", "calendar", "held_back")
+_DIGITS: Final = 3
+
+
+@dataclass(frozen=True)
+class Confident:
+    """
+    What a run knows about its own certainty.
+
+    Parameters
+    ----------
+    proposals
+        With confidence per rule and completeness per direction.
+    calibration
+        How forecasts of this estate fared on weeks that they had not seen, in contract form.
+    forecast
+        What all policies together would deny, for the cluster and per namespace, in contract form.
+    """
+
+    proposals: tuple[Proposal, ...]
+    calibration: dict[str, Any]
+    forecast: dict[str, Any]
+
+
+def confident(draft: Draft, proposals: Sequence[Proposal], observations: Observations) -> Confident:
+    """
+    Put numbers beside the proposals of a draft.
+
+    Parameters
+    ----------
+    draft
+        Of these observations.
+    proposals
+        Of the draft, replayed.
+    observations
+        ``edge_days`` and ``coverage``.
+    """
+    cells = policy_cells(draft, observations)
+    report = calibrate(cells.admitted, cells.days)
+    scored = _scored(cells, draft, report)
+    rules = RuleConfidence().fit(
+        pd.DataFrame({"rule": scored.index[~cells.held_back], "cell": scored.index[~cells.held_back]}),
+        scored,
+        cells.days,
+        draft.screened.provenance,
+    )
+    units = pd.DataFrame(
+        [(one.key, way) for one in proposals for way in ("egress", "ingress") if one.decision(way).enforced],
+        columns=_UNIT,
+    )
+    held = _held_back(scored.loc[cells.held_back], draft)
+    complete = Completeness().fit(cells.admitted, cells.days, units=units, held_back=held)
+    ledger = _Ledger(draft, cells, scored, rules.scores_)
+    table = complete.completeness_.to_dict("index")
+    done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
+    return Confident(tuple(done), report.to_json(), _totals(complete, report.shock, proposals))
+
+
+def _scored(cells: PolicyCells, draft: Draft, report: CalibrationReport) -> pd.DataFrame:
+    """Cells with ``p_need_7d``, ``p_need`` (35 days), ``p_legit``, ``place`` and ``rhythm``."""
+    model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
+    near = model.predict(cells.cells, cells.days)
+    far = model.predict(cells.cells, cells.days, CONFIDENCE_HORIZON)
+    shown = report.recalibration.predict(near, cells.cells["zone"])
+    of_place = _legit_of_place(draft)
+    return cells.cells.join(legitimacy(cells, of_place)).assign(
+        p_need_7d=shown,
+        p_need=carry_horizon(shown, near, far),
+        rhythm=Rhythms().fit(cells.cells, cells.days).rhythm_,
+    )
+
+
+def _legit_of_place(draft: Draft) -> dict[int, float]:
+    """Probability of being wanted by place of the edge; empty where too little was seen to screen."""
+    screening = draft.screened.screening
+    if screening is None:
+        return {}
+    known = screening.p_legit_.to_dict()
+    return {
+        place: float(known[cell]) for place, cell in enumerate(draft.screened.raw.cell_of) if cell in known
+    }
+
+
+def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
+    """
+    Cells without a rule, with the chance that each is legitimate traffic of next week.
+
+    What the screening fired on is a hundred times less likely wanted than its score says, for that is the
+    likelihood ratio at which its tests fire. Without screening, what works is taken as wanted.
+    """
+    legit = np.clip(cells["p_legit"].fillna(1.0).to_numpy(dtype=np.float64), 0.0, 1.0 - 1e-9)
+    fired = np.array([bool(draft.screened.reasons(_cell(draft, place))) for place in cells["place"]])
+    odds = legit / (1.0 - legit) / np.where(fired, FIRED_RATIO, 1.0)
+    return cells.assign(p_need=cells["p_need_7d"], p_legit=odds / (1.0 + odds))
+
+
+def _cell(draft: Draft, place: float) -> str:
+    """Raw cell of an edge."""
+    return draft.screened.raw.cell_of[int(place)]
+
+
+class _Ledger:
+    """Numbers and sentences by rule."""
+
+    def __init__(self, draft: Draft, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame) -> None:
+        self._draft = draft
+        self._days = cells.days
+        self._rows = scored.to_dict("index")
+        self._scores = scores.to_dict("index")
+
+    def of(self, rule: Rule) -> domain.Confidence:
+        """Confidence of a rule."""
+        if rule.evidence.assumed:
+            return domain.Confidence(band=TOO_LITTLE, reason=ASSUMED)
+        score, row = self._scores.get(rule.id), self._rows.get(rule.id)
+        if score is None or row is None:
+            return domain.Confidence(band=TOO_LITTLE, reason=TOO_LITTLE)
+        numbers = {name: _probability(score[name]) for name in ("p_need", "p_legit", "confidence")}
+        enough = numbers["p_need"] is not None
+        return domain.Confidence(
+            **numbers,
+            p_need_7d=_probability(row["p_need_7d"]) if enough else None,
+            band=str(score["band"]),
+            reason="" if numbers["confidence"] is not None else TOO_LITTLE,
+            provenance=str(score["provenance"]),
+            rhythm=str(row["rhythm"]),
+            ledger=tuple(self._arguments(row, enough=enough)),
+        )
+
+    def _arguments(self, row: dict[Any, Any], *, enough: bool) -> list[domain.Argument]:
+        found: list[Evidence] = []
+        if enough:
+            found.append(need_evidence(row, self._days, str(row["rhythm"])))
+        if not math.isnan(row["p_legit"]):
+            found += self._draft.screened.evidence(_cell(self._draft, row["place"]))
+        return [domain.Argument(one.name, round(one.bits, 2), one.because) for one in found]
+
+
+def _probability(value: float) -> float | None:
+    return None if math.isnan(value) else domain.shown_probability(value)
+
+
+def _attached(
+    proposal: Proposal, ledger: _Ledger, complete: Completeness, table: dict[Any, dict[Any, Any]]
+) -> Proposal:
+    decisions = {
+        way: _decided(proposal.decision(way), table.get((proposal.key, way)), complete)
+        for way in ("ingress", "egress")
+    }
+    # Two weeks of hours are not two weeks of days: what cannot be forecast is not called stable.
+    shaky = proposal.maturity == "stable" and (complete.provisional_ or not complete.estimable_)
+    return replace(
+        proposal,
+        rules=tuple(replace(rule, confidence=ledger.of(rule)) for rule in proposal.rules),
+        ingress=decisions["ingress"],
+        egress=decisions["egress"],
+        maturity="maturing" if shaky else proposal.maturity,
+    )
+
+
+def _decided(
+    decision: DirectionDecision, row: dict[Any, Any] | None, complete: Completeness
+) -> DirectionDecision:
+    if not decision.enforced or row is None:
+        open_way = domain.Completeness(reason="left open: nothing is denied")
+        return replace(decision, completeness=open_way)
+    told = domain.Completeness(
+        provisional=complete.provisional_, reason=complete.reason_, uncovered=complete.uncovered_
+    )
+    if not complete.estimable_:
+        return replace(decision, completeness=told)
+    return replace(
+        decision,
+        completeness=replace(
+            told,
+            no_denial=domain.shown_probability(1.0 - row["p_any"]),
+            expected=round(float(row["expected"]), _DIGITS),
+            interval=(int(row["low"]), int(row["high"])),
+            parts=tuple((name, round(float(row[name]), _DIGITS)) for name in _PARTS),
+            flows=_magnitude(float(row["flows_denied"])),
+            ready=tuple((risk, bool(row["p_any"] <= risk)) for risk in READINESS_RISKS),
+        ),
+    )
+
+
+def _magnitude(flows: float) -> float:
+    """One significant digit: more would be a promise."""
+    return float(f"{flows:.1g}")
+
+
+def _totals(complete: Completeness, shock: float, proposals: Sequence[Proposal]) -> dict[str, Any]:
+    """Sums over policies, for the cluster and per namespace."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    for proposal in proposals:
+        keys[proposal.namespace].add(proposal.key)
+    return {
+        "horizon_days": HORIZON,
+        "reason": complete.reason_,
+        "not_observed": list(complete.uncovered_),
+        "cluster": _total(complete.total(shock)),
+        "namespaces": [
+            {"namespace": name, **_total(complete.total(NAMESPACE_SHOCK, frozenset(keys[name])))}
+            for name in sorted(keys)
+        ],
+    }
+
+
+def _total(numbers: dict[str, float]) -> dict[str, Any]:
+    if np.isnan(numbers["expected"]):
+        return {"expected_denied_edges_7d": None, "interval": None}
+    return {
+        "expected_denied_edges_7d": round(numbers["expected"], _DIGITS),
+        "interval": [int(numbers["low"]), int(numbers["high"])],
+    }

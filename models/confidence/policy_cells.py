@@ -1,0 +1,208 @@
+"""
+The cells of a drafted policy: what one rule admits is one cell, however many edges are behind it.
+
+A name under a wildcard, a pod of a role, an address of a prefix are no cells of their own, because the
+policy would admit them unseen. Edges that were seen and are held back stay cells by themselves: admitting
+them would take a rule each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer
+from models.domain.proposal import opens_world
+from models.learning.cells import CELL_KEY, EXTERNAL, INFRASTRUCTURE, INTERNAL
+from models.learning.days import ObservedDays, observed_days
+from models.learning.incidence import SUMS, DayIncidence
+from models.synthesis.leftovers import works
+from models.synthesis.reasons import NEEDS_NO_RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy.typing as npt
+
+    from models.domain.proposal import Rule
+    from models.frames import Observations
+    from models.synthesis.draft import Draft
+    from models.synthesis.edges import Edge
+
+#: Share of a day that may be missing before its silence says nothing about a policy's cells.
+MAX_DAY_LOSS: Final = 0.25
+#: Why an edge has no rule although enforcement would not deny it, or although it should be denied.
+_NOT_HELD_BACK: Final = NEEDS_NO_RULE | {"direction_open", "rejected"}
+_DAY_COLUMNS: Final = ("day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+HELD_BACK: Final = "held back"
+
+
+@dataclass(frozen=True)
+class PolicyCells:
+    """
+    Day-incidence of a drafted policy.
+
+    Parameters
+    ----------
+    cells
+        As `DayIncidence.cells_`, keyed by rule id, or by `held_back_id` for edges without a rule;
+        ``subject`` is the key of the proposal. ``counted`` tells the cells that stand for traffic of their
+        own from those that only repeat another rule's edges.
+    held_back
+        Which cells have no rule.
+    places
+        ``cell`` and ``place`` of every edge of every cell, sorted.
+    days
+        The window.
+    """
+
+    cells: pd.DataFrame
+    held_back: npt.NDArray[np.bool_]
+    places: pd.DataFrame
+    days: ObservedDays
+
+    @property
+    def admitted(self) -> pd.DataFrame:
+        """Cells of rules that stand for traffic of their own."""
+        counted: pd.DataFrame = self.cells.loc[
+            ~self.held_back & self.cells["counted"].to_numpy(dtype=np.bool_)
+        ]
+        return counted
+
+
+def policy_cells(draft: Draft, observations: Observations) -> PolicyCells:
+    """
+    Group the edge-days of a window by what the draft would admit.
+
+    Parameters
+    ----------
+    draft
+        Of these observations.
+    observations
+        ``edge_days`` and ``coverage``.
+    """
+    days = window_days(observations)
+    pairs, named = _pairs(draft), _named(draft)
+    keys = pd.DataFrame(named, columns=["cell", *CELL_KEY, "zone"]).set_index("cell").sort_index()
+    keys = keys.loc[keys.index.isin(pairs["cell"])]
+    code_of = {cell: code for code, cell in enumerate(keys.index)}
+    pairs = pairs.assign(code=pairs["cell"].map(code_of).astype(np.int64))
+    row, code = _rows(draft.table.row_edge, pairs, _present(observations.edge_days))
+    found = DayIncidence().fit_grouped(observations.edge_days[list(_DAY_COLUMNS)].iloc[row], code, keys, days)
+    first = pairs.drop_duplicates("place")["cell"]
+    cells = found.cells_.assign(counted=found.cells_.index.isin(first))
+    held = cells["peer_kind"].to_numpy() == HELD_BACK
+    return PolicyCells(cells, held, pairs[["cell", "place"]].reset_index(drop=True), days)
+
+
+def window_days(observations: Observations) -> ObservedDays:
+    """
+    Days of a window, as a policy's cells need them.
+
+    A day with most of its events counts: what is lost of it are single records, and a cell of a policy has
+    many. A day with edges and without any coverage counts for presence only; without coverage at all, every
+    day with edges is taken as observed, as the rest of the proposal does and says.
+    """
+    seen = sorted(str(day) for day in observations.edge_days["day"].unique())
+    if observations.coverage.empty:
+        return ObservedDays(tuple(seen), (), dict.fromkeys(seen, 1.0))
+    days = observed_days(observations.coverage, MAX_DAY_LOSS)
+    silent = [day for day in seen if day not in days.exposure]
+    exposure = dict(sorted({**days.exposure, **dict.fromkeys(silent, 0.0)}.items()))
+    return replace(days, partial=tuple(sorted({*days.partial, *silent})), exposure=exposure)
+
+
+def held_back_id(key: str, edge: Edge) -> str:
+    """Name of the cell of an edge without a rule."""
+    return f"{key}|{edge.place}"
+
+
+def _present(edge_days: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    return ((edge_days["flows"] + edge_days["audited"]) > 0).to_numpy(dtype=np.bool_)
+
+
+def _pairs(draft: Draft) -> pd.DataFrame:
+    """Place and cell of every edge that is admitted or held back, sorted."""
+    known = {rule.id for proposal in draft.proposals for rule in proposal.rules}
+    found = [
+        (place, rule) for place, rules in draft.ledger.rules_of.items() for rule in rules if rule in known
+    ]
+    found += [(edge.place, held_back_id(key, edge)) for key, edge in _held_back(draft)]
+    pairs = pd.DataFrame(found, columns=["place", "cell"]).astype({"place": np.int64})
+    return pairs.sort_values(["place", "cell"]).reset_index(drop=True)
+
+
+def _held_back(draft: Draft) -> Iterable[tuple[str, Edge]]:
+    """Edges that work and have no rule, with the proposal whose policy would deny them."""
+    enforced = {
+        (proposal.key, way)
+        for proposal in draft.proposals
+        for way in ("ingress", "egress")
+        if proposal.decision(way).enforced
+    }
+    for place, reason in sorted(draft.ledger.reason_of.items()):
+        edge = draft.table.edges[place]
+        key = draft.ledger.proposal_of.get(edge.subject, "")
+        if (key, edge.direction) in enforced and reason not in _NOT_HELD_BACK and works(edge):
+            yield key, edge
+
+
+def _named(draft: Draft) -> Iterable[tuple[object, ...]]:
+    """Name, `CELL_KEY` and zone of every cell there may be."""
+    for proposal in draft.proposals:
+        for rule in proposal.rules:
+            port = rule.ports[0]
+            number, icmp = (-1, port.number) if port.icmp else (port.number, -1)
+            yield (
+                rule.id,
+                *(proposal.key, rule.direction, type(rule.peer).__name__, rule.peer.key),
+                *(port.protocol, number, number, icmp, rule_zone(rule)),
+            )
+    for key, edge in _held_back(draft):
+        zone = INTERNAL if edge.peer_kind == "endpoint" else EXTERNAL
+        yield (
+            held_back_id(key, edge),
+            *(key, edge.direction, HELD_BACK, f"{edge.peer_kind}:{edge.peer}"),
+            *(edge.protocol, edge.port, edge.port, edge.icmp_type, zone),
+        )
+
+
+def rule_zone(rule: Rule) -> str:
+    """Zone of what a rule admits."""
+    if isinstance(rule.peer, EndpointPeer):
+        return INTERNAL
+    outside = isinstance(rule.peer, FqdnPeer | CidrPeer) or opens_world(rule)
+    return EXTERNAL if outside else INFRASTRUCTURE
+
+
+def _rows(
+    row_edge: npt.NDArray[np.int64], pairs: pd.DataFrame, present: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of the edge-days that passed, once per cell they belong to, and the code of that cell."""
+    place, code = pairs["place"].to_numpy(), pairs["code"].to_numpy()
+    row = np.flatnonzero(present)
+    start = np.searchsorted(place, row_edge[row], side="left")
+    count = np.searchsorted(place, row_edge[row], side="right") - start
+    repeated = np.repeat(row, count)
+    within = np.arange(len(repeated)) - np.repeat(np.cumsum(count) - count, count)
+    return repeated, code[np.repeat(start, count) + within]
+
+
+def legitimacy(cells: PolicyCells, of_place: Mapping[int, float]) -> pd.DataFrame:
+    """
+    ``p_legit`` of each cell, that of its most doubtful edge, and the place of that edge.
+
+    Parameters
+    ----------
+    cells
+        Of the draft.
+    of_place
+        Probability by place of the edge; a cell with an edge that is not in it has none.
+    """
+    legit = cells.places["place"].map(dict(of_place))
+    told = cells.places.assign(p_legit=legit).sort_values(["cell", "p_legit", "place"], na_position="first")
+    most = told.drop_duplicates("cell").set_index("cell")
+    return most.reindex(cells.cells.index)
