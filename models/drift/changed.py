@@ -1,0 +1,186 @@
+"""
+Deployed against approved: policies that were edited, deleted, or are refused.
+
+Compared is what the objects say, never their text: Cilium adds sources to labels, and whoever applies a
+file may order it as he likes. A policy rolled out without default deny on purpose is a stage, no change.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from models.domain.agent import AgentConfig
+from models.domain.policy import PolicyRef, PolicySet
+from models.drift.atoms import meaning
+from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
+from models.drift.timeline import NotInForce, Timeline
+from models.manifest.parse import parse_objects
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """
+    A policy as a person approved it.
+
+    Parameters
+    ----------
+    manifest
+        Rendered, as an export writes it.
+    workloads
+        ``Kind/name`` of what it is for, sorted.
+    approved_us
+        When; microseconds since the epoch, 0 when that is not known.
+    reviewer
+        Who; "" when that is not known.
+    proposal
+        Key of the proposal.
+    """
+
+    manifest: Mapping[str, Any]
+    workloads: tuple[str, ...] = ()
+    approved_us: int = 0
+    reviewer: str = ""
+    proposal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """
+    Approved and deployed side by side.
+
+    Parameters
+    ----------
+    findings
+        What differs.
+    staged
+        Objects deployed as approved, but without default deny yet.
+    same
+        Objects that say what was approved.
+    """
+
+    findings: tuple[Finding, ...]
+    staged: frozenset[PolicyRef]
+    same: frozenset[PolicyRef]
+
+
+def compare(
+    approved: Sequence[Approved], deployed: PolicySet, line: Timeline | None, config: AgentConfig
+) -> Compared:
+    """
+    Compare every approved policy with the object of its name.
+
+    Parameters
+    ----------
+    approved
+        In any order.
+    deployed
+        What is in force now.
+    line
+        The timeline it comes from; says what is refused, and when a deleted object was last seen.
+    config
+        Agent settings, the same for both.
+    """
+    refused = {one.policy: one for one in (() if line is None else line.not_in_force)}
+    gone = {} if line is None else line.last_seen
+    full, soft = meaning(deployed), meaning(deployed, default_deny=False)
+    findings: list[Finding] = []
+    staged: set[PolicyRef] = set()
+    same: set[PolicyRef] = set()
+    owners: dict[PolicyRef, Approved] = {}
+    for one in approved:
+        wanted = parse_objects([one.manifest], config=config, linted=True)
+        for policy, texts in sorted(meaning(wanted).items()):
+            owners[policy] = one
+            if policy in refused:
+                continue
+            if policy not in full:
+                findings.append(_missing(one, policy, gone.get(policy)))
+            elif full[policy] == texts:
+                same.add(policy)
+            elif soft[policy] == meaning(wanted, default_deny=False)[policy] and full[policy] != texts:
+                staged.add(policy)
+            else:
+                findings.append(_edited(one, policy, texts, full[policy]))
+    findings += [_refused(one, owners.get(policy)) for policy, one in sorted(refused.items())]
+    return Compared(tuple(findings), frozenset(staged), frozenset(same))
+
+
+def _subject(one: Approved | None, policy: PolicyRef) -> SubjectRef:
+    workloads = () if one is None else one.workloads
+    return SubjectRef(policy.namespace, " + ".join(workloads))
+
+
+def _restore(one: Approved, policy: PolicyRef, text: str) -> Suggestion:
+    return Suggestion("restore", text, str(policy), manifest=one.manifest)
+
+
+def _missing(one: Approved, policy: PolicyRef, last_seen_us: int | None) -> Finding:
+    """An approved policy that is not there."""
+    if last_seen_us is None:
+        why = f"{policy} was approved and is not deployed: it was deleted or never applied."
+        severity, detector = Severity.MEDIUM, "not_deployed"
+    else:
+        why = f"{policy} was approved and deployed, and somebody deleted it."
+        severity, detector = Severity.HIGH, "deleted"
+    return Finding(
+        kind=Kind.CHANGED,
+        detector=detector,
+        severity=severity,
+        confidence=1.0,
+        subject=_subject(one, policy),
+        why=why,
+        last_us=last_seen_us or 0,
+        policy=(str(policy),),
+        about=str(policy),
+        suggestion=_restore(one, policy, f"Apply {policy} again, or withdraw its approval."),
+    )
+
+
+def _edited(one: Approved, policy: PolicyRef, wanted: Collection[str], found: Collection[str]) -> Finding:
+    """An object that says something else than what was approved."""
+    more, less = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
+    opens = [text for text in more if " allows " in text] + [text for text in less if " denies " in text]
+    subjects = _subjects(found) != _subjects(wanted)
+    parts = []
+    if subjects:
+        parts.append("selects other pods")
+    if more:
+        parts.append(f"says {len(more)} thing{'s' if len(more) > 1 else ''} that nobody approved")
+    if less:
+        parts.append(f"lacks {len(less)} that {'were' if len(less) > 1 else 'was'} approved")
+    shown = "; ".join([f"+ {text}" for text in more[:_SHOWN]] + [f"- {text}" for text in less[:_SHOWN]])
+    return Finding(
+        kind=Kind.CHANGED,
+        detector="selector_changed" if subjects else "edited",
+        severity=Severity.CRITICAL if opens and not subjects else Severity.HIGH,
+        confidence=1.0,
+        subject=_subject(one, policy),
+        why=f"{policy} was changed by hand: it {' and '.join(parts)} ({shown}).",
+        policy=(str(policy),),
+        about=str(policy),
+        suggestion=_restore(one, policy, f"Put the approved {policy} back, or review the change."),
+    )
+
+
+def _subjects(texts: Collection[str]) -> set[str]:
+    """Subjects that texts of parts speak of."""
+    return {text.partition(" allows ")[0].partition(" denies ")[0].partition(" of ")[2] for text in texts}
+
+
+def _refused(one: NotInForce, approved: Approved | None) -> Finding:
+    """An object that is there and that nobody enforces."""
+    return Finding(
+        kind=Kind.CHANGED,
+        detector="not_enforced",
+        severity=Severity.HIGH,
+        confidence=1.0,
+        subject=_subject(approved, one.policy),
+        why=f"{one.policy} is deployed and not in force: {'; '.join(one.reasons[:_SHOWN])}.",
+        policy=(str(one.policy),),
+        about=str(one.policy),
+        suggestion=Suggestion(
+            "mend_policy", "Mend what the cluster refuses; until then it protects nothing."
+        ),
+    )

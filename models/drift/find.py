@@ -1,0 +1,187 @@
+"""
+The whole of a drift run: observations, policies and approvals in, one report out.
+
+A function of its arguments: no clock, no store. The order of rows, objects and approvals changes nothing.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from models.domain.capabilities import CapabilityHints
+from models.domain.policy import UndecidablePeer
+from models.drift.baseline import MIN_CLUSTER_NIGHTS
+from models.drift.changed import Approved, Compared, compare
+from models.drift.coverage import NightCoverage, night_coverage, unheard
+from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
+from models.drift.gates import FRUITLESS, STOPPED, UNRULED, gate_series
+from models.drift.night import Scene, set_scene
+from models.drift.reach import idle_policies, reach, unprotected
+from models.drift.refused import refused_traffic
+from models.drift.report import DriftReport, arranged
+from models.drift.standing import Standing, stand
+from models.drift.suggest import Changes
+from models.drift.sweeps import sweeps
+from models.drift.timeline import Snapshot
+from models.drift.unused import unused_parts
+from models.drift.working import working_traffic
+from models.errors import BadInputError
+from models.frames import Observations
+from models.simulation.compiled import ALLOW, DENY, UNKNOWN
+
+_VERDICTS: Final = ((ALLOW, "allowed"), (DENY, "denied"), (UNKNOWN, "undecided"))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftInput:
+    """
+    Everything a report rests on.
+
+    Parameters
+    ----------
+    night
+        Observations of the window of the report.
+    history
+        Observations of the nights before it, up to where it begins; ``None`` without any.
+    snapshots
+        Deployed policies; at least one.
+    approved
+        Policies as they were approved.
+    hints
+        What the configuration says of the cluster.
+    exempt
+        (namespace, ``Kind/name``) of workloads for which inference said why they get no policy.
+    """
+
+    night: Observations
+    history: Observations | None
+    snapshots: tuple[Snapshot, ...]
+    approved: tuple[Approved, ...] = ()
+    hints: CapabilityHints = field(default_factory=CapabilityHints)
+    exempt: frozenset[tuple[str, str]] = frozenset()
+
+
+def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
+    """
+    Report on one night.
+
+    Parameters
+    ----------
+    given
+        See `DriftInput`.
+    generated_at
+        Time of the report; goes into it and nowhere else.
+
+    Raises
+    ------
+    BadInputError
+        If there is no snapshot of policies at all.
+    """
+    if not given.snapshots:
+        raise BadInputError("no policies to compare with: name files or a cluster")
+    scene, compared = _scene(given)
+    coverage = night_coverage(scene)
+    findings = [*unheard(scene, coverage), *compared.findings]
+    counts = _counts(scene, compared)
+    notes: list[str] = []
+    if not coverage.silent:
+        standing = stand(scene)
+        findings += _traffic(scene, standing, coverage, counts, notes)
+        found = reach(scene)
+        told = frozenset(
+            policy for policy in found.selected if any(str(policy) in one.policy for one in compared.findings)
+        )
+        idle = idle_policies(scene, standing, found, given.approved, told)
+        findings += idle
+        nobody = {policy for one in idle for policy in one.policy if one.detector == "selects_nothing"}
+        findings += [
+            one for one in unused_parts(scene, standing, coverage) if not nobody & frozenset(one.policy)
+        ]
+        findings += unprotected(scene, found, coverage, given.exempt)
+        findings += _undecidable(scene)
+    else:
+        notes.append("Nothing was heard tonight: only policies were compared, traffic was not.")
+    return DriftReport(
+        generated_at, scene.night.cluster, scene.window, coverage, arranged(findings), counts, tuple(notes)
+    )
+
+
+def _scene(given: DriftInput) -> tuple[Scene, Compared]:
+    """Night and policies; approved ones tell which deployed ones are merely staged."""
+    scene = set_scene(given.night, given.history, given.snapshots, given.hints)
+    compared = compare(given.approved, scene.timeline.current, scene.timeline, scene.config)
+    if compared.staged:
+        scene = set_scene(given.night, given.history, given.snapshots, given.hints, compared.staged)
+    return scene, compared
+
+
+def _traffic(
+    scene: Scene, standing: Standing, coverage: NightCoverage, counts: dict[str, int], notes: list[str]
+) -> list[Finding]:
+    """Findings about what was sent."""
+    changes = Changes(scene)
+    by_caller = gate_series(scene, standing.days, coverage, UNRULED)
+    working = working_traffic(scene, standing, by_caller, changes)
+    stopped = gate_series(scene, standing.days, coverage, STOPPED)
+    fruitless = gate_series(scene, standing.days, coverage, FRUITLESS)
+    if stopped.nights < MIN_CLUSTER_NIGHTS:
+        notes.append(
+            f"{stopped.nights} full nights before this one: too few to say what is usual, so refusals and "
+            "sweeps are not judged."
+        )
+    if scene.history is None:
+        notes.append("No nights before this one: nothing can be called new, odd or unused.")
+    counts["seen_once"] = working.passing
+    counts["held_back_by_screening"] = working.held
+    counts["baseline_nights"] = stopped.nights
+    return [
+        *working.findings,
+        *refused_traffic(scene, standing, (stopped, by_caller), changes, working.cells),
+        *sweeps(scene, standing, fruitless),
+    ]
+
+
+def _counts(scene: Scene, compared: Compared) -> dict[str, int]:
+    """What was looked at."""
+    verdicts = scene.rows["verdict"].to_numpy()
+    counts = {f"edges_{name}": int(np.count_nonzero(verdicts == code)) for code, name in _VERDICTS}
+    return counts | {
+        "edges": len(scene.rows),
+        "policies": len(scene.timeline.current.sources),
+        "snapshots": scene.timeline.snapshots,
+        "staged": len(compared.staged),
+        "as_approved": len(compared.same),
+        "workloads": len(scene.view.workloads.all),
+    }
+
+
+def _undecidable(scene: Scene) -> list[Finding]:
+    """Policies with constructs nobody can decide here, where tonight's traffic met them."""
+    found = []
+    unknown = scene.rows[scene.rows["verdict"] == UNKNOWN]
+    if unknown.empty:
+        return []
+    reasons: dict[str, str] = {}
+    for entry in scene.parts.entries:
+        for peer in entry.peers or ():
+            if isinstance(peer, UndecidablePeer):
+                reasons.setdefault(str(entry.policy), peer.reason)
+    for policy, reason in sorted(reasons.items()):
+        found.append(
+            Finding(
+                kind=Kind.UNKNOWN,
+                detector="undecidable",
+                severity=Severity.LOW,
+                confidence=1.0,
+                subject=SubjectRef(policy.split("/")[1]),
+                why=f"{policy} cannot be decided here: {reason}; what only it may allow is not judged.",
+                policy=(policy,),
+                about=policy,
+                suggestion=Suggestion(
+                    "investigate", "Give the objects it refers to along with the policies."
+                ),
+            )
+        )
+    return found

@@ -1,0 +1,168 @@
+"""
+How each cell stands: days seen, the chance that it is needed again, whether it looks wanted.
+
+What is estimated here comes from the estimators of `models.learning`; this module only feeds them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from models.drift.night import RAW, Scene
+from models.learning.cells import to_cells
+from models.learning.days import HOURS_PER_DAY, ObservedDays
+from models.learning.incidence import DayIncidence
+from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
+from models.learning.screening import Screening
+from models.learning.screening_features import screening_features
+from models.synthesis.surroundings import surroundings
+
+#: Cells of the estate that others are compared with; more say nothing new and cost minutes.
+MAX_ESTATE: Final = 40_000
+#: Cells of the estate below which "the oddest one in a hundred" means nothing.
+MIN_ESTATE: Final = 30
+#: Full days below which nothing can be told from anything.
+MIN_SCREENED_DAYS: Final = 7
+#: Code of screening for several first calls to other teams at once.
+STRANGERS: Final = "strangers_at_once"
+#: Workloads of other namespaces that a caller may have by its rules for whom strangers are everyday.
+MANY_STRANGERS: Final = 12
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    Cells of the history and of tonight.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_` over both, keyed by cell.
+    days
+        Which days were fully observed.
+    need
+        Probability that a cell is used again within 35 days, keyed by cell.
+    new
+        Cells that were never seen before tonight; empty without a history, for then everything is.
+    legit
+        Probability that a cell is wanted, keyed by cell; of those that no rule allows.
+    odd
+        Codes of what is odd about them, joined by ``;``; "" where nothing is.
+    sociable
+        Callers that rules let call many workloads of other namespaces.
+    """
+
+    cells: pd.DataFrame
+    days: ObservedDays
+    need: "pd.Series[Any]"
+    new: frozenset[str]
+    legit: "pd.Series[Any]"
+    odd: "pd.Series[Any]"
+    sociable: frozenset[str] = frozenset()
+
+    def looks(self, cells: frozenset[str], callers: frozenset[str]) -> tuple[float | None, tuple[str, ...]]:
+        """
+        The least legitimate of some cells, and everything odd about any of them.
+
+        Who calls many teams every day (a scraper, an ingress) is not odd for calling a new one.
+        """
+        known = sorted(cell for cell in cells if cell in self.legit.index)
+        if not known:
+            return None, ()
+        codes = {code for cell in known for code in str(self.odd[cell]).split(";") if code}
+        if callers <= self.sociable:
+            codes -= {STRANGERS}
+        return float(self.legit[known].min()), tuple(sorted(codes))
+
+
+def stand(scene: Scene) -> Standing:
+    """
+    Judge every cell by its days, and those by their looks that no rule allows.
+
+    Parameters
+    ----------
+    scene
+        The night, and the history where there is one.
+    """
+    rows = pd.concat([scene.past[scene.rows.columns.intersection(scene.past.columns)], scene.rows])
+    rows = rows.reset_index(drop=True)
+    cell_days = to_cells(rows, subjects=scene.owners, peers=scene.entities)
+    incidence = DayIncidence().fit(cell_days, covered(scene, rows))
+    cells, days = incidence.cells_, incidence.days_
+    need = Recurrence(horizon=CONFIDENCE_HORIZON).fit(cells, days).p_need_
+    passed = scene.rows["flows"] + scene.rows["stopped"] > 0
+    new = frozenset[str]()
+    if scene.history is not None:
+        new = frozenset(scene.rows.loc[passed, "cell"]) - frozenset(scene.past["cell"])
+    unruled = scene.rows["part"] < 0
+    asked = sorted(set(scene.rows.loc[passed & unruled & ~_asks_resolver(scene), "cell"]))
+    estate = cells.index.difference(asked)
+    if not asked or len(cells) < MIN_ESTATE or days.count < MIN_SCREENED_DAYS:
+        return Standing(cells, days, need, new, pd.Series(dtype="float64"), pd.Series(dtype="str"))
+    if len(estate) > MAX_ESTATE:
+        estate = estate[:: -(-len(estate) // MAX_ESTATE)]
+    chosen = _with_pods(cells.loc[estate.union(asked)].sort_index(), scene, rows)
+    facts = screening_features(_without_refusals(chosen), surroundings(scene.everything, scene.view))
+    screening = Screening().fit(facts, days.count)
+    odd = screening.reasons_.loc[asked].fillna("")
+    legit = screening.p_legit_.loc[asked]
+    return Standing(cells, days, need, new, legit, odd, _sociable(scene))
+
+
+def _sociable(scene: Scene) -> frozenset[str]:
+    """Callers with rules to many workloads of other namespaces, used before tonight."""
+    used = scene.past[(scene.past["part"] >= 0) & (scene.past["peer_kind"] == "endpoint")]
+    pairs = pd.DataFrame(
+        {
+            "caller": used["owner"].where(used["direction"] == "egress", used["far"]),
+            "called": used["far"].where(used["direction"] == "egress", used["owner"]),
+        }
+    ).drop_duplicates()
+    away = pairs["caller"].str.partition("/")[0] != pairs["called"].str.partition("/")[0]
+    counts = pairs[away].groupby("caller").size()
+    return frozenset(str(name) for name in counts.index[counts >= MANY_STRANGERS])
+
+
+def covered(scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
+    """Coverage of both windows; days of traffic without any are taken as fully observed."""
+    coverage = scene.everything.coverage
+    bare = sorted(set(rows["day"].unique()) - set(coverage["day"].unique()))
+    if not bare:
+        return coverage
+    flat = {"cluster": scene.night.cluster, "nodes": 1, "expected_nodes": 1, "flows": 1}
+    hours = [flat | {"day": day, "hour": hour} for day in bare for hour in range(HOURS_PER_DAY)]
+    assumed = pd.DataFrame(hours).reindex(columns=coverage.columns, fill_value=0)
+    return pd.concat([coverage, assumed.astype(coverage.dtypes.to_dict())], ignore_index=True)
+
+
+def _asks_resolver(scene: Scene) -> "pd.Series[bool]":
+    """Rows that ask the cluster's resolvers: what is asked is looked at by name, never held back whole."""
+    ports = scene.view.resolver_ports
+    server = scene.rows["peer"].where(scene.rows["direction"] == "egress", scene.rows["subject"])
+    return server.map(ports).eq(scene.rows["port"])
+
+
+def _with_pods(cells: pd.DataFrame, scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
+    """Cells with the distinct pods at either end: the most that one of their edges shows."""
+    keys = [column for column in RAW if column != "peer_names"]
+    pods = scene.everything.edge_pods
+    distinct = rows[[*keys, "cell"]].drop_duplicates()
+    distinct = distinct[distinct["cell"].isin(cells.index)]
+    joined = distinct.merge(pods[[*keys, "subject_pods", "peer_pods"]], on=keys, how="inner")
+    most = joined.groupby("cell")[["subject_pods", "peer_pods"]].max()
+    return cells.join(most.reindex(cells.index).astype("float64"))
+
+
+def _without_refusals(cells: pd.DataFrame) -> pd.DataFrame:
+    """
+    Cells whose attempts policy refused, as attempts of unknown outcome.
+
+    That a policy stopped a call says nothing about who made it: counted as failures, every new
+    dependency would look like a scan.
+    """
+    refused = (cells["flows"] == 0) & (cells["denied"] > 0)
+    changed = cells.copy()
+    for column in ("denied", "connections"):
+        changed[column] = changed[column].where(~refused, 0)
+    return changed

@@ -1,0 +1,86 @@
+"""Ready changes: the narrowest rule that would let a connection pass, tried before it is offered."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from models.domain.policy import PolicyRef, PolicySet
+from models.drift.finding import Suggestion
+from models.drift.night import Scene
+from models.simulation.changes import smallest_change
+from models.simulation.context import PolicyFlow, resolve
+from models.simulation.decision import Verdict
+from models.simulation.observed import ObservedFlows
+from models.simulation.verdict import evaluate, selects_subject
+from models.synthesis.edges import Edge
+
+#: Changes tried in one report; each parses and evaluates a few policies, and nobody reads more.
+MAX_TRIED: Final = 200
+
+
+class Changes:
+    """
+    Finds changes to the policies of a scene, as many as are worth trying.
+
+    Parameters
+    ----------
+    scene
+        Whose policies are changed.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._flows = ObservedFlows(scene.view)
+        self._policies = scene.timeline.current
+        self._tried = 0
+        self._of_subject: dict[tuple[str, str], tuple[PolicyRef, ...]] = {}
+
+    def selecting(self, edge: Edge) -> tuple[PolicyRef, ...]:
+        """Objects that close the subject's end of an edge, sorted."""
+        key = (edge.subject, edge.direction)
+        if key not in self._of_subject:
+            flow = self._flows.question(edge)
+            self._of_subject[key] = self._selecting(flow)
+        return self._of_subject[key]
+
+    def allow(self, edge: Edge) -> Suggestion:
+        """The smallest change that would let an edge pass at its subject's end."""
+        flow = self._flows.question(edge)
+        selecting = self.selecting(edge)
+        self._tried += 1
+        if self._tried > MAX_TRIED:
+            return Suggestion("add_rule", "Let 'portolan explain' find the rule: this report tried enough.")
+        local = _only(self._policies, selecting)
+        decision = evaluate(local, flow, self._scene.config)
+        gates = [gate for gate in decision.gates if gate.verdict is Verdict.DENY]
+        change = smallest_change(local, flow, gates[0], selecting, self._scene.config) if gates else None
+        if change is None:
+            text = "No single rule admits it; take it into the next proposal with 'portolan infer'."
+            return Suggestion("propose", text)
+        text = f"If it is wanted, change {change.policy}: this {change.because}."
+        return Suggestion("add_rule", text, str(change.policy), change.patch)
+
+    def _selecting(self, flow: PolicyFlow) -> tuple[PolicyRef, ...]:
+        if flow.direction is None:
+            return ()
+        subject = resolve(flow.subject(flow.direction), self._scene.config)
+        return tuple(
+            sorted(
+                {
+                    entry.policy
+                    for entry in self._policies.entries
+                    if entry.direction is flow.direction and selects_subject(entry, subject)
+                }
+            )
+        )
+
+
+def _only(policies: PolicySet, chosen: Iterable[PolicyRef]) -> PolicySet:
+    """The objects that matter at one gate: what others say does not change its answer."""
+    wanted = frozenset(chosen)
+    return replace(
+        policies,
+        entries=tuple(entry for entry in policies.entries if entry.policy in wanted),
+        rejected=(),
+        sources={policy: item for policy, item in policies.sources.items() if policy in wanted},
+    )
