@@ -85,12 +85,7 @@ class RuleBook:
         link = self._world.links[place.link]
         match peer_from_json(rule["peer"]):
             case EndpointPeer() as peer:
-                if place.far_set < 0 or peer.namespace not in (
-                    EVERY_NAMESPACE,
-                    self._namespaces[place.far_set],
-                ):
-                    return False
-                return peer.selector.matches(self._labels[place.far_set])
+                return place.far_set >= 0 and any(self._selects(one, place.far_set) for one in peer.each)
             case EntityPeer() as peer:
                 return peer.entity == link.entity or (place.address >= 0 and peer.entity in _OUTSIDE)
             case FqdnPeer() as peer:
@@ -101,6 +96,10 @@ class RuleBook:
                 return place.address >= 0 and ipaddress.ip_address(
                     address_text(self._world, place.address)
                 ) in ipaddress.ip_network(peer.cidr)
+
+    def _selects(self, peer: EndpointPeer, label_set: int) -> bool:
+        namespace = peer.namespace in (EVERY_NAMESPACE, self._namespaces[label_set])
+        return namespace and peer.selector.matches(self._labels[label_set])
 
 
 def _selector(form: Mapping[str, Any]) -> LabelSelector:

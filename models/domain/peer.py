@@ -11,6 +11,8 @@ from typing import Any, Final
 
 #: Stands for all namespaces of a cluster: pods, but neither nodes nor outside.
 EVERY_NAMESPACE: Final = "*"
+#: Members of a list of workloads that its title names.
+MAX_TITLED: Final = 4
 #: Sorted pairs of label key (without source) and value.
 Labels = tuple[tuple[str, str], ...]
 
@@ -64,23 +66,41 @@ class EndpointPeer:
         Sorted ``Kind/name`` of what the selector selects; more than one when they cannot be told apart.
     selector
         Labels that select it inside its namespace.
+    members
+        For several workloads that one rule names: who they are, sorted. The namespace is then the one
+        they share, or `EVERY_NAMESPACE` where they lie in several, and the selector says nothing.
     """
 
     cluster: str
     namespace: str
     workloads: tuple[str, ...]
     selector: LabelSelector
+    members: "tuple[EndpointPeer, ...]" = ()
+
+    @property
+    def each(self) -> "tuple[EndpointPeer, ...]":
+        """The selectors behind the peer, one each: its members, or itself."""
+        return self.members or (self,)
 
     @property
     def key(self) -> str:
-        """Identity that survives a change of the selector."""
+        """Identity that survives a change of the selector, and of the members of a list."""
+        if self.members:
+            return f"endpoints:{self.cluster}/{self.namespace}"
         return f"endpoint:{self.cluster}/{self.namespace}/{'+'.join(self.workloads)}"
 
     @property
     def title(self) -> str:
         """Name for sentences."""
-        if self.namespace == EVERY_NAMESPACE:
+        if self.members:
+            more = len(self.members) - MAX_TITLED
+            named = ", ".join(member.title for member in self.members[:MAX_TITLED])
+            return f"{named} and {more} more" if more > 0 else named
+        if self.namespace == EVERY_NAMESPACE and not self.workloads:
             return "every pod of the cluster"
+        if self.namespace == EVERY_NAMESPACE:
+            names = " + ".join(name.partition("/")[2] or name for name in self.workloads)
+            return f"{names} in every namespace"
         names = " + ".join(name.partition("/")[2] or name for name in self.workloads)
         return f"{names or 'every pod'} in {self.namespace}" + (f" ({self.cluster})" if self.cluster else "")
 
@@ -163,6 +183,8 @@ def peer_to_json(peer: Peer) -> dict[str, Any]:
             }
             if peer.selector.absent:
                 form["without"] = list(peer.selector.absent)
+            if peer.members:
+                form["any_of"] = [peer_to_json(member) for member in peer.members]
             return form
         case EntityPeer():
             return {"kind": "entity", "entity": peer.entity}
@@ -182,7 +204,9 @@ def peer_from_json(form: Mapping[str, Any]) -> Peer:
         case "endpoint":
             workloads = tuple(part for part in str(form["workload"]).split(" + ") if part)
             selector = LabelSelector(tuple(sorted(form["labels"].items())), tuple(form.get("without", ())))
-            return EndpointPeer(form["cluster"], form["namespace"], workloads, selector)
+            members = [peer_from_json(member) for member in form.get("any_of", ())]
+            endpoints = tuple(member for member in members if isinstance(member, EndpointPeer))
+            return EndpointPeer(form["cluster"], form["namespace"], workloads, selector, endpoints)
         case "entity":
             return EntityPeer(form["entity"])
         case "fqdn":

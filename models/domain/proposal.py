@@ -3,8 +3,8 @@ A proposal: one policy for one workload, with the evidence behind every line of 
 
 A *rule* is the unit of decision: one direction, one peer (or the workloads of one namespace) and one port,
 so that a port which turns up tomorrow is a new rule and never rides on yesterday's approval. The manifest
-merges rules into few entries; ``Rule.path`` says into which. Keys and ids are derived from what a thing is, never from when
-or in which order it was seen, so the same rule has the same id tomorrow.
+merges rules into few entries; ``Rule.path`` says into which. Keys and ids are derived from what a thing is,
+never from when or in which order it was seen, so the same rule has the same id tomorrow.
 """
 
 import hashlib

@@ -34,6 +34,9 @@ class Workload:
         Sentences for the reviewer.
     flags
         Sorted codes.
+    role
+        ``Kind/name`` of the role that all members play and that outlives a change of members; "" where
+        the members are one workload or cannot be told apart.
     """
 
     cluster: str
@@ -48,16 +51,22 @@ class Workload:
     gone: bool = False
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    role: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What names it from night to night: its role, or its members."""
+        return (self.role,) if self.role else self.members
 
     @property
     def name(self) -> str:
-        """Name of the first member, for object names."""
-        return self.members[0].partition("/")[2]
+        """Name of the role or of the first member, for object names."""
+        return self.identity[0].partition("/")[2]
 
     @property
     def title(self) -> str:
         """Names of the members, for sentences."""
-        return " + ".join(member.partition("/")[2] for member in self.members)
+        return " + ".join(member.partition("/")[2] for member in self.identity)
 
     @property
     def ownerless(self) -> bool:

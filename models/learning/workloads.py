@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from models.domain.labels import SERVICE_ACCOUNT_KEY
 from models.domain.peer import LabelSelector
 from models.domain.workload import Workload
 from models.frames import Observations
@@ -88,13 +89,25 @@ def _choose(group: list[LabelSetSeen], index: LabelIndex) -> _Choice:
     account = accounts.pop() if len(accounts) == 1 else None
     if account and (labels := index.smallest([*renamed, account], own)):
         return _Choice(LabelSelector(labels), service_account=True)
-    if not renamed:
+    return _choose_by_exclusion(group, index, renamed)
+
+
+def _choose_by_exclusion(group: list[LabelSetSeen], index: LabelIndex, shared: list[Pair]) -> _Choice:
+    """Selector of a workload whose labels others carry too: without their extra keys, or their accounts."""
+    own = [one.key for one in group]
+    if not shared:
         return _Choice(None)
-    absent = index.absent_keys(renamed, own)
+    absent = index.absent_keys(shared, own)
     if absent is not None:
-        kept = index.smallest_without(renamed, absent, own)
+        kept = index.smallest_without(shared, absent, own)
         return _Choice(LabelSelector(kept, absent))
-    return _Choice(None, confused=tuple(index.label_sets(index.strangers(renamed, own))))
+    # Any new pod gets the default account; even so it keeps out the neighbours that have one of their own.
+    default = (SERVICE_ACCOUNT_KEY, "default")
+    if all(one.labels.get(SERVICE_ACCOUNT_KEY) == "default" for one in group) and (
+        labels := index.smallest([*shared, default], own)
+    ):
+        return _Choice(LabelSelector(labels), service_account=True)
+    return _Choice(None, confused=tuple(index.label_sets(index.strangers(shared, own))))
 
 
 def _owners(group: list[LabelSetSeen]) -> set[Owner]:

@@ -76,7 +76,7 @@ def _peers(entry: Entry, namespace: str) -> dict[str, Any]:
     first: Peer = entry.peers[0]
     match first:
         case EndpointPeer():
-            endpoints = [peer for peer in entry.peers if isinstance(peer, EndpointPeer)]
+            endpoints = [one for peer in entry.peers if isinstance(peer, EndpointPeer) for one in peer.each]
             return {
                 f"{way}Endpoints": [
                     selector_form(
@@ -109,13 +109,17 @@ def _icmp(ports: Sequence[Port]) -> list[dict[str, Any]]:
     return [{"fields": fields}]
 
 
+def _port(port: Port) -> dict[str, Any]:
+    """One port, or a range of them."""
+    end = {"endPort": port.end} if port.end else {}
+    return {"port": str(port.number), **end, "protocol": port.protocol}
+
+
 def _to_ports(entry: Entry) -> list[dict[str, Any]]:
     """Port elements; DNS inspection where it is asked for."""
     elements = []
     for ports in port_lists(entry.ports):
-        element: dict[str, Any] = {
-            "ports": [{"port": str(port.number), "protocol": port.protocol} for port in ports]
-        }
+        element: dict[str, Any] = {"ports": [_port(port) for port in ports]}
         if entry.dns:
             element["rules"] = {"dns": [{"matchPattern": pattern} for pattern in entry.dns]}
         elements.append(element)

@@ -40,10 +40,11 @@ def _obstacle(rule: Rule) -> str:
     if rule.ports[0].icmp:
         return "ICMP cannot be selected"
     match rule.peer:
-        case EndpointPeer(cluster=cluster, selector=selector):
-            if cluster:
+        case EndpointPeer() as peer:
+            if any(one.cluster for one in peer.each):
                 return "a pod of another cluster cannot be selected"
-            return "a service account cannot be selected" if _by_account(selector) else ""
+            by_account = any(_by_account(one.selector) for one in peer.each)
+            return "a service account cannot be selected" if by_account else ""
         case EntityPeer(entity="world") | CidrPeer():
             return ""
         case EntityPeer(entity=entity):
@@ -52,15 +53,19 @@ def _obstacle(rule: Rule) -> str:
             return "DNS names cannot be selected"
 
 
+def _endpoints(peer: EndpointPeer, namespace: str) -> dict[str, Any]:
+    pods = {"podSelector": _selector(peer.selector)}
+    if peer.namespace == namespace:
+        return pods
+    if peer.namespace == EVERY_NAMESPACE:
+        return {"namespaceSelector": {}} | (pods if peer.selector != LabelSelector() else {})
+    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: peer.namespace}}, **pods}
+
+
 def _peers(peer: Peer, namespace: str) -> list[dict[str, Any]]:
     match peer:
-        case EndpointPeer(namespace=other, selector=selector):
-            if other == EVERY_NAMESPACE:
-                return [{"namespaceSelector": {}}]
-            if other == namespace:
-                return [{"podSelector": _selector(selector)}]
-            labels = {"matchLabels": {_NAMESPACE_NAME: other}}
-            return [{"namespaceSelector": labels, "podSelector": _selector(selector)}]
+        case EndpointPeer():
+            return [_endpoints(one, namespace) for one in peer.each]
         case CidrPeer(cidr=cidr):
             return [{"ipBlock": {"cidr": cidr}}]
         case _:
@@ -71,7 +76,10 @@ def _entry(entry: Entry, namespace: str) -> dict[str, Any]:
     way = "from" if entry.direction == "ingress" else "to"
     return {
         way: [form for peer in entry.peers for form in _peers(peer, namespace)],
-        "ports": [{"port": port.number, "protocol": port.protocol} for port in entry.ports],
+        "ports": [
+            {"port": port.number, **({"endPort": port.end} if port.end else {}), "protocol": port.protocol}
+            for port in entry.ports
+        ],
     }
 
 

@@ -19,7 +19,7 @@ def policy_name(workload: Workload) -> str:
     illegal characters are replaced.
     """
     selector = workload.selector.text() if workload.selector is not None else ""
-    digest = stable_id(workload.namespace, selector, "+".join(workload.members), length=_HASH)
+    digest = stable_id(workload.namespace, selector, "+".join(workload.identity), length=_HASH)
     stem = re.sub(r"[^a-z0-9]+", "-", workload.name.lower()).strip("-") or "pods"
     room = MAX_NAME - len(_PREFIX) - _HASH - 2
     return f"{_PREFIX}-{stem[:room].rstrip('-')}-{digest}"
@@ -27,4 +27,4 @@ def policy_name(workload: Workload) -> str:
 
 def proposal_key(cluster: str, workload: Workload) -> str:
     """Stable key of the proposal for a workload; it outlives a change of its labels."""
-    return stable_id("proposal", cluster, workload.namespace, "+".join(workload.members))
+    return stable_id("proposal", cluster, workload.namespace, "+".join(workload.identity))

@@ -47,3 +47,5 @@ INEXPRESSIBLE: Final = frozenset(
 ALWAYS_BLOCKING: Final = frozenset({"address_unknown"})
 #: Classes that work without any rule.
 NEEDS_NO_RULE: Final = frozenset({"implicit_host", "icmp_reply", "health", "multicast"})
+#: Classes that a person decides on: nothing that is opened for others may let them in.
+HELD_BACK: Final = frozenset({"quarantined", "reviewed_unwanted"})

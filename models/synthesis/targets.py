@@ -18,7 +18,7 @@ from models.domain.peer import (
     LabelSelector,
     Peer,
 )
-from models.domain.proposal import Port
+from models.domain.proposal import Port, Widening
 from models.domain.workload import Workload
 from models.synthesis.addresses import LOCAL_DNS, classify, exact_prefix, local_dns, writable_names
 from models.synthesis.edges import Edge
@@ -65,6 +65,8 @@ class Target:
         Sorted codes for the reviewer.
     reasons
         Sentences for the reviewer.
+    widening
+        How it opens more than was seen; ``what`` is the title of the peer.
     """
 
     peers: tuple[Peer, ...]
@@ -73,6 +75,7 @@ class Target:
     outside: bool = False
     flags: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    widening: tuple[Widening, ...] = ()
 
 
 def edge_port(edge: Edge) -> Port | str:
@@ -91,7 +94,7 @@ def endpoint_peer(view: ClusterView, workload: Workload) -> EndpointPeer:
     return EndpointPeer(
         cluster=workload.cluster if view.foreign(workload) else "",
         namespace=workload.namespace,
-        workloads=workload.members,
+        workloads=workload.identity,
         selector=workload.selector or LabelSelector(),
     )
 

@@ -1,0 +1,170 @@
+"""
+Roles across namespaces: the web of every tenant is one peer to the service that all tenants share.
+
+Workloads of one kind and name in several namespaces that do the same are a family. As a peer a family is
+named by labels alone, in every namespace, so that tomorrow's tenant is admitted where yesterday's are;
+only if these labels are carried by its members and nobody else in the cluster, living or gone. As subjects
+its members keep a policy each: a clusterwide policy cannot say "the database of the own namespace".
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from models.domain.labels import NAMESPACE_LABELS_PREFIX
+from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector
+from models.domain.workload import Workload
+from models.learning.label_choice import LabelIndex, Pair
+from models.learning.roles import Roles
+from models.synthesis.edges import Edge
+from models.synthesis.exchange import Exchange
+from models.synthesis.population import common_labels
+from models.synthesis.profiles import kind_key, profiles, workload_key
+from models.synthesis.view import ClusterView
+
+#: Namespaces from which a kind of workload is a family and not one workload.
+MIN_NAMESPACES: Final = 2
+#: Said by the namespace itself, so it names one namespace and never a family of them.
+_OWN_NAME: Final = f"{NAMESPACE_LABELS_PREFIX}kubernetes.io/metadata.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """
+    A role across namespaces.
+
+    Parameters
+    ----------
+    peer
+        How a rule names it.
+    members
+        ``label_keys`` of its workloads, sorted.
+    titles
+        Their names, in the same order.
+    """
+
+    peer: EndpointPeer
+    members: tuple[tuple[str, ...], ...]
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """
+    All families of a cluster.
+
+    Parameters
+    ----------
+    all
+        Sorted by peer.
+    of
+        Family by the ``label_keys`` of a member.
+    role_of
+        Role by workload (`workload_key`), for tomorrow night.
+    nameless
+        Kinds of workloads that do the same in several namespaces and that no label names alone.
+    """
+
+    all: tuple[Family, ...] = ()
+    of: Mapping[tuple[str, ...], Family] = field(default_factory=dict)
+    role_of: Mapping[str, str] = field(default_factory=dict)
+    nameless: tuple[str, ...] = ()
+
+
+def find_families(
+    view: ClusterView,
+    edges: Sequence[Edge],
+    held: Collection[int],
+    rates: Exchange,
+    previous: Mapping[str, str] = MappingProxyType({}),
+) -> Families:
+    """
+    Find roles across namespaces.
+
+    Parameters
+    ----------
+    view
+        Who is who, roles inside namespaces merged.
+    edges
+        All of the window.
+    held
+        Places of edges that are held back.
+    rates
+        Exchange rates of the posture.
+    previous
+        Role by workload of last night.
+    """
+    by_kind: dict[str, list[Workload]] = defaultdict(list)
+    for one in view.workloads.all:
+        if (
+            one.selector is not None
+            and not one.gone
+            and not one.ownerless
+            and not view.foreign(one)
+            and kind_key(one)
+        ):
+            by_kind[kind_key(one)].append(one)
+    several = {
+        workload_key(one): one
+        for kind in by_kind.values()
+        if len({one.namespace for one in kind}) >= MIN_NAMESPACES
+        for one in kind
+    }
+    cells, _ = profiles(view, edges, held)
+    cells = cells.loc[cells["workload"].isin(several).to_numpy()]
+    if cells.empty:
+        return Families()
+    keys = {key: kind_key(one) for key, one in several.items()}
+    roles = Roles(alpha=rates.alpha, lam=rates.lam_roles, key_bonus=0.0, across_keys=False).fit(
+        cells, keys, {key: role for key, role in previous.items() if key in several}
+    )
+    parts: dict[tuple[str, str], list[Workload]] = defaultdict(list)
+    for key, role in roles.roles_.items():
+        parts[(keys[str(key)], str(role))].append(several[str(key)])
+    index = LabelIndex(
+        {key: view.workloads.labels[key] for one in view.workloads.all for key in one.label_keys}
+    )
+    found: list[Family] = []
+    nameless: list[str] = []
+    for (kind, _), part in sorted(parts.items()):
+        if len({one.namespace for one in part}) < MIN_NAMESPACES:
+            continue
+        family = _family(view, index, kind, part)
+        if family is None:
+            nameless.append(kind)
+        else:
+            found.append(family)
+    return Families(
+        tuple(found),
+        {member: family for family in found for member in family.members},
+        {str(key): str(role) for key, role in roles.roles_.items()},
+        tuple(nameless),
+    )
+
+
+def _family(view: ClusterView, index: LabelIndex, kind: str, part: list[Workload]) -> Family | None:
+    """The part as a family; ``None`` where no label of its own names it."""
+    own = [key for one in part for key in one.label_keys]
+    pairs = common_labels(view.workloads, part)
+    labels = index.smallest(pairs, own) if pairs else None
+    if not labels and pairs:
+        labels = index.smallest([*pairs, *_namespace_labels(view, part)], own)
+    if not labels:
+        return None
+    peer = EndpointPeer("", EVERY_NAMESPACE, (kind,), LabelSelector(labels))
+    members = sorted((one.label_keys, f"{one.title} in {one.namespace}") for one in part)
+    return Family(peer, tuple(keys for keys, _ in members), tuple(title for _, title in members))
+
+
+def _namespace_labels(view: ClusterView, part: list[Workload]) -> list[Pair]:
+    """Labels of the namespaces that all of them carry, their names aside."""
+    sets = [view.workloads.labels[key] for one in part for key in one.label_keys]
+    return [
+        pair
+        for pair in sets[0].items()
+        if pair[0].startswith(NAMESPACE_LABELS_PREFIX)
+        and pair[0] != _OWN_NAME
+        and all(one.get(pair[0]) == pair[1] for one in sets)
+    ]

@@ -1,0 +1,46 @@
+"""What one night decided about roles and names, so that the next does not decide anew without a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """
+    Last night's generalisations.
+
+    Parameters
+    ----------
+    roles
+        Role inside the namespace by workload.
+    families
+        Role across namespaces by workload.
+    patterns
+        Patterns of names by workload, sorted.
+    """
+
+    roles: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Form to be stored; keys sorted."""
+        return {
+            "roles": dict(sorted(self.roles.items())),
+            "families": dict(sorted(self.families.items())),
+            "patterns": {key: list(patterns) for key, patterns in sorted(self.patterns.items())},
+        }
+
+
+#: The first night.
+NOTHING_LEARNED: Final = Learned()
+
+
+def learned_from_json(form: Mapping[str, Any]) -> Learned:
+    """Inverse of `Learned.to_json`; a part that is missing is taken as never learned."""
+    return Learned(
+        {str(key): str(role) for key, role in form.get("roles", {}).items()},
+        {str(key): str(role) for key, role in form.get("families", {}).items()},
+        {str(key): tuple(map(str, patterns)) for key, patterns in form.get("patterns", {}).items()},
+    )

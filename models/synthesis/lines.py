@@ -1,0 +1,225 @@
+"""
+Lines of an allow-list: exact peers become families where that pays, and what is left of one port is listed.
+
+A *line* is a rule to be. Each starts as one peer and one port. Peers that play one role in several
+namespaces give way to the family (`models.synthesis.families`), and the workloads of one namespace that
+share a port share a line, as they would share an entry in a policy written by hand. What a person has to
+look at hard keeps a line of its own, so that it can be refused alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector, Peer
+from models.domain.proposal import Direction, Port, Widening, stable_id
+from models.domain.workload import Workload
+from models.synthesis.edges import Edge
+from models.synthesis.exchange import Exchange
+from models.synthesis.families import Families, Family
+
+#: Members of a family that may be admitted without having been seen, as a share of all (method, 6.1).
+MAX_EXTRA: Final = 0.1
+#: Members of a family that must have been seen before it stands for the others.
+MIN_SEEN: Final = 2
+#: Why a peer needs a person's eye for what it is, and not for how seldom it was seen.
+_ODD: Final = frozenset({"wide_peer", "ownerless_peer", "stale_peer", "one_replica"})
+_NOTED: Final = 6  # members whose evidence is told one by one
+
+
+@dataclass(slots=True)
+class Line:
+    """
+    A rule while its edges are being collected.
+
+    ``days`` is filled for the members of a list: days on which each was seen, by title.
+    """
+
+    direction: Direction
+    peer: Peer
+    ports: tuple[Port, ...]
+    resolver: bool
+    outside: bool
+    edges: dict[int, Edge] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
+    widening: set[Widening] = field(default_factory=set)
+    days: dict[str, int] = field(default_factory=dict)
+
+    def absorb(self, other: "Line") -> None:
+        """Take over the edges of another line, and what was said of it."""
+        self.edges.update(other.edges)
+        self.flags |= other.flags
+        self.reasons |= other.reasons
+        self.widening |= other.widening
+        self.days |= other.days
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """
+    What lines are joined by.
+
+    Parameters
+    ----------
+    key
+        Of the proposal.
+    namespace
+        Of the subject.
+    families
+        Roles across namespaces.
+    workload_of
+        Workload by label-set key.
+    held
+        Label-set keys of the peers that are held back, by direction and port: no family may admit them.
+    rates
+        Exchange rates of the posture.
+    """
+
+    key: str
+    namespace: str
+    families: Families
+    workload_of: Mapping[str, Workload]
+    held: Mapping[tuple[str, Port], Collection[str]]
+    rates: Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A line with one peer: its id, what its evidence says of it, and the days it was seen on."""
+
+    id: str
+    line: Line
+    flags: frozenset[str]
+    days: int
+
+
+def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[str, str]]:
+    """
+    Join the lines of one proposal.
+
+    Parameters
+    ----------
+    grouping
+        What they are joined by.
+    atoms
+        One per peer and port.
+
+    Returns
+    -------
+    tuple
+        Lines by rule id, and the rule id that each atom went into by its own.
+    """
+    lines: dict[str, Line] = {}
+    home: dict[str, str] = {}
+    gates: dict[tuple[str, tuple[Port, ...]], list[Atom]] = defaultdict(list)
+    for atom in atoms:
+        if isinstance(atom.line.peer, EndpointPeer) and not atom.line.resolver:
+            gates[(atom.line.direction, atom.line.ports)].append(atom)
+        else:
+            lines[atom.id], home[atom.id] = atom.line, atom.id
+    for (direction, ports), gate in sorted(gates.items()):
+        left = gate
+        lists: dict[tuple[str, str], list[Line]] = defaultdict(list)
+        for family, members in _families(grouping, direction, ports, gate):
+            taken = {atom.id for atom in members}
+            left = [atom for atom in left if atom.id not in taken]
+            line = _family_line(grouping, family, members)
+            lists[("", EVERY_NAMESPACE)].append(line)
+            home |= dict.fromkeys(taken, _list_id(grouping.key, direction, ("", EVERY_NAMESPACE), ports))
+        for atom in left:
+            peer = atom.line.peer
+            if "needs_review" in atom.flags or not isinstance(peer, EndpointPeer):
+                lines[atom.id], home[atom.id] = atom.line, atom.id
+                continue
+            scope = (
+                peer.cluster,
+                peer.namespace if peer.namespace == grouping.namespace else EVERY_NAMESPACE,
+            )
+            atom.line.days[peer.title] = atom.days
+            lists[scope].append(atom.line)
+            home[atom.id] = _list_id(grouping.key, direction, scope, ports)
+        for scope, joined in lists.items():
+            lines[_list_id(grouping.key, direction, scope, ports)] = _list(scope, joined)
+    return lines, home
+
+
+def _list_id(key: str, direction: str, scope: tuple[str, str], ports: tuple[Port, ...]) -> str:
+    """Id of a list: it does not depend on who is in it, so that a decision outlives a change of members."""
+    return stable_id("list", key, direction, "/".join(scope), ",".join(port.text for port in ports))
+
+
+def _families(
+    grouping: Grouping, direction: str, ports: tuple[Port, ...], gate: Sequence[Atom]
+) -> list[tuple[Family, list[Atom]]]:
+    """Families that stand for peers of one direction and port, with the atoms each stands for."""
+    found: dict[Family, list[Atom]] = defaultdict(list)
+    for atom in gate:
+        keys = {edge.peer for edge in atom.line.edges.values()}
+        workload = next(
+            (grouping.workload_of[key] for key in sorted(keys) if key in grouping.workload_of), None
+        )
+        family = grouping.families.of.get(workload.label_keys) if workload is not None else None
+        if family is not None and not atom.flags & _ODD:
+            found[family].append(atom)
+    held = {key for port in ports for key in grouping.held.get((direction, port), ())}
+    return [
+        (family, atoms)
+        for family, atoms in sorted(found.items(), key=lambda pair: pair[0].peer)
+        if _pays(grouping, family, atoms) and not held & {key for keys in family.members for key in keys}
+    ]
+
+
+def _pays(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> bool:
+    extra = len(family.members) - len(atoms)
+    if len(atoms) < MIN_SEEN or extra > MAX_EXTRA * len(family.members):
+        return False
+    ports = len(atoms[0].line.ports)
+    return grouping.rates.alpha * extra * ports < grouping.rates.lam_roles * (len(atoms) - 1)
+
+
+def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> Line:
+    """One line for the members of a family that were seen, and for the others."""
+    first = atoms[0].line
+    line = Line(first.direction, family.peer, first.ports, first.resolver, first.outside)
+    for atom in atoms:
+        line.absorb(atom.line)
+    extra = (len(family.members) - len(atoms)) * len(first.ports)
+    saved = grouping.rates.lam_roles * (len(atoms) - 1)
+    line.widening.add(
+        Widening(
+            "role",
+            f"{family.peer.title} ({family.peer.selector.text()})",
+            len(atoms),
+            pairs=extra,
+            openings=grouping.rates.alpha * extra,
+            rules=saved,
+        )
+    )
+    line.flags = {"generalised"}
+    line.reasons.add(
+        f"{len(atoms)} workloads in as many places play one role ({family.peer.title}): the rule selects "
+        f"them by {family.peer.selector.text()}, so it admits tomorrow's too. Today it opens "
+        f"{extra} pair{'' if extra == 1 else 's'} beyond what was seen."
+    )
+    line.days = {family.peer.title: max(atom.days for atom in atoms)}
+    return line
+
+
+def _list(scope: tuple[str, str], joined: Sequence[Line]) -> Line:
+    """One line for all peers of a scope; a single one keeps its own form."""
+    ordered = sorted(joined, key=lambda line: line.peer.key)
+    first = ordered[0]
+    line = Line(first.direction, first.peer, first.ports, first.resolver, first.outside)
+    for one in ordered:
+        line.absorb(one)
+    if len(ordered) > 1:
+        peers = tuple(sorted(one.peer for one in ordered if isinstance(one.peer, EndpointPeer)))
+        names = tuple(sorted({name for peer in peers for name in peer.workloads}))
+        line.peer = EndpointPeer(scope[0], scope[1], names, LabelSelector(), peers)
+        ranked = sorted(line.days.items(), key=lambda pair: (-pair[1], pair[0]))
+        told = "; ".join(f"{title} on {days}" for title, days in ranked[:_NOTED])
+        more = f"; {len(ranked) - _NOTED} more" if len(ranked) > _NOTED else ""
+        line.reasons.add(f"Days seen by peer: {told}{more}.")
+    return line

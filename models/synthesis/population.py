@@ -1,0 +1,174 @@
+"""
+Roles inside a namespace: workloads that do the same and that one selector can name get one policy.
+
+Shards of an index, the fronts of a shop, the jobs of a team. Who belongs together is found by description
+length (`models.learning.roles`); a role counts only if a conjunction of labels selects its members and
+nobody else, living or gone, so that tomorrow's shard is selected by it and no neighbour is.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+
+from models.domain.peer import LabelSelector
+from models.domain.workload import Workload
+from models.learning.label_choice import LabelIndex, Pair, usable
+from models.learning.roles import Roles
+from models.learning.workloads import Workloads
+from models.synthesis.edges import Edge
+from models.synthesis.exchange import MARGIN, Exchange
+from models.synthesis.profiles import kind_key, profiles, stem, workload_key
+from models.synthesis.view import ClusterView
+
+#: A pair that a role opens is opened at both ends: to the member, and by it.
+ENDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """
+    The cluster with its roles.
+
+    Parameters
+    ----------
+    view
+        The view in which the members of a role are one workload.
+    role_of
+        Role by workload (`workload_key`), for tomorrow night.
+    """
+
+    view: ClusterView
+    role_of: Mapping[str, str]
+
+
+def _mergeable(view: ClusterView, workload: Workload) -> bool:
+    plain = len(workload.members) == 1 and not workload.gone and not workload.ownerless
+    return plain and workload.selector is not None and not view.foreign(workload)
+
+
+def find_population(
+    view: ClusterView,
+    edges: Sequence[Edge],
+    held: Collection[int],
+    rates: Exchange,
+    previous: Mapping[str, str] = MappingProxyType({}),
+) -> Population:
+    """
+    Find roles inside the namespaces.
+
+    Parameters
+    ----------
+    view
+        Who is who.
+    edges
+        All of the window.
+    held
+        Places of edges that are held back. A workload joins no role whose mates may do what is held back
+        of it: the role must not become a way around the quarantine.
+    rates
+        Exchange rates of the posture.
+    previous
+        Role by workload of last night.
+    """
+    plain = {workload_key(one): one for one in view.workloads.all if _mergeable(view, one)}
+    cells, refused = profiles(view, edges, held)
+    cells = cells.loc[cells["workload"].isin(plain).to_numpy()]
+    keys = {
+        key: f"{one.cluster}/{one.namespace}/{one.members[0].partition('/')[0]}" for key, one in plain.items()
+    }
+    roles = Roles(
+        alpha=ENDS * rates.alpha, lam=rates.lam_roles, hysteresis=MARGIN, key_bonus=-MARGIN, across_keys=False
+    ).fit(cells, keys, {key: role for key, role in previous.items() if key in plain})
+    parts: dict[tuple[str, str], list[Workload]] = defaultdict(list)
+    for key, role in roles.roles_.items():
+        parts[(keys[str(key)], str(role))].append(plain[str(key)])
+    for place, part in parts.items():
+        parts[place] = _without_refused(part, cells, refused)
+    merged = [one for part in sorted(parts) for one in _selectable(view.workloads, parts[part])]
+    return Population(_with(view, merged), {str(key): str(role) for key, role in roles.roles_.items()})
+
+
+def _without_refused(
+    part: list[Workload], cells: pd.DataFrame, refused: Mapping[str, frozenset[str]]
+) -> list[Workload]:
+    """The part without the members of which something is held back that a mate may do."""
+    if not any(workload_key(one) in refused for one in part):
+        return part
+    mine = cells.loc[cells["workload"].isin([workload_key(one) for one in part]).to_numpy()]
+    allowed = frozenset(mine["cell"])
+    return [one for one in part if not refused.get(workload_key(one), frozenset()) & allowed]
+
+
+def _selectable(workloads: Workloads, part: list[Workload]) -> list[Workload]:
+    """The role of a part, or of those of its members that share a name; none where no label says it."""
+    if len(part) < 2:  # a role of one is a workload
+        return []
+    if merged := _merge(workloads, part):
+        return [merged]
+    by_kind: dict[str, list[Workload]] = defaultdict(list)
+    for one in part:
+        by_kind[kind_key(one)].append(one)
+    if len(by_kind) < 2:  # nothing left to split
+        return []
+    return [one for kind in sorted(by_kind) for one in _selectable(workloads, by_kind[kind])]
+
+
+def common_labels(workloads: Workloads, part: Sequence[Workload]) -> list[Pair]:
+    """Usable labels that every label set of every member carries."""
+    sets = [workloads.labels[key] for one in part for key in one.label_keys]
+    return [
+        pair for pair in sets[0].items() if usable(*pair) and all(s.get(pair[0]) == pair[1] for s in sets)
+    ]
+
+
+def _merge(workloads: Workloads, part: list[Workload]) -> Workload | None:
+    """One workload for all members; ``None`` where labels cannot select them alone."""
+    first = part[0]
+    neighbours = {
+        key: workloads.labels[key]
+        for one in workloads.all
+        if (one.cluster, one.namespace) == (first.cluster, first.namespace)
+        for key in one.label_keys
+    }
+    own = sorted(key for one in part for key in one.label_keys)
+    labels = LabelIndex(neighbours).smallest(common_labels(workloads, part), own)
+    if not labels:
+        return None
+    members = tuple(sorted(member for one in part for member in one.members))
+    kind = members[0].partition("/")[0]
+    stems = {stem(one.name) for one in part}
+    selector = LabelSelector(labels)
+    role = f"{kind}/{stems.pop()}-*" if len(stems) == 1 else f"{kind}/{selector.text()}"
+    names = ", ".join(member.partition("/")[2] for member in members)
+    return replace(
+        first,
+        members=members,
+        label_keys=tuple(own),
+        current_keys=tuple(sorted(key for one in part for key in one.current_keys)),
+        selector=selector,
+        service_account=False,
+        first_us=min(one.first_us for one in part),
+        last_us=max(one.last_us for one in part),
+        notes=(
+            f"{names} play one role and share this policy; a new one with the same labels falls under it.",
+            *sorted({note for one in part for note in one.notes}),
+        ),
+        flags=tuple(sorted({"role", *(flag for one in part for flag in one.flags)})),
+        role=role,
+    )
+
+
+def _with(view: ClusterView, merged: Sequence[Workload]) -> ClusterView:
+    """The view in which each role stands for its members."""
+    gone = {key: role for role in merged for key in role.label_keys}
+    known = view.workloads
+    rest = [one for one in known.all if one.label_keys[0] not in gone]
+    everyone = sorted(
+        [*rest, *merged], key=lambda one: (one.cluster, one.namespace, one.members, one.label_keys)
+    )
+    by_label_key = {**known.by_label_key, **gone}
+    return replace(view, workloads=replace(known, all=tuple(everyone), by_label_key=by_label_key))
