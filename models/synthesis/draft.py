@@ -1,5 +1,5 @@
 """
-From a window of observations to proposals: exact allow-lists, one per workload.
+From a window of observations to proposals: one allow-list per role of a namespace.
 
 The whole of it is a function of its arguments: the same observations, capabilities and decisions give
 the same draft. What the draft would deny is found out afterwards, by replay (`models.simulation.replay`).
@@ -11,14 +11,22 @@ from dataclasses import dataclass, field
 
 from models.domain.capabilities import Capabilities, CapabilityHints
 from models.domain.proposal import LeftOut, Proposal
+from models.domain.quarantine import Quarantined
 from models.domain.workload import Workload
 from models.errors import BadInputError
 from models.frames import Observations
 from models.synthesis.candidates import Candidate, Excluded, find_candidates
 from models.synthesis.edges import EdgeTable, fold_edges
 from models.synthesis.evidence import DayIndex
+from models.synthesis.exchange import exchange
+from models.synthesis.families import find_families
+from models.synthesis.generalise import generalise
+from models.synthesis.held_back import quarantine, settle
+from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.leftovers import left_out
 from models.synthesis.maturity import Observed, observed
+from models.synthesis.population import find_population
+from models.synthesis.questions_asked import questions_asked
 from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
 from models.synthesis.screened import NO_MEMORY, Memory, Screened, screen
@@ -55,6 +63,10 @@ class Draft:
         What became of every edge.
     screened
         What was held back, and how wanted each cell looks.
+    quarantine
+        What a person has to decide on, sorted; also part of the proposals that leave it out.
+    learned
+        Roles and patterns, for tomorrow night.
     """
 
     proposals: tuple[Proposal, ...]
@@ -66,6 +78,8 @@ class Draft:
     table: EdgeTable
     ledger: "Ledger"
     screened: Screened
+    quarantine: tuple[Quarantined, ...]
+    learned: Learned
 
 
 @dataclass(slots=True)
@@ -111,6 +125,7 @@ def draft(
     namespace: str | None = None,
     rejected_rules: frozenset[str] = frozenset(),
     memory: Memory = NO_MEMORY,
+    previous: Learned = NOTHING_LEARNED,
 ) -> Draft:
     """
     Propose an allow-list for every workload of a window.
@@ -130,6 +145,8 @@ def draft(
         Ids of rules that a reviewer rejected; they do not come back.
     memory
         Verdicts on what was held back, and last night's fates.
+    previous
+        Last night's roles and patterns.
 
     Raises
     ------
@@ -141,7 +158,13 @@ def draft(
     table = fold_edges(observations)
     view = cluster_view(observations, table.edges, hints or CapabilityHints(), posture)
     screened = screen(observations, view, table, posture, memory)
-    candidates = find_candidates(view, table.edges, screened.held())
+    odd = quarantine(observations.cluster, observations.window, view, table, screened)
+    held, rates = screened.held(), exchange(posture)
+    population = find_population(view, table.edges, held, rates, previous.roles)
+    view = population.view
+    families = find_families(view, table.edges, held, rates, previous.families)
+    candidates = find_candidates(view, table.edges, held, screened.review_places())
+    candidates, patterns = generalise(view, candidates, len(table.days), rates, previous.patterns)
     setting = Setting(
         cluster=observations.cluster,
         view=view,
@@ -149,6 +172,9 @@ def draft(
         observed=observed(observations),
         resolvers=assumed_resolvers(view, candidates.found),
         rejected=rejected_rules,
+        families=families,
+        rates=rates,
+        questions=questions_asked(observations, screened.tunnels),
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:
@@ -180,8 +206,9 @@ def draft(
         orphans += outcome.excluded
         why = f"{outcome.ingress.why} {outcome.egress.why}"
         unproposed.append(Unproposed(workload.namespace, workload.members, "both_directions_open", why))
+    settled, proposals_held = settle(odd, proposals, ledger.proposal_of)
     return Draft(
-        proposals=tuple(sorted(proposals, key=lambda proposal: (proposal.namespace, proposal.name))),
+        proposals=tuple(sorted(proposals_held, key=lambda proposal: (proposal.namespace, proposal.name))),
         unproposed=tuple(sorted(unproposed, key=lambda one: (one.namespace, one.workloads))),
         left_out=left_out(view, orphans),
         capabilities=view.capabilities,
@@ -190,6 +217,8 @@ def draft(
         table=table,
         ledger=ledger,
         screened=screened,
+        quarantine=settled,
+        learned=Learned(population.role_of, families.role_of, patterns),
     )
 
 

@@ -1,15 +1,18 @@
 """Candidates to rules: one per peer and port, with evidence, maturity, reasons and flags."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from models.domain.peer import CidrPeer, EntityPeer, FqdnPeer, Peer
-from models.domain.proposal import Direction, Port, Rule, RuleEvidence, rule_id
+from models.domain.peer import EntityPeer, FqdnPeer
+from models.domain.proposal import Direction, Rule, RuleEvidence, rule_id
 from models.synthesis.candidates import Candidate
 from models.synthesis.edges import Edge
 from models.synthesis.evidence import DayIndex, rule_evidence
+from models.synthesis.lines import Atom, Grouping, Line, join_lines
 from models.synthesis.maturity import maturity
+from models.synthesis.questions_asked import ANY_QUESTION
 from models.synthesis.resolvers import AssumedResolver
 
 #: Observed days from which a single sighting is odd; in a shorter window everything is seen once.
@@ -19,20 +22,6 @@ MIN_REPLICAS_TO_DOUBT: Final = 3
 #: Addresses of one name above which an agent before 1.17 forgets the oldest by default (1000 since): far
 #: more than a service has that stays where it is.
 MANY_ADDRESSES_OF_A_NAME: Final = 50
-
-
-@dataclass(slots=True)
-class _Line:
-    """A rule while its edges are being collected."""
-
-    direction: Direction
-    peer: Peer
-    ports: tuple[Port, ...]
-    resolver: bool
-    outside: bool
-    edges: dict[int, Edge] = field(default_factory=dict)
-    flags: set[str] = field(default_factory=set)
-    reasons: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,51 +43,64 @@ class SubjectFacts:
 
 
 def build_rules(
-    key: str, candidates: Sequence[Candidate], index: DayIndex, facts: SubjectFacts
+    grouping: Grouping,
+    candidates: Sequence[Candidate],
+    index: DayIndex,
+    facts: SubjectFacts,
+    rejected: Collection[str] = (),
 ) -> tuple[list[Rule], dict[int, tuple[str, ...]]]:
     """
     Rules of one proposal, without paths.
 
     Parameters
     ----------
-    key
-        Of the proposal.
+    grouping
+        By what lines of the proposal are joined.
     candidates
         Of its workload.
     index
         Days of the edges.
     facts
         Of its workload.
+    rejected
+        Ids of rejected rules; a peer that was rejected by itself joins no list.
 
     Returns
     -------
     tuple
         Rules sorted by `Rule.sort_key`, and the rule ids behind each edge by its place.
     """
-    lines: dict[str, _Line] = {}
-    owners: dict[int, tuple[str, ...]] = {}
+    lines: dict[str, Line] = {}
+    owners: dict[int, set[str]] = defaultdict(set)
     for candidate in candidates:
         direction = cast("Direction", candidate.direction)
         target = candidate.target
-        ids = []
         for peer in target.peers:
-            identifier = rule_id(key, direction, peer, target.ports)
-            ids.append(identifier)
+            identifier = rule_id(grouping.key, direction, peer, target.ports)
             line = lines.setdefault(
-                identifier, _Line(direction, peer, target.ports, target.dns, target.outside)
+                identifier, Line(direction, peer, target.ports, target.dns, target.outside)
             )
             line.edges.update({edge.place: edge for edge in candidate.edges})
             line.flags.update(target.flags)
             line.reasons.update(target.reasons)
-        for edge in candidate.edges:
-            owners[edge.place] = tuple(sorted({*owners.get(edge.place, ()), *ids}))
-    rules = [_rule(identifier, line, index, facts) for identifier, line in lines.items()]
-    return sorted(rules, key=lambda rule: rule.sort_key), owners
+            line.widening.update(one for one in target.widening if one.what == peer.title)
+            for edge in candidate.edges:
+                owners[edge.place].add(identifier)
+    atoms = []
+    alone: dict[str, Line] = {}
+    for identifier, line in sorted(lines.items()):
+        if identifier in rejected:
+            alone[identifier] = line
+            continue
+        evidence = rule_evidence(list(line.edges.values()), index, line.direction, facts.days)
+        atoms.append(Atom(identifier, line, frozenset(_flags(line, evidence, facts)), evidence.days_seen))
+    joined, home = join_lines(grouping, atoms)
+    rules = [_rule(identifier, line, index, facts) for identifier, line in {**joined, **alone}.items()]
+    places = {place: tuple(sorted({home.get(one, one) for one in ids})) for place, ids in owners.items()}
+    return sorted(rules, key=lambda rule: rule.sort_key), places
 
 
-def _rule(identifier: str, line: _Line, index: DayIndex, facts: SubjectFacts) -> Rule:
-    edges = list(line.edges.values())
-    evidence = rule_evidence(edges, index, line.direction, facts.days)
+def _flags(line: Line, evidence: RuleEvidence, facts: SubjectFacts) -> set[str]:
     flags = line.flags | _evidence_flags(line, evidence)
     if _seen_once(evidence):
         flags |= {"seen_once", "needs_review"}
@@ -106,8 +108,18 @@ def _rule(identifier: str, line: _Line, index: DayIndex, facts: SubjectFacts) ->
         flags |= {"one_replica", "needs_review"}
     if line.resolver:
         flags.add("resolver")
-    if isinstance(line.peer, EntityPeer) and line.peer.entity == "host" and not _saw_host(edges):
+    if (
+        isinstance(line.peer, EntityPeer)
+        and line.peer.entity == "host"
+        and not _saw_host(line.edges.values())
+    ):
         flags.add("companion")
+    return flags
+
+
+def _rule(identifier: str, line: Line, index: DayIndex, facts: SubjectFacts) -> Rule:
+    evidence = rule_evidence(list(line.edges.values()), index, line.direction, facts.days)
+    flags = _flags(line, evidence, facts)
     return Rule(
         id=identifier,
         direction=line.direction,
@@ -117,6 +129,7 @@ def _rule(identifier: str, line: _Line, index: DayIndex, facts: SubjectFacts) ->
         maturity=maturity(facts.effective_days),
         reasons=(_summary(evidence), *sorted(line.reasons), *_remarks(flags)),
         flags=tuple(sorted(flags)),
+        widening=tuple(sorted(line.widening)),
     )
 
 
@@ -136,7 +149,7 @@ def _one_replica(evidence: RuleEvidence, facts: SubjectFacts) -> bool:
     return evidence.client_pods == 1 and facts.pods >= MIN_REPLICAS_TO_DOUBT and evidence.days_seen > 1
 
 
-def _evidence_flags(line: _Line, evidence: RuleEvidence) -> set[str]:
+def _evidence_flags(line: Line, evidence: RuleEvidence) -> set[str]:
     verdicts = dict(evidence.verdicts)
     tcp = all(port.protocol == "TCP" for port in line.ports)
     found = {
@@ -205,22 +218,37 @@ def assumed_rules(key: str, resolvers: Sequence[AssumedResolver], facts: Subject
     ]
 
 
-def with_dns_inspection(rules: Sequence[Rule], *, fqdn: bool) -> list[Rule]:
+def with_dns_inspection(
+    rules: Sequence[Rule], *, fqdn: bool, questions: tuple[str, ...] = ANY_QUESTION
+) -> list[Rule]:
     """
-    Let the DNS proxy see the questions where names outside are used, or would be if they were known.
+    Let the DNS proxy see the questions where names outside are allowed: it learns their addresses from them.
 
     Every name may be asked (``*``): refusing the expansions of the search list stops some resolvers,
-    and being allowed to ask is not being allowed to connect.
+    and being allowed to ask is not being allowed to connect. A workload that was seen tunnelling gets the
+    list of what else it asked for. Where no name is used, nothing passes a proxy for nothing.
     """
-    outside = any(
-        isinstance(rule.peer, FqdnPeer) or (isinstance(rule.peer, CidrPeer) and "address_only" in rule.flags)
-        for rule in rules
-        if rule.direction == "egress"
-    )
-    if not (fqdn and outside):
+    outside = any(isinstance(rule.peer, FqdnPeer) for rule in rules if rule.direction == "egress")
+    listed = questions != ANY_QUESTION
+    if not (fqdn and (outside or listed)):
         return list(rules)
-    reason = "Questions pass the DNS proxy, which learns the addresses of the names this policy allows."
+    reason = _PROXY_LISTED if listed else _PROXY
+    flags = ("dns_tunnel", "needs_review") if listed else ()
     return [
-        replace(rule, dns=("*",), reasons=(*rule.reasons, reason)) if "resolver" in rule.flags else rule
+        replace(
+            rule,
+            dns=questions,
+            reasons=(*rule.reasons, reason),
+            flags=tuple(sorted({*rule.flags, *flags})),
+        )
+        if "resolver" in rule.flags
+        else rule
         for rule in rules
     ]
+
+
+_PROXY = "Questions pass the DNS proxy, which learns the addresses of the names this policy allows."
+_PROXY_LISTED = (
+    "Only what was asked for otherwise may be asked: questions under a domain in quarantine carried data. "
+    "Admit the domain there to lift this."
+)

@@ -38,10 +38,14 @@ class Memory:
         ``admit``, ``unwanted`` or ``later`` by cell.
     fates
         Last night's ``fate`` and ``wanted`` by cell, of what was held back; ``None`` on the first night.
+    echoes
+        Cells of ``verdicts`` that only follow from the other end of the same call: a verdict holds for
+        them, and teaches nothing twice.
     """
 
     verdicts: Mapping[str, str]
     fates: Mapping[str, tuple[str, str]] | None = None
+    echoes: frozenset[str] = frozenset()
 
 
 #: Nothing was ever said.
@@ -80,6 +84,14 @@ class Screened:
         code_of = dict.fromkeys(self.fates.index[quarantined], "quarantined")
         code_of |= dict.fromkeys(self.fates.index[unwanted], REVIEWED)
         return {place: code_of[cell] for place, cell in enumerate(self.raw.cell_of) if cell in code_of}
+
+    def held_back(self) -> dict[str, tuple[str, str]]:
+        """``fate`` and ``wanted`` by cell of what is held back: what tomorrow's run is told."""
+        rows = self.fates.loc[self.fates["fate"] == QUARANTINED].sort_index()
+        return {
+            str(cell): (str(fate), str(wanted))
+            for cell, fate, wanted in zip(rows.index, rows["fate"], rows["wanted"], strict=True)
+        }
 
     def review_places(self) -> frozenset[int]:
         """Places of the edges that a person should look at whatever their score."""
@@ -138,7 +150,8 @@ def screen(
     reasons = pd.Series("", index=facts.index, dtype="str", name="reasons")
     if raw.days.count >= MIN_SCREENED_DAYS and len(facts):
         screening = Screening(lone_sighting=posture != "generous", two_evidence=posture == "strict")
-        reasons = screening.fit(facts, raw.days.count, verdicts).reasons_
+        lessons = verdicts.loc[~verdicts.index.isin(memory.echoes)]
+        reasons = screening.fit(facts, raw.days.count, lessons).reasons_
     reasons = reasons.where(~_resolvers(view, table, raw, facts), "")
     fates = decide_fates(reasons, _unworkable(facts), verdicts, _previous(memory, facts.index))
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))

@@ -1,21 +1,28 @@
 """One workload's proposal: rules, directions, resolvers and the words around them."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.domain.peer import LabelSelector
-from models.domain.proposal import Assumption, DirectionDecision, Proposal, Rule, Subject
+from models.domain.peer import EndpointPeer, LabelSelector, Peer
+from models.domain.proposal import Assumption, DirectionDecision, Port, Proposal, Rule, Subject
 from models.domain.workload import Workload
 from models.synthesis.candidates import Candidate, Excluded
 from models.synthesis.directions import Evidence, decide
 from models.synthesis.entries import with_paths
 from models.synthesis.evidence import SECOND_US, DayIndex
+from models.synthesis.exchange import Exchange
+from models.synthesis.families import Families
 from models.synthesis.leftovers import left_out
+from models.synthesis.lines import Grouping
 from models.synthesis.maturity import Observed, maturity
 from models.synthesis.naming import policy_name, proposal_key
+from models.synthesis.questions_asked import QuestionsAsked
+from models.synthesis.reasons import HELD_BACK
 from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
+from models.synthesis.targets import edge_port
 from models.synthesis.view import ClusterView
 
 MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
@@ -37,6 +44,9 @@ class Setting:
     observed: Observed
     resolvers: Sequence[AssumedResolver]
     rejected: frozenset[str]
+    families: Families
+    rates: Exchange
+    questions: QuestionsAsked
 
 
 @dataclass(slots=True)
@@ -113,7 +123,15 @@ def propose_for(
         days=setting.observed.days_of(workload),
         pods=max((edge.subject_pods for one in candidates for edge in one.edges), default=0),
     )
-    everything, ids_of = build_rules(key, candidates, setting.index, facts)
+    grouping = Grouping(
+        key,
+        workload.namespace,
+        setting.families,
+        view.workloads.by_label_key,
+        _held_peers(excluded),
+        setting.rates,
+    )
+    everything, ids_of = build_rules(grouping, candidates, setting.index, facts, setting.rejected)
     rules = [rule for rule in everything if rule.id not in setting.rejected]
     evidence = Evidence(rules, excluded, len(rules) < len(everything), facts.days, view.posture)
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
@@ -125,10 +143,22 @@ def propose_for(
     constrained = {"ingress": ingress.enforced, "egress": egress.enforced}
     rules = [rule for rule in rules if constrained[rule.direction]]
     if rules:
-        placed = with_paths(with_dns_inspection(rules, fqdn=view.capabilities.fqdn), workload.namespace)
+        questions = setting.questions.patterns(workload.label_keys)
+        inspected = with_dns_inspection(rules, fqdn=view.capabilities.fqdn, questions=questions)
+        placed = with_paths(inspected, workload.namespace)
         about = _About(key, workload, selector, facts)
         outcome.proposal = _proposal(setting, about, placed, outcome)
     return outcome
+
+
+def _held_peers(excluded: Iterable[Excluded]) -> dict[tuple[str, Port], set[str]]:
+    """Label-set keys of the peers that are held back, by direction and port."""
+    found: dict[tuple[str, Port], set[str]] = defaultdict(set)
+    for one in excluded:
+        port = edge_port(one.edge)
+        if one.reason in HELD_BACK and isinstance(port, Port):
+            found[(one.edge.direction, port)].add(one.edge.peer)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +179,15 @@ def _resolves(rules: Sequence[Rule]) -> bool:
     )
 
 
+def _keys(peer: Peer) -> list[str]:
+    return [one.key for one in peer.each] if isinstance(peer, EndpointPeer) else [peer.key]
+
+
 def _description(workload: Workload, rules: Sequence[Rule]) -> str:
     """One sentence that changes only when the rules do."""
     peers = {
-        way: len({rule.peer.key for rule in rules if rule.direction == way}) for way in ("ingress", "egress")
+        way: len({key for rule in rules if rule.direction == way for key in _keys(rule.peer)})
+        for way in ("ingress", "egress")
     }
     word = {"ingress": "from", "egress": "to"}
     parts = [f"{way} {word[way]} {n} peer{'' if n == 1 else 's'}" for way, n in peers.items() if n]

@@ -154,6 +154,13 @@ def test_a_policy_without_outside_names_does_not_send_dns_through_the_proxy(worl
     assert "rules" not in spec(propose(world.observations()), "web")["egress"][0]["toPorts"][0]
 
 
+def test_an_unnamed_address_does_not_send_dns_through_the_proxy(world, web):
+    """Nothing in the policy would use the names; turning visibility on is a choice of its own."""
+    world.dns(web, world.kube_dns())
+    world.to(web, "ip", "45.9.9.9", 443)
+    assert "rules" not in spec(propose(world.observations()), "web")["egress"][0]["toPorts"][0]
+
+
 def test_trap_G5_a_name_is_allowed_on_the_port_of_its_connection(world, web):
     """Not on port 53, where its question went."""
     world.to(web, "ip", "52.1.2.4", 8443, names="api.example.com")

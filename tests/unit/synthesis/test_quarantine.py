@@ -1,0 +1,149 @@
+"""What is held back: with its evidence, at both ends, for a person to decide."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from models.domain.capabilities import CapabilityHints
+from models.domain.peer import FqdnPeer
+from models.domain.quarantine import quarantined_from_json
+from models.frames import LOOKUPS
+from models.synthesis.draft import draft
+from models.synthesis.screened import Memory
+from tests.unit.synthesis.world import World
+
+HINTS = CapabilityHints(fqdn=True)
+
+
+@pytest.fixture
+def world():
+    """Two teams, one of them with a workload of several replicas."""
+    return World()
+
+
+@pytest.fixture
+def made(world):
+    """A web tier that calls its API every day, and one of whose replicas begins to call home."""
+    web = world.pod(
+        "shop", "web", pod_names=[f"web-7d9c5f8b4-{suffix}" for suffix in ("aaaaa", "bbbbb", "ccccc")]
+    )
+    api = world.pod("shop", "api")
+    world.edge(web, api, subject_pods=3)
+    dns = world.kube_dns()
+    world.dns(web, dns)
+    world.to(
+        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1, hours=20,
+        flows=200, samples="u-1",
+    )  # fmt: skip
+    return world.observations()
+
+
+def beacon(found):
+    """The entry of the call home."""
+    return next(one for one in found.quarantine if "cdn.example.net" in one.title)
+
+
+def test_trap_J6_a_beacon_of_one_replica_is_held_back_with_its_evidence(made):
+    """What was seen, why it is odd, what to ask: nobody has to trust the screening."""
+    found = draft(made, hints=HINTS)
+    one = beacon(found)
+    assert one.reasons == ("one_replica_began",)
+    assert (one.namespace, one.workload, one.direction, one.pods, one.replicas) == (
+        "shop",
+        "web",
+        "egress",
+        1,
+        3,
+    )
+    assert one.days_seen == 9
+    assert one.samples == ("u-1",)
+    assert one.peer == FqdnPeer("cdn.example.net")
+    assert one.question.startswith("Does web have to reach 203.0.113.9 (cdn.example.net) on TCP/443?")
+    assert any("replicas" in argument.because for argument in one.ledger)
+    web = next(one for one in found.proposals if one.subject.workloads == ("Deployment/web",))
+    assert web.quarantine == (one,)
+    assert not [rule for rule in web.rules if isinstance(rule.peer, FqdnPeer)]
+    assert {line.reason for line in web.left_out} == {"quarantined"}
+
+
+def test_an_entry_survives_its_contract_form(made):
+    """What is stored can be shown again."""
+    one = beacon(draft(made, hints=HINTS))
+    again = quarantined_from_json(one.to_json())
+    assert again.to_json() == one.to_json()
+
+
+def test_a_verdict_speaks_for_its_cell_and_no_other(world, made):
+    """Admitted, it is a rule; unwanted, it stays out under its own reason."""
+    del world
+    cell = beacon(draft(made, hints=HINTS)).cell
+    admitted = draft(made, hints=HINTS, memory=Memory({cell: "admit"}))
+    assert not admitted.quarantine
+    assert "cdn.example.net" in [
+        rule.peer.name for one in admitted.proposals for rule in one.rules if isinstance(rule.peer, FqdnPeer)
+    ]
+    unwanted = draft(made, hints=HINTS, memory=Memory({cell: "unwanted"}))
+    assert not unwanted.quarantine
+    assert {line.reason for one in unwanted.proposals for line in one.left_out} == {"reviewed_unwanted"}
+
+
+def test_what_the_last_night_alone_turned_waits_one_night(made):
+    """Two days of patience buy an intruder nothing."""
+    first = draft(made, hints=HINTS)
+    cell = beacon(first).cell
+    days = made.edge_days
+    tamed = replace(made, edge_pods=made.edge_pods.assign(subject_pods=3), edge_days=days)
+    assert not draft(tamed, hints=HINTS).quarantine
+    fates = {cell: ("quarantined", "quarantined")}
+    waiting = draft(tamed, hints=HINTS, memory=Memory({}, fates))
+    assert beacon(waiting).reasons == ("waits_one_night",)
+    fates = {cell: ("quarantined", "admitted")}
+    assert not draft(tamed, hints=HINTS, memory=Memory({}, fates)).quarantine
+
+
+def lookups(world, client, names) -> pd.DataFrame:
+    """Questions of a client, answered."""
+    rows = [
+        {"cluster": world.cluster, "subject": client.key, "name": name, "rcode": 0, "lookups": 2, "addresses": 1,
+         "days": 1}
+        for name in names
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(LOOKUPS)).astype(LOOKUPS)
+
+
+def test_trap_G_a_tunnel_is_held_back_and_its_questions_are_refused(world):
+    """There is no connection to deny, so the questions are listed: what else was asked, and the cluster's own."""
+    web = world.pod("shop", "web")
+    world.edge(web, world.pod("shop", "api"))
+    world.dns(web, world.kube_dns())
+    secret = [
+        f"{number:03d}{'abcdefghijklmnopqrstuvwxyz234567'[number % 7 :]}.sync.example"
+        for number in range(900)
+    ]
+    names = [
+        *secret,
+        "api.example.com",
+        "api.shop.svc.cluster.local",
+        "api.example.com.shop.svc.cluster.local",
+    ]
+    observations = replace(world.observations(), lookups=lookups(world, web, names))
+    found = draft(observations, hints=HINTS)
+    (entry,) = found.quarantine
+    assert entry.peer == FqdnPeer(pattern="*.sync.example")
+    assert "for names under sync.example" in entry.title
+    (rule,) = [rule for one in found.proposals for rule in one.rules if rule.dns]
+    assert "needs_review" in rule.flags
+    assert set(rule.dns) == {
+        "api.example.com", "*.*.svc.cluster.local", "*.*.*.svc.cluster.local", "*.*.*.*.svc.cluster.local",
+    }  # fmt: skip
+    admitted = draft(observations, hints=HINTS, memory=Memory({entry.cell: "admit"}))
+    assert not [rule for one in admitted.proposals for rule in one.rules if "dns_tunnel" in rule.flags]
+
+
+def test_every_edge_ends_in_one_place_whatever_is_held_back(made):
+    """Conservation: admitted, left out or held back, and nothing twice."""
+    found = draft(made, hints=HINTS)
+    for edge in found.table.edges:
+        has_rule, has_reason = edge.place in found.ledger.rules_of, edge.place in found.ledger.reason_of
+        assert has_rule != has_reason
