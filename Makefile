@@ -47,7 +47,7 @@ test-all: $(VENV)/.dev ## everything of make test, and PostgreSQL, browser, Spar
 CASES ?= 10000
 SEED ?= $(shell date +%Y%m%d)
 conformance: $(VENV)/.dev ## CASES=10000 SEED=n: random policies, ours against Cilium's own engine (needs Go)
-	@$(BIN)/python -m conformance.run --cases $(CASES) --seed $(SEED)
+	@$(BIN)/python -m conformance.run --cases $(CASES) --seed $(SEED) $(if $(MANIFESTS),--manifests $(MANIFESTS))
 
 bench: $(VENV)/.dev ## speed and memory, as ratios within one run
 	@$(BIN)/portolan bench

@@ -1,4 +1,4 @@
-"""The policies proposed for sample_data through Cilium's own validation: the schema and the agent's."""
+"""The policies that Portolan writes through Cilium's own validation: the schema and the agent's."""
 
 import json
 import sys
@@ -19,6 +19,7 @@ from models.errors import UnsupportedError
 from models.frames import Observations
 from models.manifest.render import cilium_manifest
 from models.manifest.render_kubernetes import kubernetes_manifest
+from models.manifest.validate import problems
 
 FLOWS: Final = Path(__file__).parents[1] / "sample_data" / "flows"
 LENGTH: Final = timedelta(days=14)
@@ -55,19 +56,38 @@ def manifests(observations: Observations, cilium_version: str) -> Iterator[tuple
                 continue  # a policy that NetworkPolicy cannot say is not written as one
 
 
-def rejected(engine: Path, cilium_version: str, seen: list[Observations]) -> int:
-    """Print every manifest that Cilium refuses; give their number."""
-    cases = [
-        {"id": title, "policies": [manifest], "flow": _FLOW, "options": {}}
-        for observations in seen
-        for title, manifest in manifests(observations, cilium_version)
-    ]
-    if not cases:
+def kept(folder: Path) -> list[Mapping[str, Any]]:
+    """Distinct manifests that tests wrote (``tests/kept.py``), in a stable order."""
+    lines = {line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()}
+    if not lines:
+        raise SystemExit(f"{folder}: no manifest was kept: run tests with KEEP_MANIFESTS_IN={folder}")
+    return [json.loads(line) for line in sorted(lines)]
+
+
+def rejected(
+    engine: Path, cilium_version: str, seen: list[Observations], written: list[Mapping[str, Any]]
+) -> int:
+    """
+    Print every manifest that Cilium refuses; give their number.
+
+    Tests also render what a line refuses, to see our own check refuse it: those are left out, for the
+    claim is that what our check lets pass, Cilium takes.
+    """
+    titled = [pair for observations in seen for pair in manifests(observations, cilium_version)]
+    if not titled:
         raise SystemExit("nothing was proposed for sample_data: there is nothing to validate")
+    passing = [one for one in written if not problems(one, cilium_version=cilium_version)]
+    titled += [(f"test {number} {one['metadata']['name']}", one) for number, one in enumerate(passing)]
+    cases = [{"id": title, "policies": [one], "flow": _FLOW, "options": {}} for title, one in titled]
     refused = 0
     for case, answer in zip(cases, ask_engine(engine, cases), strict=True):
         if answer.get("rejected") or answer.get("error"):
             refused += 1
             print(json.dumps({"refused": case["id"], "engine": answer, "case": case}, sort_keys=True))
-    print(f"Cilium {cilium_version}: {len(cases)} proposed manifests, {refused} refused", file=sys.stderr)
+    print(
+        f"Cilium {cilium_version}: {len(cases) - len(passing)} manifests proposed for sample_data and "
+        f"{len(passing)} written by tests ({len(written) - len(passing)} more are refused by our own check), "
+        f"{refused} refused",
+        file=sys.stderr,
+    )
     return refused

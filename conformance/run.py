@@ -16,7 +16,7 @@ from typing import Final
 
 from conformance.compare import compare, record
 from conformance.generate import generate
-from conformance.proposed import rejected, sample_observations
+from conformance.proposed import kept, rejected, sample_observations
 
 ENGINE: Final = Path(__file__).parent / "engine"
 BUILD: Final = Path(__file__).parents[1] / "build" / "conformance"
@@ -68,10 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--line", action="append", choices=[line.version for line in LINES])
+    parser.add_argument(
+        "--manifests", type=Path, help="folder of manifests kept by tests: validate them, too"
+    )
     parser.add_argument("--record", action="store_true", help="record the fixed cases instead")
     args = parser.parse_args(arguments)
     disagreements = 0
     seen = [] if args.record else sample_observations()
+    written = [] if args.manifests is None else kept(args.manifests)
     for line in LINES:
         if args.line and line.version not in args.line:
             continue
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cases = list(generate(args.cases, args.seed, cilium_version=line.version))
         counts = compare(engine, line.version, cases)
         print(f"Cilium {line.version}, seed {args.seed}: {dict(sorted(counts.items()))}", file=sys.stderr)
-        disagreements += counts["disagreements"] + rejected(engine, line.version, seen)
+        disagreements += counts["disagreements"] + rejected(engine, line.version, seen, written)
     return 1 if disagreements else 0
 
 

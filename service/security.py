@@ -19,7 +19,12 @@ from service.problems import problem_response
 #: Largest request: a decision is a sentence or two.
 MAX_BODY_BYTES: Final = 64 * 1024
 #: What carries policies and flows may be larger.
-LARGER_BODIES: Final = {"/api/v1/simulate": 8 << 20, "/api/v1/explain": 4 << 20}
+LARGER_BODIES: Final = {
+    "/api/v1/simulate": 8 << 20,
+    "/api/v1/policies/diff": 8 << 20,
+    "/api/v1/policies/check": 8 << 20,
+    "/api/v1/explain": 4 << 20,
+}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)

@@ -80,7 +80,7 @@ def diff(body: schemas.DiffIn, portolan: PortolanDep) -> schemas.DiffOut:
 
 
 @router.post("/policies/check", summary="Check policies")
-def check(body: schemas.CheckIn, portolan: PortolanDep) -> schemas.CheckOut:
+def check(body: schemas.CheckRequest, portolan: PortolanDep) -> schemas.CheckOut:
     """Say what is wrong with a policy set, or worth a look, rule by rule."""
     version = service.chosen_version(portolan, body.cilium_version)
     cluster = service.only_cluster(portolan, body.cluster)
@@ -103,7 +103,7 @@ def check(body: schemas.CheckIn, portolan: PortolanDep) -> schemas.CheckOut:
 
 def _seen(
     portolan: Portolan,
-    body: schemas.SimulateIn | schemas.CheckIn,
+    body: schemas.SimulateIn | schemas.CheckRequest,
     cluster: ObservedCluster,
     version: str,
 ) -> SeenWindow:
@@ -214,7 +214,7 @@ def _checked(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _objects(
     portolan: Portolan,
-    body: schemas.SimulateIn | schemas.ExplanationIn | schemas.CheckIn,
+    body: schemas.SimulateIn | schemas.ExplanationIn | schemas.CheckRequest,
     cluster: ObservedCluster,
     version: str,
 ) -> Sequence[Mapping[str, Any]]:

@@ -184,7 +184,7 @@ class DiffOut(BaseModel):
     probes_left_out: int
 
 
-class CheckIn(_In):
+class CheckRequest(_In):
     """Policies to look at; observations of the window are used where there are any."""
 
     as_of: AwareDatetime | None = Field(default=None, description="End of the window")

@@ -1,6 +1,7 @@
 """Simulation, back-test and explanation: on the command line and over HTTP, on what was observed."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -63,7 +64,12 @@ def test_explain_names_rule_change_and_commands(portolan, files):
     assert ingress["policies"] == ["CiliumNetworkPolicy/shop/db"]
     assert [one["verdict"] for one in told["observed"]] == ["forwarded"]
     assert told["observed"][0]["flows"] >= 72
-    operation = told["change"]["patch"][0]
+    [change] = told["changes"]
+    assert (change["direction"], change["policy"]) == ("ingress", "CiliumNetworkPolicy/shop/db")
+    assert "app: api" in change["yaml"]
+    assert shlex.split(change["command"])[:2] == ["kubectl", "patch"]
+    assert "--dry-run=server" in change["command"]
+    operation = change["patch"][0]
     assert operation["path"] == "/spec/ingress/-"
     mended = CLOSED | {"spec": SPEC | {"ingress": [*SPEC["ingress"], operation["value"]]}}
     closed.write_text(yaml.safe_dump(mended), encoding="utf-8")
@@ -73,6 +79,93 @@ def test_explain_names_rule_change_and_commands(portolan, files):
     text = portolan(*asked).stdout
     assert "DENY" in text
     assert "Smallest change" in text
+
+
+DENIED = {
+    "flow": {
+        "time": "2026-03-04T02:10:00Z",
+        "verdict": "DROPPED",
+        "drop_reason_desc": "POLICY_DENIED",
+        "traffic_direction": "INGRESS",
+        "IP": {"source": "10.0.1.1", "destination": "10.0.1.3"},
+        "l4": {"ICMPv4": {"type": 8}},
+        "source": {
+            "namespace": "shop",
+            "pod_name": "web-0",
+            "labels": ["k8s:app=web", "k8s:io.kubernetes.pod.namespace=shop"],
+        },
+        "destination": {
+            "namespace": "shop",
+            "pod_name": "db-0",
+            "labels": ["k8s:app=db", "k8s:io.kubernetes.pod.namespace=shop"],
+        },
+        "ingress_denied_by": [{"kind": "CiliumNetworkPolicy", "namespace": "shop", "name": "db"}],
+    }
+}
+
+
+def test_what_a_change_breaks_is_said_before_it_is_made(portolan, files, tmp_path):
+    """From no policy to one that closes the database, over the stored window and over flows."""
+    data, closed = files
+    (tmp_path / "none").mkdir()
+    over = ("simulate", "--policies", closed, "--against", tmp_path / "none", "--data-dir", data)
+    found = portolan(*over, "--window", "14d", "--format", "jsonl", code=1)
+    first, *unseen = [json.loads(line) for line in found.stdout.splitlines()]
+    assert (first["workload"], first["peer"], first["before"], first["after"]) == (
+        "db",
+        "api in shop",
+        "allow",
+        "deny",
+    )
+    assert {one["legitimacy"] for one in unseen} == {"unseen"}
+    assert "3 changed: 1 lines newly denied (1 of them legitimate)" in found.stderr.replace(
+        "compared, 1", "3"
+    )
+    back = portolan("simulate", "--policies", tmp_path / "none", "--against", closed, "--data-dir", data)
+    assert "denied -> allowed" in back.stdout
+    (tmp_path / "flow.json").write_text(json.dumps(DENIED), encoding="utf-8")
+    flows = portolan(
+        *over, "--flows", "flow.json", "--format", "jsonl"
+    )  # policy stops it today: breaks nothing
+    assert json.loads(flows.stdout.splitlines()[0])["legitimacy"] == "denied"
+
+
+def test_check_finds_what_is_wrong_and_where(portolan, files, tmp_path):
+    """With the store: a peer that nobody has; without: what files alone can tell; exit 1 only for errors."""
+    data, closed = files
+    told = run_json(portolan, "check", "--policies", closed, "--data-dir", data)
+    assert [(one["severity"], one["kind"], one["path"]) for one in told["findings"]] == [
+        ("warning", "no-such-peer", "ingress[0]")
+    ]
+    assert told["findings"][0]["where"].startswith(f"{closed}:")
+    assert told["not_checked"] == []
+    shut = CLOSED | {"spec": SPEC | {"egress": [{"toEntities": ["world"]}]}}
+    (tmp_path / "shut.yaml").write_text(yaml.safe_dump(shut), encoding="utf-8")
+    text = portolan("check", "--policies", tmp_path / "shut.yaml", code=1).stdout
+    assert "error  no-dns  " in text
+    assert "not checked" in text
+
+
+def test_the_api_compares_and_checks(client):
+    """The same over HTTP, by window, by flows and without observations."""
+    body = {"policies": [CLOSED], "against": []}
+    by_window = client.post("/api/v1/policies/diff", json=body | {"window": "14d"}).json()
+    assert (by_window["newly_denied"], by_window["newly_denied_legitimate"]) == (1, 1)
+    assert by_window["lines"][0]["rule_after"] == ""
+    assert by_window["unseen_in_all"] == len(by_window["unseen"]) > 0
+    by_flow = client.post("/api/v1/policies/diff", json=body | {"flows": [DENIED]}).json()
+    assert [(one["before"], one["after"]) for one in by_flow["lines"]] == [("allow", "deny")]
+    assert by_flow["newly_denied_legitimate"] == 0
+    stored = client.post("/api/v1/policies/diff", json={"against": [], "state": "any"}).json()
+    assert stored["newly_denied_legitimate"] == 0
+    checked = client.post("/api/v1/policies/check", json={"policies": [CLOSED]}).json()
+    assert [one["kind"] for one in checked["findings"]] == ["no-such-peer"]
+    assert [one["labels"] for one in checked["costs"]] == ["app=db"]
+    assert client.post("/api/v1/policies/check", json={"state": "any"}).json()["errors"] == 0
+    asked = {"flow": DENIED, "policies": [CLOSED], "direction": "ingress"}
+    told = client.post("/api/v1/explain", json=asked).json()
+    assert (told["verdict"], told["hubble"]["outcome"]) == ("deny", "denied")
+    assert [gate["direction"] for gate in told["gates"]] == ["ingress"]
 
 
 def test_explain_knows_the_outside_and_says_what_it_does_not_know(portolan, files):
@@ -113,7 +206,7 @@ def test_the_api_simulates_flows_windows_and_explains(client):
     query = {"source": "shop/web", "destination": "shop/db", "port": 5432, "state": "any"}
     told = client.get("/api/v1/explain", params=query).json()
     assert told["verdict"] == "deny"
-    assert told["change"]["patch"]
+    assert [change["direction"] for change in told["changes"]]
     body = {"source": "shop/api", "destination": "shop/db", "policies": [CLOSED]}
     assert client.post("/api/v1/explain", json=body).json()["verdict"] == "deny"
 
@@ -124,7 +217,24 @@ def test_the_api_refuses_what_is_too_much_or_unknown(client):
     for _ in range(100):
         nested = [nested]
     padding = "x" * 100_000
+    reading = {
+        "toPorts": [{"ports": [{"port": "80"}], "rules": {"http": [{"path": "((a{999}){999}){999}"}]}}]
+    }
+    hang = CLOSED | {"spec": {"endpointSelector": {}, "ingress": [reading]}}
     for path, body, status in (
+        ("policies/check", {"policies": [{"kind": "Pod", "spec": nested}]}, 422),
+        ("policies/check", {"policies": [{}] * 2001}, 422),
+        ("policies/check", {"policies": [hang]}, 200),
+        ("policies/check", {"policies": [CLOSED], "more": 1}, 422),
+        ("policies/check", {"policies": [CLOSED], "cluster": "nowhere"}, 404),
+        ("policies/check", {"policies": [CLOSED | {"x": padding * 90}]}, 413),
+        ("policies/diff", {"policies": [CLOSED], "flows": []}, 422),
+        ("policies/diff", {"policies": [CLOSED], "against": [{"spec": nested}], "flows": []}, 422),
+        ("policies/diff", {"policies": [hang], "against": [CLOSED], "flows": [DENIED] * 5000}, 200),
+        ("explain", {"source": "shop/api"}, 422),
+        ("explain", {"source": "shop/api", "flow": DENIED, "policies": []}, 422),
+        ("explain", {"flow": {"node_status": {}}, "policies": []}, 422),
+        ("explain", {"flow": {"flow": {"l4": nested}}, "policies": []}, 422),
         ("simulate", {"policies": [{"kind": "Pod", "spec": nested}], "flows": []}, 422),
         ("simulate", {"policies": [CLOSED], "flows": [{}] * 5001}, 422),
         ("simulate", {"policies": [CLOSED], "flows": [], "cilium_version": "1.2"}, 422),

@@ -101,7 +101,7 @@ def test_a_name_that_nobody_asked_for_is_told():
     """A misspelt matchName; one that was reached is fine."""
     world = estate()
     world.to(world.pod("shop", "api"), "ip", "192.0.2.7", 443, names="api.psp.example")
-    good, typo = ({"toFQDNs": [{"matchName": name}]} for name in ("api.psp.example", "api.psp.exmaple"))
+    good, typo = ({"toFQDNs": [{"matchName": name}]} for name in ("api.psp.example", "api.pps.example"))
     objects = [cnp("shop", egress=[DNS_RULE, good, typo])]
     assert ("warning", "no-such-peer", "egress[2]") in found(objects, world)
     assert ("warning", "no-such-peer", "egress[1]") not in found(objects, world)
