@@ -87,9 +87,12 @@ def run_ingest(
     with store.writing() as writer, duckdb.connect() as con:
         run = _Run(con, store, writer, cluster=cluster, source=source, progress=progress)
         run.total = sum(path.stat().st_size for path in found if path is not None)
-        for path in found:
-            run.ingest(path, stdin)
-        run.finish()
+        try:
+            for path in found:
+                run.ingest(path, stdin)
+            run.finish()
+        finally:
+            run.close()
     run.report.warnings += [f"left out, not flow data by its name: {name}" for name in left_out]
     return run.report
 
@@ -148,6 +151,10 @@ class _Run:
         self._unfinished[file.path] = self._late
         self._done += content.size if path else 0
         self._progress(self._done, self.total, self.report.records)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._reader.close()
 
     def finish(self) -> None:
         """Commit what is left, and keep what files ended with that may still grow."""
@@ -238,25 +245,32 @@ class _Run:
             self._commit()
 
     def _count(self, first: int, rejects: list[tuple[int, Reject]]) -> None:
-        """Take duplicates out of what was just read, and put the counts of the rest into the report."""
+        """Keep what was just read but for duplicates, and put the counts into the report."""
         files = {
             part: self.report.files[number] for part, number in self._reader.files.items() if part >= first
         }
-        found = self._con.execute(f"""SELECT part, min({cluster_of(self._cluster)}), min(ns) // 1000, {_FACTS}
-          FROM decoded WHERE kind = {FLOW} AND part >= {first} GROUP BY part""").fetchall()
+        self._con.register("fresh", self._reader.fresh)
+        self._con.execute("""CREATE OR REPLACE TEMP TABLE met AS
+          SELECT part, template, count(*) AS records, min(ns) AS first_ns FROM fresh GROUP BY ALL""")
+        self._con.unregister("fresh")
+        found = self._con.execute(f"""SELECT met.part, min({cluster_of(self._cluster)}),
+            min(first_ns) // 1000, {_FACTS} FROM met JOIN decoded USING (template)
+          WHERE kind = {FLOW} GROUP BY met.part""").fetchall()
         for part, cluster, time_us, *facts in found:
             self._batch.places[part] = (cluster, time_us)
             files[part].flows += facts[0]
             files[part].present.update(dict(zip(COSTS, facts[1:], strict=True)))
-        for part, count in self._duplicates.remove(first).items():
+        kinds = self._con.execute("""SELECT met.part, kind, sum(records)::BIGINT FROM met
+          JOIN decoded USING (template) GROUP BY ALL ORDER BY ALL""").fetchall()
+        repeated = self._duplicates.keep(self._reader.fresh)
+        counts = Counter({(part, kind): count for part, kind, count in kinds})
+        for (part, kind), count in repeated.items():
             files[part].repeat(count)
-        kinds = self._con.execute(
-            f"SELECT part, kind, count(*) FROM decoded WHERE part >= {first} GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
-        for part, kind, count in kinds:
+            counts[part, kind] -= count
+        for (part, kind), count in counts.items():
             if kind == FLOW:
                 files[part].accept(count)
-            else:
+            elif count:
                 files[part].skip(_KINDS[kind], count)
                 self._batch.unused[part, "skipped", _KINDS[kind]] += count
         for part, lost in lost_events(self._con, first).items():
@@ -276,9 +290,9 @@ class _Run:
             self._con, cluster=self._cluster, source=self._source, refused=batch.unused, places=batch.places
         )
         tables = batch_tables(self._con)
-        self._reader.clear()
         number = self._writer.next_batch()
         ledger = self._duplicates.rows()
+        self._reader.clear()
         day = pc.max(ledger["day"]).as_py() or NO_DAY
         rows = [
             self._cursor_row(number, day, file, stretch) for file, stretch in sorted(batch.stretches.items())
@@ -289,7 +303,7 @@ class _Run:
         self._writer.commit(number, tables, rejects)
         for row in rows:
             self._cursor.add(row)
-        self._duplicates.clear()
+        self._duplicates.clear(self._reader.generation)
 
     def _cursor_row(self, number: int, day: str, file: int, stretch: _Stretch) -> dict[str, Any]:
         head = stretch.content.head[: stretch.end]
@@ -311,12 +325,14 @@ class _Run:
 
 #: Per part: flows, and how many of them have each fact of COSTS, in its order. Drops and socket events
 #: never say whether they are replies, so only the others count for that.
-_FACTS: Final = """count(*),
-    count(*) FILTER (is_reply IS NOT NULL OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')),
-    count(*) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL),
-    count(*) FILTER (node != ''),
-    count(*) FILTER (dst_port IS NOT NULL OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')),
-    count(*) FILTER (src_ip != '' OR dst_ip != '')"""
+_FACTS: Final = """sum(records)::BIGINT,
+    coalesce(sum(records) FILTER (is_reply IS NOT NULL
+      OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')), 0)::BIGINT,
+    coalesce(sum(records) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL), 0)::BIGINT,
+    coalesce(sum(records) FILTER (node != ''), 0)::BIGINT,
+    coalesce(sum(records) FILTER (dst_port IS NOT NULL
+      OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')), 0)::BIGINT,
+    coalesce(sum(records) FILTER (src_ip != '' OR dst_ip != ''), 0)::BIGINT"""
 
 
 def _sound(blocks: Iterator[bytes | str], damage: list[str]) -> Iterator[bytes]:

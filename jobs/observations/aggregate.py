@@ -1,19 +1,28 @@
 """
 From normalised records to the hourly tables: one expression per table.
 
-``hops`` groups the records once, by what they show of both ends; everything after it works on
-those far fewer rows. ``contacts`` turns every hop client to server and says what each end is. One
-contact is then seen from both sides: it gives the egress row of a client that is a pod and the
-ingress row of a server that is a pod, each saying at which end it was seen.
+``counted`` groups the records by their template, hour and server port, which are numbers; ``hops``
+groups those by what they show of both ends, and everything after it works on far fewer rows.
+``contacts`` turns every hop client to server and says what each end is. One contact is then seen from
+both sides: it gives the egress row of a client that is a pod and the ingress row of a server that is a
+pod, each saying at which end it was seen.
 """
 
 from typing import Any, Final
 
 import ibis
 
-from jobs.observations.clock import with_day
-from jobs.observations.normalise import ASIDE, ASIDES, CLASSES, REPLY, UNKNOWN
-from jobs.observations.records import LABEL_SETS
+from jobs.observations.clock import US_PER_HOUR, whole, with_day
+from jobs.observations.normalise import (
+    ASIDE,
+    ASIDES,
+    CLASSES,
+    REPLY,
+    SOURCE_PORT,
+    TARGET_PORT,
+    UNKNOWN,
+)
+from jobs.observations.records import LABEL_SETS, TAKEN
 from jobs.observations.schema import EDGE_PODS, EDGES, ENDPOINTS, IDENTITIES, Table
 
 #: Stands in for the label key of a pod whose record had a name but no labels (stored logs, field masks).
@@ -67,17 +76,44 @@ _OWNER: Final = ("namespace", "workload", "workload_kind")
 _END: Final = ("key", "pod", "ip", "identity", *_OWNER)
 
 
-def hops(normalised: Any) -> Any:
-    """Records grouped by what they show of both ends; owners are the same for all records of a pod."""
-    n = normalised
+def counted(normalised: Any, taken: Any = None) -> Any:
+    """Records grouped by template, hour and server port."""
+    t = ibis.table(TAKEN, name="taken") if taken is None else taken
+    n = normalised.select("template", "server_port", "request", "shows_client_port")
+    r = t.join(n, "template")
+    r = r.select(
+        "template",
+        "time_us",
+        hour=whole(r.time_us, US_PER_HOUR),
+        port=ibis.cases(
+            (r.server_port == SOURCE_PORT, r.src_port.fill_null(0)),
+            (r.server_port == TARGET_PORT, r.dst_port.fill_null(0)),
+            else_=ibis.literal(-1, "int32"),
+        ).cast("int32"),
+        client_port=ibis.cases((r.shows_client_port, r.src_port), else_=ibis.null("int32")),
+        sample_uuid=ibis.cases((r.request & (r.uuid != ""), r.uuid), else_=ibis.null("string")),
+    )
+    return r.group_by("template", "hour", "port").agg(
+        records=r.count(),
+        first_us=r.time_us.min(),
+        last_us=r.time_us.max(),
+        client_port_min=r.client_port.min(),
+        client_port_max=r.client_port.max(),
+        sample=r.sample_uuid.min(),
+    )
+
+
+def hops(count: Any, normalised: Any) -> Any:
+    """Counts grouped by what their records show of both ends; owners are the same for all of a pod."""
+    n = count.join(normalised, "template")
     return n.group_by(*_HOP_KEYS).agg(
-        **{name: n[name].sum().cast("int64") for name in _SUMS},
+        **{name: (n[name] * n.records).sum().cast("int64") for name in _SUMS},
         **{f"{end}_{name}": n[f"{end}_{name}"].max() for end in ("src", "dst") for name in _OWNER},
-        first_us=n.time_us.min(),
-        last_us=n.time_us.max(),
-        client_port_min=n.client_port.min(),
-        client_port_max=n.client_port.max(),
-        sample=n.sample_uuid.min(),
+        first_us=n.first_us.min(),
+        last_us=n.last_us.max(),
+        client_port_min=n.client_port_min.min(),
+        client_port_max=n.client_port_max.max(),
+        sample=n["sample"].min(),
     )
 
 

@@ -6,15 +6,17 @@ import ibis
 
 from jobs.observations.aggregate import merge
 from jobs.observations.clock import US_PER_HOUR, whole, with_day
-from jobs.observations.records import ANSWERS, RECORDS
+from jobs.observations.records import ANSWERS, TAKEN, TEMPLATES
 from jobs.observations.schema import LOOKUPS
 
 
-def lookups(records: Any = None, answers: Any = None) -> Any:
+def lookups(templates: Any = None, taken: Any = None, answers: Any = None) -> Any:
     """Rows of the lookups table: one per answered question, one per address in its answers."""
-    r = ibis.table(RECORDS, name="records") if records is None else records
+    t = ibis.table(TEMPLATES, name="templates") if templates is None else templates
+    own = ibis.table(TAKEN, name="taken") if taken is None else taken
     a = ibis.table(ANSWERS, name="answers") if answers is None else answers
-    r = r.filter((r.l7_kind == "dns") & r.dns_rcode.notnull() & (r.dst_key != ""))
+    t = t.filter((t.l7_kind == "dns") & t.dns_rcode.notnull() & (t.dst_key != ""))
+    r = own.select("template", "time_us").join(t, "template")
     replies = r.select(
         "cluster",
         hour=whole(r.time_us, US_PER_HOUR),

@@ -12,7 +12,7 @@ from jobs.observations.clock import (
     whole,
     with_day,
 )
-from jobs.observations.records import NOTICES, RECORDS
+from jobs.observations.records import NOTICES, TAKEN
 from jobs.observations.schema import COVERAGE
 
 ASIDE_PREFIX: Final = "aside_"
@@ -38,25 +38,25 @@ def _count(number: int = 0) -> Any:
     return ibis.literal(number, "int64")
 
 
-def heard(records: Any = None) -> Any:
+def heard(normalised: Any, taken: Any = None) -> Any:
     """What each node delivered in every five minutes, from the records as they came."""
-    r = ibis.table(RECORDS, name="records") if records is None else records
-    reply = (r.l7_kind == "") & (r.is_reply | (r.syn & r.ack))
-    r = r.select(
-        "cluster",
-        "source",
-        "node",
-        "time_us",
-        "weight",
-        stretch=whole(r.time_us, US_PER_SLOT),
-        reply=ibis.cases((reply, r.weight), else_=_count()),
+    t = ibis.table(TAKEN, name="taken") if taken is None else taken
+    t = t.select("template", "time_us", stretch=whole(t.time_us, US_PER_SLOT))
+    t = t.group_by("template", "stretch").agg(
+        records=t.count(), first_us=t.time_us.min(), last_us=t.time_us.max()
+    )
+    n = normalised.select("template", "cluster", "source", "node", "weight", "is_answer")
+    r = t.join(n, "template")
+    r = r.mutate(
+        flows=r.weight * r.records,
+        replies=ibis.cases((r.is_answer, r.weight * r.records), else_=_count()),
     )
     grouped = r.group_by("cluster", "source", "node", "stretch").agg(
-        flows=r.weight.sum().cast("int64"),
-        records=r.count().cast("int64"),
-        replies=r.reply.sum().cast("int64"),
-        first_us=r.time_us.min(),
-        last_us=r.time_us.max(),
+        flows=r.flows.sum().cast("int64"),
+        records=r.records.sum().cast("int64"),
+        replies=r.replies.sum().cast("int64"),
+        first_us=r.first_us.min(),
+        last_us=r.last_us.max(),
     )
     hour = whole(grouped.stretch, SLOTS_PER_HOUR)
     return grouped.select(

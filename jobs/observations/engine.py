@@ -20,8 +20,8 @@ def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """
     Hourly tables of one batch: ``edges edge_pods identities endpoints lookups coverage`` as Arrow.
 
-    ``con`` holds the tables or views ``records``, ``answers``, ``label_sets`` and ``notices`` with the
-    columns of ``records.py``; it is left as it was found.
+    ``con`` holds the tables or views ``templates``, ``taken``, ``answers``, ``label_sets`` and ``notices``
+    with the columns of ``records.py``; it is left as it was found.
     """
     stages, results = _sql()
     con.register("calendar", calendar_table())

@@ -1,8 +1,8 @@
 """
-What one record says, before anything is counted: which way it went, where it was seen, what became of it.
+What a record says, before anything is counted: which way it went, where it was seen, what became of it.
 
-Every column here is a cheap CASE over one row, so that the grouping in ``aggregate`` sees few and
-narrow keys. The order of the branches is the meaning:
+None of it depends on the record's time, uuid or port numbers, so it is said once per template. The
+order of the branches is the meaning:
 
 - A packet's own TCP flags say who opened the connection, whatever ``is_reply`` claims (some Cilium
   versions report replies as new connections); exporter-aggregated records are the exception, for
@@ -18,11 +18,13 @@ from typing import Any, Final
 
 import ibis
 
-from jobs.observations.clock import US_PER_HOUR, whole
-from jobs.observations.records import RECORDS
+from jobs.observations.records import TEMPLATES
 
 #: Which way the packet went, as a narrow grouping key.
 FORWARD, REPLY, UNKNOWN = 0, 1, 2
+
+#: Which port of a record is the server's.
+NO_PORT, SOURCE_PORT, TARGET_PORT = 0, 1, 2
 
 #: What became of the packet. From ASIDE on it is no edge, and counted in coverage under its name.
 CLASSES: Final = {0: "forwarded", 1: "audit", 2: "denied", 3: "l7_denied", 4: "dropped"}
@@ -123,10 +125,9 @@ def seen_at_source(r: Any) -> Any:
 
 
 def _server_port(r: Any) -> Any:
-    port = ibis.ifelse(r.turn == REPLY, r.src_port, r.dst_port)
-    return ibis.cases(
-        (r.protocol.isin(_WITH_PORTS), port.fill_null(0)), else_=ibis.literal(-1, "int32")
-    ).cast("int32")
+    """Which port is the server's: the source of a reply, else the destination."""
+    port = ibis.ifelse(r.turn == REPLY, _code(SOURCE_PORT), _code(TARGET_PORT))
+    return ibis.cases((r.protocol.isin(_WITH_PORTS), port), else_=_code(NO_PORT))
 
 
 def _request_type(r: Any) -> Any:
@@ -160,17 +161,18 @@ def _refuses(r: Any) -> Any:
     )
 
 
-def normalise(records: Any = None) -> Any:
-    """Records with their orientation, class and place, and the columns that grouping needs; one row each."""
-    r = ibis.table(RECORDS, name="records") if records is None else records
+def normalise(templates: Any = None) -> Any:
+    """Templates with their orientation, class and place, and the columns that grouping needs."""
+    r = ibis.table(TEMPLATES, name="templates") if templates is None else templates
     r = r.mutate(turn=turn_of(r), verdict_class=class_of(r))
     r = r.mutate(at_source=seen_at_source(r), refuses=_flag(_refuses(r)))
     request = r.turn != REPLY
     denied = r.verdict == "DROPPED"
-    # An aggregated record shows the client port of its first flow only.
-    client_port = ibis.cases((request & ~r.aggregated, r.src_port), else_=ibis.null("int32"))
     return r.select(
+        "template",
         "cluster",
+        "source",
+        "node",
         "turn",
         "verdict_class",
         "at_source",
@@ -191,8 +193,12 @@ def normalise(records: Any = None) -> Any:
         "dst_workload",
         "dst_workload_kind",
         "dst_identity",
-        hour=whole(r.time_us, US_PER_HOUR),
-        port=_server_port(r),
+        "weight",
+        server_port=_server_port(r),
+        request=request,
+        # An aggregated record shows the client port of its first flow only.
+        shows_client_port=request & ~r.aggregated,
+        is_answer=(r.l7_kind == "") & (r.is_reply | (r.syn & r.ack)),
         icmp_type=_request_type(r),
         l7_method=ibis.cases(
             (r.l7_kind == "http", r.http_method), (r.l7_kind == "dns", r.dns_qtypes), else_=""
@@ -202,12 +208,8 @@ def normalise(records: Any = None) -> Any:
         policies=ibis.cases((denied, r.denied_by), else_=r.allowed_by),
         names=ibis.cases((request, r.dst_names), else_=""),
         service=ibis.cases((request, r.dst_service), else_=r.src_service),
-        weight=r.weight,
         connections=_flag(_opens(r)) * r.weight,
         reset=r.refuses * r.weight,
         verdict_events=_flag(request & (r.event_type == VERDICT_EVENT)) * r.weight,
         trace_events=_flag(request & (r.event_type == TRACE_EVENT)) * r.weight,
-        time_us=r.time_us,
-        client_port=client_port,
-        sample_uuid=ibis.cases((request & (r.uuid != ""), r.uuid), else_=ibis.null("string")),
     )

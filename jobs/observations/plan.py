@@ -15,11 +15,12 @@ import ibis
 from jobs.observations import aggregate, answers, coverage
 from jobs.observations.clock import CALENDAR
 from jobs.observations.normalise import normalise
-from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS
+from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, TAKEN, TEMPLATES
 from jobs.observations.schema import COVERAGE, EDGE_PODS, EDGES, ENDPOINTS, IDENTITIES, LOOKUPS
 
 INPUTS: Final = {
-    "records": RECORDS,
+    "templates": TEMPLATES,
+    "taken": TAKEN,
     "answers": ANSWERS,
     "label_sets": LABEL_SETS,
     "notices": NOTICES,
@@ -44,16 +45,22 @@ class Plan:
 @cache
 def batch_plan() -> Plan:
     """Plan of every batch."""
-    hops = aggregate.hops(normalise())
-    hop_table = ibis.table(hops.schema(), name="stage_hops")
-    contacts = aggregate.contacts(hop_table)
-    contact = ibis.table(contacts.schema(), name="stage_contacts")
+    stages: dict[str, Any] = {}
+
+    def stage(name: str, expression: Any) -> Any:
+        stages[name] = expression
+        return ibis.table(expression.schema(), name=name)
+
+    normalised = stage("stage_templates", normalise())
+    count = stage("stage_counted", aggregate.counted(normalised))
+    hop = stage("stage_hops", aggregate.hops(count, normalised))
+    contact = stage("stage_contacts", aggregate.contacts(hop))
     results = {
         EDGES.name: aggregate.edges(contact),
         EDGE_PODS.name: aggregate.edge_pods(contact),
         IDENTITIES.name: aggregate.identities(contact),
         ENDPOINTS.name: aggregate.endpoints(contact),
         LOOKUPS.name: answers.lookups(),
-        COVERAGE.name: coverage.coverage(coverage.heard(), aggregate.aside(contact)),
+        COVERAGE.name: coverage.coverage(coverage.heard(normalised), aggregate.aside(contact)),
     }
-    return Plan(stages={"stage_hops": hops, "stage_contacts": contacts}, results=results)
+    return Plan(stages=stages, results=results)

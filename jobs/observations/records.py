@@ -1,6 +1,10 @@
 """
 The flat record: what every source hands over, whatever it read.
 
+Most records differ from another only in their time, uuid and ports. So they are handed over as two
+tables: ``templates`` holds what they have in common, once, and ``taken`` the own values of each record with
+the number of its template. A source may give every record a template of its own.
+
 A source removes envelopes, spells enums as names and times as microseconds, and keeps everything
 else as it was seen: it orients nothing and decides nothing. The expressions in ``normalise`` and
 ``aggregate`` start from these columns, on any engine. *Absent* stays apart from *false*: a column
@@ -71,6 +75,14 @@ RECORDS: Final[dict[str, str]] = {
     "allowed_by": "string",  # policies, "Kind/namespace/name", sorted, joined by ","
     "denied_by": "string",
 }
+
+#: What each record has of its own; the columns of the table ``taken`` beside the template's number.
+OWN: Final = ("time_us", "uuid", "src_port", "dst_port")
+
+TEMPLATES: Final[dict[str, str]] = {"template": "int64"} | {
+    name: kind for name, kind in RECORDS.items() if name not in OWN
+}
+TAKEN: Final[dict[str, str]] = {"template": "int64"} | {name: RECORDS[name] for name in OWN}
 
 #: One row per address in a DNS answer: the list of a response record, unfolded by the source.
 ANSWERS: Final[dict[str, str]] = {

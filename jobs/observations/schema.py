@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 #: Raised whenever a column, or the meaning of one, changes: a store of another layout is refused.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def batch_tables(session: "SparkSession") -> dict[str, Any]:
     """
-    Hourly tables of one batch as Arrow, from the session's views ``records answers label_sets notices``.
+    Hourly tables of one batch as Arrow, from the views ``templates taken answers label_sets notices``.
 
     Stages are cached while they are read and forgotten afterwards.
     """

@@ -1,8 +1,8 @@
 """
-From ``decoded`` to the four tables a batch is aggregated from: records, answers, label_sets, notices.
+From ``decoded`` and ``kept`` to the tables that a batch is aggregated from.
 
-``records`` is a view: what repeats (labels, owners, names, policies) was decoded once per distinct
-text, and is joined when the aggregation reads it.
+``templates`` is a view of those that the batch met: what repeats in them (labels, owners, names,
+policies) was decoded once per distinct text, and is joined when the aggregation reads it.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 
 from jobs.observations.clock import US_PER_HOUR
-from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS
+from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, TAKEN, TEMPLATES
 from jobs.sources import enums
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 
@@ -36,6 +36,8 @@ _MAPS: Final = (
     ("al", "policy_map", "allowed"),
     ("de", "policy_map", "denied"),
 )
+#: What a record has of its own, from the columns of ``kept``.
+_OWN: Final = {"time_us": "ns // 1000"}
 _JOINS: Final = " ".join(
     f"LEFT JOIN {table} {short} ON d.{column}_hash = {short}.text_hash" for short, table, column in _MAPS
 )
@@ -67,28 +69,34 @@ def cluster_of(cluster: str | None) -> str:
 
 
 def assemble(con: duckdb.DuckDBPyConnection, *, cluster: str | None, source: str) -> None:
-    """Make ``records``, ``answers`` and ``label_sets`` out of ``decoded``."""
-    made = {"cluster": cluster_of(cluster), "source": quote(source), "time_us": "d.ns // 1000"} | _JOINED
+    """Make ``templates``, ``taken``, ``answers`` and ``label_sets`` out of ``decoded`` and ``kept``."""
+    made = {"cluster": cluster_of(cluster), "source": quote(source)} | _JOINED
     columns = ", ".join(
-        f"({made.get(name, f'd.{name}')})::{TYPES[kind]} AS {name}" for name, kind in RECORDS.items()
+        f"({made.get(name, f'd.{name}')})::{TYPES[kind]} AS {name}" for name, kind in TEMPLATES.items()
     )
+    own = ", ".join(f"({_OWN.get(name, name)})::{TYPES[kind]} AS {name}" for name, kind in TAKEN.items())
     con.execute(
         "CREATE OR REPLACE TEMP TABLE label_sets AS SELECT DISTINCT "
         f"{', '.join(LABEL_SETS)} FROM label_map WHERE label_key != ''"
     )
+    con.execute("CREATE OR REPLACE TEMP TABLE used AS SELECT DISTINCT template FROM kept")
     con.execute(
-        f"CREATE OR REPLACE TEMP VIEW records AS SELECT {columns} FROM decoded d {_JOINS}"
-        f" WHERE d.kind = {FLOW}"
+        f"CREATE OR REPLACE TEMP VIEW templates AS SELECT {columns} FROM decoded d {_JOINS}"
+        f" WHERE d.kind = {FLOW} AND d.template IN (SELECT template FROM used)"
     )
+    con.execute(f"CREATE OR REPLACE TEMP VIEW taken AS SELECT {own} FROM kept")
     # Taken out first: left to itself, the planner now and then joins all rows to find the few with answers.
     con.execute(f"""CREATE OR REPLACE TEMP TABLE answered AS SELECT * FROM decoded
-      WHERE kind = {FLOW} AND dns_ips IS NOT NULL AND dns_rcode = 0""")
+      WHERE kind = {FLOW} AND dns_ips IS NOT NULL AND dns_rcode = 0
+        AND template IN (SELECT template FROM used)""")
     answers = ", ".join(f"{name}::{TYPES[kind]} AS {name}" for name, kind in ANSWERS.items())
     con.execute(f"""CREATE OR REPLACE TEMP TABLE answers AS SELECT {answers} FROM (
-      SELECT cluster, node, time_us, dst_key AS client_key, dst_namespace AS client_namespace,
-        dst_pod AS client_pod, dns_query, dns_ttl,
-        unnest(json_extract_string(try_cast(dns_ips AS JSON), '$[*]')) AS ip
-      FROM (SELECT {columns}, d.dns_ips FROM answered d {_JOINS}))
+      SELECT cluster, node, kept.ns // 1000 AS time_us, dst_key AS client_key,
+        dst_namespace AS client_namespace, dst_pod AS client_pod, dns_query, dns_ttl, ip
+      FROM (
+        SELECT template, cluster, node, dst_key, dst_namespace, dst_pod, dns_query, dns_ttl,
+          unnest(json_extract_string(try_cast(dns_ips AS JSON), '$[*]')) AS ip
+        FROM (SELECT {columns}, d.dns_ips FROM answered d {_JOINS})) JOIN kept USING (template))
       WHERE ip IS NOT NULL AND ip != ''""")
     con.execute("DROP TABLE answered")
 
@@ -109,7 +117,8 @@ def notices(
     it in, and only the reject itself tells.
     """
     rows: list[dict[str, object]] = []
-    found = con.execute(f"""SELECT {cluster_of(cluster)}, node, ns // 1000, kind, notice FROM decoded
+    found = con.execute(f"""SELECT {cluster_of(cluster)}, node, kept.ns // 1000, kind, notice
+      FROM decoded JOIN kept USING (template)
       WHERE kind IN ({LOST}, {NODE_STATUS}) ORDER BY ALL""").fetchall()
     for of, node, time_us, kind, text in found:
         made = [_lost(text)] if kind == LOST else _holes(text)
@@ -133,9 +142,8 @@ def notices(
 
 def lost_events(con: duckdb.DuckDBPyConnection, first_part: int) -> Counter[int]:
     """Events that Hubble says it lost, per part from ``first_part`` on."""
-    found = con.execute(
-        f"SELECT part, notice FROM decoded WHERE part >= {first_part} AND kind = {LOST}"
-    ).fetchall()
+    found = con.execute(f"""SELECT kept.part, notice FROM kept JOIN decoded USING (template)
+      WHERE kept.part >= {first_part} AND kind = {LOST}""").fetchall()
     lost: Counter[int] = Counter()
     for part, text in found:
         lost[part] += int(str(_lost(text)["count"]))

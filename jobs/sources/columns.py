@@ -120,6 +120,10 @@ FOREIGN_KEYS: Final = (
 )
 
 
+#: Key under which the readers put a number into a line, to know it again.
+TAG: Final = "#"
+
+
 def camel(path: str) -> str:
     """Spell a path as protojson's camelCase: ``flow.is_reply`` is ``flow.isReply``."""
     return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), path)
@@ -165,12 +169,13 @@ def _tree(bare: bool) -> _Tree:
     return root
 
 
-def read_columns(*, bare: bool) -> str:
+def read_columns(*, bare: bool, tagged: bool = False) -> str:
     """``columns`` argument of ``read_json``, for wrapped lines or bare flows."""
-    parts = (
+    parts = [f"'{TAG}': 'BIGINT'"] if tagged else []
+    parts += [
         f"'{key}': '{_nested_type(value) if isinstance(value, dict) else value}'"
         for key, value in _tree(bare).items()
-    )
+    ]
     return "{" + ", ".join(parts) + "}"
 
 

@@ -185,7 +185,7 @@ TEXTS: Final = (
 KNOWN_TEXTS: Final = "known_texts"
 
 
-def decode(raw: str, *, carry: str = "part", strict: bool = True) -> str:
+def decode(raw: str, *, carry: str = "template, part", strict: bool = True) -> str:
     """
     SQL that turns ``raw`` (a query with the columns of ``columns.FIELDS`` and ``carry``) into records.
 

@@ -1,9 +1,11 @@
 """
-Which records of ``decoded`` were counted before.
+Which of the records just read were counted before.
 
 A record is known by its node and uuid; without a uuid (old Cilium, field masks, stored logs), or when
 the known copy had none, by what every mask keeps. Looked up among the records just read, in what the
-open batch holds already, and in the ledger of the hours that they touch.
+open batch holds already (the table ``kept``), and in the ledger of the hours that they touch.
+
+What a record's template says is hashed once per template; a record adds its time, uuid and ports.
 """
 
 from typing import Any, Final, Protocol
@@ -11,30 +13,34 @@ from typing import Any, Final, Protocol
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.sources import prints
 from jobs.sources.assemble import cluster_of
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
+from jobs.sources.known import Known
+from jobs.sources.reader import OWN
 
 _HOUR: Final = 3_600_000_000_000  # nanoseconds
 _COUNTED: Final = f"kind IN ({FLOW}, {LOST}, {NODE_STATUS})"
-_NUMBERS: Final = (
-    "kind", "ns", "src_port", "dst_port", "icmp_type", "event_type", "event_sub_type", "is_reply",
-    "http_code",
-)  # fmt: skip
-_FEW: Final = ("verdict", "direction", "l7_type", "http_method", "dns_query", "http_route")
-_MANY: Final = ("src_ip", "dst_ip", "ends")
+_NUMBERS: Final = ("kind", "icmp_type", "event_type", "event_sub_type", "is_reply", "http_code")
+_FEW: Final = ("verdict", "direction", "l7_type", "http_method")
+_MANY: Final = ("dns_query", "http_route", "src_ip", "dst_ip", "ends")
 #: What names the ends where the addresses are masked, and what an event other than a flow says.
 _ENDS: Final = """CASE WHEN notice IS NOT NULL THEN notice WHEN src_ip != '' AND dst_ip != '' THEN ''
   ELSE concat_ws('|', src_identity, src_namespace, src_pod, dst_identity, dst_namespace, dst_pod, protocol,
     weight, drop_reason, sw.owner, dw.owner) END"""
 #: Copies of one record are the same but for what masks took out: the one that says most is kept.
-_SAID: Final = """concat_ws('|', src_ip, dst_ip, src_port, dst_port, protocol, verdict, direction, is_reply,
+_SAID: Final = """concat_ws('|', src_ip, dst_ip, p.src_port, p.dst_port, protocol, verdict, direction,
+  is_reply,
   event_type, trace_point, trace_reason, src_namespace, dst_namespace, src_pod, dst_pod, src_cluster,
   dst_cluster,
   src_identity, dst_identity, src_labels_hash, dst_labels_hash, src_workloads_hash, dst_workloads_hash,
   src_names_hash, dst_names_hash, allowed_hash, denied_hash, dns_query, dns_ips, http_route, weight)"""
+_KEPT: Final = {
+    "part": "INTEGER", "template": "BIGINT", "ns": "BIGINT", "uuid": "VARCHAR", "src_port": "INTEGER",
+    "dst_port": "INTEGER", "hour": "BIGINT", "fingerprint": "BIGINT", "content": "BIGINT",
+    "has_uuid": "BOOLEAN",
+}  # fmt: skip
 
 
 class Ledger(Protocol):
@@ -44,94 +50,148 @@ class Ledger(Protocol):
         """Arrow dataset of a table's rows on these days."""
 
 
-def _day(hour: str) -> str:
-    """SQL for the day of an hour since the epoch, as text."""
-    return f"strftime(make_timestamp({hour} * 3600000000), '%Y-%m-%d')"
+def make_kept(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the empty table of the open batch's records."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in _KEPT.items())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE kept ({columns})")
 
 
 class Duplicates:
-    """Finds and removes duplicates; what is new joins the open batch's ledger, the table ``pending``."""
+    """Finds duplicates; what is new joins the open batch."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, ledger: Ledger, cluster: str | None) -> None:
-        self._con, self._ledger, self._cluster = con, ledger, cluster
-        self.clear()
+        self._con, self._cluster = con, cluster
+        self._known = Known(ledger)
+        self._learned, self._own = _Said(), _Said()
+        self._generation = 0
+        make_kept(con)
 
-    def clear(self) -> None:
-        """Forget the open batch: its ledger rows are committed."""
-        self._con.execute(
-            "CREATE OR REPLACE TEMP TABLE pending"
-            " (hour BIGINT, cluster VARCHAR, fingerprint BIGINT, content BIGINT, has_uuid BOOLEAN)"
-        )
+    def clear(self, generation: int) -> None:
+        """Begin a batch: the one before is committed. In another generation templates have new numbers."""
+        make_kept(self._con)
+        self._known.saved()
+        self._own = _Said()
+        if generation != self._generation:
+            self._learned, self._generation = _Said(), generation
 
-    def remove(self, first_part: int) -> dict[int, int]:
-        """Take duplicates out of the parts of ``decoded`` from ``first_part`` on; how many per part."""
-        con = self._con
-        con.register("prints", self._prints(first_part))
-        self._find_known()
-        con.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
-          SELECT place, part FROM prints WHERE has_uuid AND (
-            fingerprint IN (SELECT fingerprint FROM known WHERE has_uuid)
-            OR content IN (SELECT content FROM known WHERE NOT has_uuid))
-          UNION SELECT place, part FROM prints WHERE NOT has_uuid AND content IN (
-            SELECT content FROM known UNION ALL SELECT content FROM prints WHERE has_uuid)
-          UNION SELECT place, part FROM (
-            SELECT place, p.part, row_number() OVER (
-              PARTITION BY p.fingerprint ORDER BY length({_SAID}) DESC, {_SAID}) AS copy
-            FROM prints p JOIN decoded d ON d.rowid = p.place WHERE p.fingerprint IN (
-              SELECT fingerprint FROM prints GROUP BY fingerprint HAVING count(*) > 1))
-          WHERE copy > 1""")
-        counts = dict(con.execute("SELECT part, count(*) FROM repeated GROUP BY part").fetchall())
+    def keep(self, fresh: Any) -> dict[tuple[int, int], int]:
+        """Add the rows of a read to the open batch, but for duplicates; their number per part and kind."""
+        rows = self._prints(fresh)
+        known = self._known.among(rows)
+        self._con.register("prints", rows)
+        counts: dict[tuple[int, int], int] = {}
         kept = ""
-        if counts:
-            con.execute("DELETE FROM decoded WHERE rowid IN (SELECT place FROM repeated)")
+        if known is not None:
+            self._find_repeated(known)
+            found = self._con.execute("""SELECT part, kind, count(*) FROM repeated
+              JOIN (SELECT template, kind FROM decoded) USING (template) GROUP BY ALL""").fetchall()
+            counts = {(part, kind): count for part, kind, count in found}
             kept = " WHERE place NOT IN (SELECT place FROM repeated)"
-        con.execute(
-            f"INSERT INTO pending SELECT hour, cluster, fingerprint, content, has_uuid FROM prints{kept}"
-        )
-        con.unregister("prints")
+        self._con.execute(f"INSERT INTO kept SELECT {', '.join(_KEPT)} FROM prints{kept}")
+        if counts:
+            left = self._con.sql(f"SELECT hour, fingerprint, content, has_uuid FROM prints{kept}")
+            self._known.add(left.to_arrow_table())
+        else:
+            self._known.add(rows)
+        self._con.unregister("prints")
         return counts
 
-    def _prints(self, first_part: int) -> Any:
-        """Fingerprints of the records just read, with their places in ``decoded``."""
-        names = ", ".join((*_NUMBERS, *_FEW, "src_ip", "dst_ip", "node", "uuid"))
-        rows = self._con.sql(f"""SELECT d.rowid AS place, part, ns // {_HOUR} AS hour,
-            {cluster_of(self._cluster)} AS cluster,
-            {names}, {_ENDS} AS ends
+    def _find_repeated(self, known: Any) -> None:
+        """Fill ``repeated`` with the places in ``prints`` that are not to be kept."""
+        con = self._con
+        con.register("known", known)
+        con.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
+          SELECT place, part, template FROM prints WHERE has_uuid AND (
+            fingerprint IN (SELECT fingerprint FROM known WHERE has_uuid)
+            OR content IN (SELECT content FROM known WHERE NOT has_uuid))
+          UNION SELECT place, part, template FROM prints WHERE NOT has_uuid AND content IN (
+            SELECT content FROM known UNION ALL SELECT content FROM prints WHERE has_uuid)
+          UNION SELECT place, part, template FROM (
+            SELECT place, p.part, template, row_number() OVER (
+              PARTITION BY p.fingerprint ORDER BY length({_SAID}) DESC, {_SAID}) AS copy
+            FROM prints p JOIN decoded d USING (template) WHERE p.fingerprint IN (
+              SELECT fingerprint FROM prints GROUP BY fingerprint HAVING count(*) > 1))
+          WHERE copy > 1""")
+        con.unregister("known")
+
+    def _prints(self, fresh: Any) -> Any:
+        """The rows that count, with their hours and fingerprints."""
+        template = fresh["template"].to_numpy()
+        own = template >= OWN
+        self._learned.extend(self._con, f"template < {OWN}", 0)
+        self._own.extend(self._con, f"template >= {OWN}", OWN)
+        node, said, counted = (
+            np.where(own, self._own.at(name, template - OWN, own), self._learned.at(name, template, ~own))
+            for name in ("node", "content", "counted")
+        )
+        ns = fresh["ns"].to_numpy()
+        ports = [prints.hash_numbers(fresh[name]) for name in ("src_port", "dst_port")]
+        content = prints.fold([said, prints.hash_numbers(fresh["ns"]), *ports], len(fresh))
+        lone = prints.fold([node, prints.hash_texts(fresh["uuid"])], len(fresh))
+        has_uuid = prints.lengths(fresh["uuid"]) > 0
+        table = fresh.append_column("hour", pa.array(ns // _HOUR))
+        made = {
+            "place": pa.array(np.arange(len(fresh))),
+            "fingerprint": pa.array(np.where(has_uuid, lone, content)),
+            "content": pa.array(content),
+            "has_uuid": pa.array(has_uuid),
+        }
+        for name, column in made.items():
+            table = table.append_column(name, column)
+        counted = counted.astype(bool)
+        return table if counted.all() else table.filter(pa.array(counted))
+
+    def rows(self) -> Any:
+        """Ledger rows of the open batch, as Arrow."""
+        return self._con.sql(f"""SELECT strftime(make_timestamp(hour * 3600000000), '%Y-%m-%d') AS day, hour,
+            {cluster_of(self._cluster)} AS cluster, fingerprint, content, has_uuid
+          FROM kept JOIN decoded USING (template)""").to_arrow_table()
+
+
+class _Said:
+    """
+    What the rows of ``decoded`` add to a fingerprint, by their numbers.
+
+    Numbers come in order, each once, so an array that grows is enough.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Any] = {
+            name: np.empty(0, dtype=kind)
+            for name, kind in (("node", np.uint64), ("content", np.uint64), ("counted", np.uint64))
+        }
+        self._next = 0
+
+    def at(self, name: str, numbers: Any, there: Any) -> Any:
+        """Values of these numbers; anything where they are not ``there``."""
+        column = self._columns[name]
+        if not len(column):
+            return np.zeros(len(numbers), dtype=column.dtype)
+        return column[np.where(there, numbers, 0)]
+
+    def extend(self, con: duckdb.DuckDBPyConnection, where: str, base: int) -> None:
+        """Add the rows of ``decoded`` that came since."""
+        names = ", ".join((*_NUMBERS, *_FEW, "dns_query", "http_route", "src_ip", "dst_ip", "node"))
+        rows = con.sql(f"""SELECT template - {base} AS number, {_COUNTED} AS counted, {names}, {_ENDS} AS ends
           FROM decoded d LEFT JOIN owner_map sw ON d.src_workloads_hash = sw.text_hash
             LEFT JOIN owner_map dw ON d.dst_workloads_hash = dw.text_hash
-          WHERE part >= {first_part} AND {_COUNTED}""").to_arrow_table()
+          WHERE {where} AND template >= {base + self._next}""").to_arrow_table()
+        if not len(rows):
+            return
+        number = rows["number"].to_numpy()
         node = prints.hash_names(rows["node"])
         shown = [node, *(prints.hash_numbers(rows[name]) for name in _NUMBERS)]
         shown += [prints.hash_names(rows[name]) for name in _FEW]
         shown += [prints.hash_texts(rows[name]) for name in _MANY]
-        content = prints.fold(shown, len(rows))
-        own = prints.fold([node, prints.hash_texts(rows["uuid"])], len(rows))
-        has_uuid = pc.not_equal(rows["uuid"], "").to_numpy()
-        return pa.table(
-            {
-                **{name: rows[name] for name in ("place", "part", "hour", "cluster")},
-                "fingerprint": pa.array(np.where(has_uuid, own.to_numpy(), content.to_numpy())),
-                "content": content,
-                "has_uuid": has_uuid,
-            }
-        )
-
-    def _find_known(self) -> None:
-        """Fill ``known`` with the ledger rows, of any batch, that something in ``prints`` may repeat."""
-        con = self._con
-        found = con.execute(
-            f"SELECT min(hour), max(hour), {_day('min(hour)')}, {_day('max(hour)')} FROM prints"
-        )
-        first, last, first_day, last_day = found.fetchall()[0]
-        con.register("ledger", self._ledger.dataset("ledger", first_day, last_day))
-        con.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
-          SELECT DISTINCT fingerprint, content, has_uuid FROM (
-            SELECT hour, fingerprint, content, has_uuid FROM pending
-            UNION ALL SELECT hour, fingerprint, content, has_uuid FROM ledger)
-          WHERE hour BETWEEN {first or 0} AND {last or 0} AND (
-            fingerprint IN (SELECT fingerprint FROM prints) OR content IN (SELECT content FROM prints))""")
-        con.unregister("ledger")
-
-    def rows(self) -> Any:
-        """Ledger rows of the open batch, as Arrow."""
-        return self._con.sql(f"SELECT {_day('hour')} AS day, * FROM pending").to_arrow_table()
+        made = {
+            "node": node,
+            "content": prints.fold(shown, len(rows)).view(np.uint64),
+            "counted": rows["counted"].to_numpy(zero_copy_only=False).astype(np.uint64),
+        }
+        size = int(number.max()) + 1
+        for name, values in made.items():
+            column = np.zeros(size, dtype=np.uint64)
+            column[: len(self._columns[name])] = self._columns[name][:size]
+            column[number] = values
+            self._columns[name] = column
+        self._next = size

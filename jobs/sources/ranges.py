@@ -7,7 +7,8 @@ temporary files would halve the speed; this file system hands DuckDB the range i
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,26 @@ class Block:
 
 
 Range = FileRange | Block
+
+
+@contextmanager
+def reading_into(part: Range) -> Iterator[Callable[[int, memoryview], int]]:
+    """Give a function that reads from an offset of the range into memory and says how many bytes."""
+    if isinstance(part, Block):
+        data = memoryview(part.data)
+
+        def copy(offset: int, into: memoryview) -> int:
+            piece = data[offset : offset + len(into)]
+            into[: len(piece)] = piece
+            return len(piece)
+
+        yield copy
+        return
+    fd = os.open(part.path, os.O_RDONLY)
+    try:
+        yield lambda offset, into: os.preadv(fd, [into], part.start + offset)
+    finally:
+        os.close(fd)
 
 
 class _OpenRange:

@@ -1,9 +1,10 @@
 """
-Parts of files into the table ``decoded``, and what could not be used into rejects.
+Parts of files into the table ``decoded`` and the rows ``fresh``, what could not be used into rejects.
 
-The fast reader takes every line it knows at DuckDB's own speed, in any order. Only where it met a
-line it could not use does a second, narrow pass find out *which*, and only those lines go the
-tolerant way: unwrapped, every spelling tried, refused with a reason.
+``decoded`` says what a line says beside its time, uuid and ports: once for all lines of a template, or for
+one line. ``fresh`` has those values of every line, with the number of its row in ``decoded``. A line goes
+the first of three ways that knows it: by its template; decoded by itself, at DuckDB's own speed; or the
+tolerant way, unwrapped, every spelling tried, refused with a reason.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +19,35 @@ import pyarrow as pa
 from jobs.rejects import Reject
 from jobs.sources import columns, envelopes
 from jobs.sources.answers import MAX_WHOLE, break_up
+from jobs.sources.blanks import NO_PORT
+from jobs.sources.blanks import as_texts as uuid_texts
 from jobs.sources.decode import UNUSABLE, decode
+from jobs.sources.layout import Layout, layout_of
 from jobs.sources.lines import as_texts, blocks_of_lines
-from jobs.sources.ranges import Range, RangeFiles
+from jobs.sources.ranges import Block, Range, RangeFiles, reading_into
+from jobs.sources.sheets import Sheet, Sheets
 from jobs.sources.splitter import Value
+from jobs.sources.templates import MAX_TEMPLATES, Templates
 from jobs.sources.texts import MAX_TEXTS, Texts
 
 WRAPPED, BARE, OTHER = "wrapped", "bare", "other"
 ODD_AT_ONCE: Final = 20_000  # lines unwrapped by one query: what they hold is copied a few times
+DECODED_AT_ONCE: Final = 64 << 20  # bytes of lines decoded by one query
 #: DuckDB reads twice this at a time, and more for a longer line. Larger reads take fresh pages every time.
 USUAL_LINE: Final = 4 << 20
+#: Rows of ``decoded`` for one line have numbers from here on; those of templates lie below.
+OWN: Final = 1 << 40
+#: How a line could spell the key of a number itself.
+_TAG_KEYS: Final = (b'"%s"' % columns.TAG.encode(), b"\\u0023")
+_LOOKED_AT: Final = 256 << 10  # bytes of a part looked at for its layout
+
+Line = tuple[int, int, bytes]  # part, 1-based number in its file, text
+Found = list[tuple[int, Reject]]  # refused, with the number of the part
+
+FRESH: Final = {
+    "part": pa.int32(), "template": pa.int64(), "ns": pa.int64(), "uuid": pa.string(),
+    "src_port": pa.int32(), "dst_port": pa.int32(),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,53 +71,73 @@ class Values:
 
 class Reader:
     """
-    Reads parts into ``decoded`` of a DuckDB connection, on top of what is there.
+    Reads parts into a DuckDB connection, on top of what is there; ``close`` it at the end.
 
-    Every part gets a number, larger than any before, that its rows carry; ``files`` says which file a
-    part belongs to.
+    Every part gets a number, larger than any before; ``files`` says which file a part belongs to.
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con
-        self._files = RangeFiles.attach(con)
+        self._ranges = RangeFiles.attach(con)
         self._texts = Texts(con)
+        self._templates = Templates(con, self._decode_templates)
+        self._sheets = Sheets()
+        self._bare = False  # how the lines of the read at hand are wrapped
+        self._own = OWN  # next number of a line that is decoded by itself
         self.files: dict[int, int] = {}
         self.next_part = 0
-        self.clear()
+        self.generation = 0  # of the numbers of templates: they begin anew when all were forgotten
+        self.fresh = pa.table({name: pa.array([], kind) for name, kind in FRESH.items()})
+        self._make_decoded()
+
+    def close(self) -> None:
+        """End the thread that reads ahead."""
+        self._sheets.close()
 
     def clear(self) -> None:
-        """Empty ``decoded``: a batch begins."""
-        if self._texts.count > MAX_TEXTS:
+        """Forget the rows of single lines: a batch begins. Templates stay."""
+        self.files, self._own = {}, OWN
+        if self._texts.count > MAX_TEXTS or self._templates.count >= MAX_TEMPLATES:
             self._texts.forget()
-        self.files = {}
+            self._templates.forget()
+            self._make_decoded()
+            self.generation += 1
+        else:
+            self._con.execute(f"DELETE FROM decoded WHERE template >= {OWN}")
+
+    def _make_decoded(self) -> None:
         names = ", ".join(
             f'NULL::{"BOOLEAN" if field.kind == "PRESENT" else field.kind} AS "{field.name}"'
             for field in columns.FIELDS
         )
-        nothing = decode(f"SELECT 0 AS part, {names}, false AS foreign_keys")
+        nothing = decode(f"SELECT 0::BIGINT AS template, 0 AS part, {names}, false AS foreign_keys")
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM ({nothing}) WHERE false")
 
-    def read(self, parts: Sequence[Part], shape: str) -> list[tuple[int, Reject]]:
-        """Add the records of these parts; return what was refused, with the number of its part."""
-        first = self.next_part
-        numbered = dict(enumerate(parts, first))
+    def read(self, parts: Sequence[Part], shape: str) -> Found:
+        """Add the records of these parts; return what was refused."""
+        numbered = dict(enumerate(parts, self.next_part))
         self._admit({number: part.file for number, part in numbered.items()})
+        learned, own, rows = self._templates.count, self._own, list[Any]()
         if shape == OTHER:
-            rejects = [
-                reject for number, part in numbered.items() for reject in self._tolerate(number, part, None)
-            ]
+            rejects = self._read_tolerantly(numbered)
         else:
-            rejects = self._read_known(numbered, shape)
-        self._texts.learn(first)
-        return rejects
+            self._bare = shape == BARE
+            layouts = {number: _layout(part.range) for number, part in numbered.items()}
+            ranges = {number: part.range for number, part in numbered.items()}
+            rejects = []
+            for sheet in self._sheets.of(ranges, layouts):
+                found, lines = self._read_sheet(sheet, numbered)
+                rows.append(found)
+                rejects += self._read_by_themselves(numbered, lines)
+        self._finish(learned, own, rows)
+        return sorted(rejects, key=lambda reject: (reject[0], reject[1].line))
 
-    def read_values(self, pieces: Sequence[Values]) -> list[tuple[int, Reject]]:
+    def read_values(self, pieces: Sequence[Values]) -> Found:
         """Add the records of these pieces of streams."""
-        first = self.next_part
-        numbered = dict(enumerate(pieces, first))
+        numbered = dict(enumerate(pieces, self.next_part))
         self._admit({number: piece.file for number, piece in numbered.items()})
         names = {number: piece.name for number, piece in numbered.items()}
-        rejects, good = [], []
+        own, rejects, good = self._own, Found(), []
         for number, piece in numbered.items():
             for value in piece.values:
                 if value.problem:
@@ -108,72 +148,116 @@ class Reader:
             some = good[start : start + ODD_AT_ONCE]
             texts = as_texts([raw.replace(b"\n", b" ").replace(b"\r", b" ") for _, _, raw in some])
             rejects += self._read_texts(names, some, texts)
-        self._texts.learn(first)
+        self._finish(self._templates.count, own, [])
         return rejects
 
     def _admit(self, files: dict[int, int]) -> None:
         self.files |= files
         self.next_part += len(files)
 
-    def _read_known(self, parts: dict[int, Part], shape: str) -> list[tuple[int, Reject]]:
-        """Read lines of a known shape fast, and those among them that are not, tolerantly."""
-        source = self._scan(parts, shape)
-        first = min(parts)
-        self._con.execute(f"INSERT INTO decoded {decode(source)}")
-        dirty = self._con.execute(
-            f"SELECT DISTINCT part FROM decoded WHERE part >= {first} AND kind = {UNUSABLE} ORDER BY part"
-        ).fetchall()
-        if not dirty:
-            return []
-        self._con.execute(f"DELETE FROM decoded WHERE part >= {first} AND kind = {UNUSABLE}")
-        places = self._unusable(source)
-        return [
-            reject for (number,) in dirty for reject in self._tolerate(number, parts[number], places[number])
-        ]
+    def _finish(self, learned: int, own: int, rows: list[Any]) -> None:
+        """Publish the rows of what was just read, and decode the texts that came with it."""
+        alone = self._con.sql(
+            f"SELECT {', '.join(FRESH)} FROM decoded WHERE template >= {own}"
+        ).to_arrow_table()
+        schema = pa.schema(list(FRESH.items()))
+        self.fresh = pa.concat_tables([*rows, alone.cast(schema)])
+        self._texts.learn(f"template BETWEEN {learned + 1} AND {OWN - 1} OR template >= {own}")
 
-    def _scan(self, parts: dict[int, Part], shape: str) -> str:
-        """Query over the raw columns of these parts."""
-        names = self._files.publish({number: part.range for number, part in parts.items()})
-        part = f"{min(parts)}" if len(parts) == 1 else "right(filename, 12)::INTEGER"
-        options = f"format='newline_delimited', ignore_errors=true, maximum_object_size={USUAL_LINE}"
-        if len(parts) > 1:
-            options += ", filename=true"
-        bare = shape == BARE
-        return (
-            f"SELECT {part} AS part, {columns.fast_select(bare=bare)} FROM read_json({names!r},"
-            f" columns={columns.read_columns(bare=bare)}, {options})"
+    def _read_sheet(self, sheet: Sheet, parts: dict[int, Part]) -> tuple[Any, list[Line]]:
+        """Rows of the lines that have a template, and the lines that have none."""
+        templates, values = self._templates, sheet.values
+        found = templates.find(sheet)
+        good = np.flatnonzero(found > 0)
+        number = found[good]
+        ports = []
+        for taken, said in (
+            (values.source_port, templates.source_port),
+            (values.target_port, templates.target_port),
+        ):
+            port = np.where(values.source_port[good] == NO_PORT, said[number], taken[good])
+            ports.append(pa.array(port.astype(np.int32), mask=port == NO_PORT))
+        if sheet.has_uuid:
+            uuid = uuid_texts(values.uuid[good])
+        else:
+            uuid = pa.array(templates.uuid[number], pa.string())
+        columns_of = [sheet.part[good].astype(np.int32), number, values.ns[good], uuid, *ports]
+        rows = pa.table(dict(zip(FRESH, map(pa.array, columns_of), strict=True)))
+        lines = []
+        for index in np.flatnonzero(found <= 0).tolist():
+            part, text = int(sheet.part[index]), sheet.text(index)
+            if values.fits[index]:  # it was written over
+                with reading_into(parts[part].range) as read:
+                    original = bytearray(len(text))
+                    read(int(sheet.offset[index]), memoryview(original))
+                text = bytes(original)
+            if text.strip():
+                lines.append((part, int(sheet.line[index]), text))
+        return rows, lines
+
+    def _decode_templates(self, texts: Sequence[bytes], first: int) -> None:
+        self._decode_tagged(texts, [None] * len(texts), first)
+
+    def _decode_tagged(self, texts: Sequence[bytes], parts: Sequence[int | None], first: int) -> Any:
+        """
+        Decode lines, add those that are usable to ``decoded`` and say which: an array of flags.
+
+        Each carries its number, from ``first`` on, as a member of its object; a line that may hold such a
+        member itself is not tried.
+        """
+        names = self._ranges.publish(
+            {first: Block(b"".join(map(_tagged, texts, range(first, first + len(texts)))))}
         )
-
-    def _unusable(self, source: str) -> dict[int, Any]:
-        """For each line of each part, in order, whether it is unusable."""
-        self._con.execute("SET preserve_insertion_order = true")
-        self._con.execute(
-            f"CREATE OR REPLACE TEMP TABLE verdicts AS SELECT part, kind = {UNUSABLE} AS unusable"
-            f" FROM ({decode(source)})"
+        scan = (
+            f"read_json({names!r}, columns={columns.read_columns(bare=self._bare, tagged=True)},"
+            f" format='newline_delimited', ignore_errors=true, maximum_object_size={USUAL_LINE})"
         )
-        self._con.execute("SET preserve_insertion_order = false")
-        found = self._con.execute("SELECT part, unusable FROM verdicts ORDER BY rowid").fetchnumpy()
-        self._con.execute("DROP TABLE verdicts")
-        return {int(part): found["unusable"][found["part"] == part] for part in np.unique(found["part"])}
+        numbers = np.arange(first, first + len(texts))
+        self._con.register("tags", pa.table({"template": numbers, "part": pa.array(parts, pa.int32())}))
+        raw = (
+            f'SELECT "{columns.TAG}" AS template, NULL::INTEGER AS part,'
+            f" {columns.fast_select(bare=self._bare)} FROM {scan}"
+        )
+        self._con.execute(f"""CREATE OR REPLACE TEMP TABLE attempt AS SELECT a.* REPLACE (t.part AS part)
+          FROM ({decode(raw)}) a JOIN tags t USING (template) WHERE kind != {UNUSABLE}""")
+        self._con.execute("INSERT INTO decoded SELECT * FROM attempt")
+        usable = self._con.sql("SELECT template FROM attempt").to_arrow_table()["template"].to_numpy()
+        self._con.execute("DROP TABLE attempt")
+        self._con.unregister("tags")
+        flags = np.zeros(len(texts), dtype=bool)
+        flags[usable - first] = True
+        return flags
 
-    def _tolerate(self, number: int, part: Part, unusable: Any) -> Iterator[tuple[int, Reject]]:
-        """Read lines the tolerant way; ``unusable`` says which of the part's lines, else all of them."""
-        data = part.range.read()
-        if unusable is not None and len(unusable) != sum(len(lines) for lines in blocks_of_lines(data)):
-            # The two ways of counting lines disagree: read the whole part again, the tolerant way.
-            self._con.execute("DELETE FROM decoded WHERE part = ?", [number])
-            unusable = None
-        before, passed = part.lines_before(), 0
-        for lines in blocks_of_lines(data):
-            chosen = lines
-            if unusable is not None:
-                chosen = lines.pick(np.flatnonzero(unusable[passed : passed + len(lines)]))
-            passed += len(lines)
-            for start in range(0, len(chosen), ODD_AT_ONCE):
-                some = chosen.pick(np.arange(start, min(start + ODD_AT_ONCE, len(chosen))))
-                numbers = [int(line) + before for line in some.numbers]
-                pieces = [(number, line, raw) for line, raw in zip(numbers, some.raws(), strict=True)]
-                yield from self._read_texts({number: part.name}, pieces, some.texts())
+    def _read_by_themselves(self, parts: dict[int, Part], lines: list[Line]) -> Iterator[tuple[int, Reject]]:
+        """Decode lines that have no template; those that cannot be used as they stand go the tolerant way."""
+        start = 0
+        while start < len(lines):
+            size, end = 0, start
+            while end < len(lines) and size < DECODED_AT_ONCE:
+                size, end = size + len(lines[end][2]), end + 1
+            some, start = lines[start:end], end
+            first, self._own = self._own, self._own + len(some)
+            usable = self._decode_tagged([text for _, _, text in some], [part for part, _, _ in some], first)
+            odd = [some[index] for index in np.flatnonzero(~usable)]
+            before = {part: parts[part].lines_before() for part in dict.fromkeys(part for part, _, _ in odd)}
+            odd = [(part, line + before[part], text) for part, line, text in odd]
+            names = {part: parts[part].name for part in before}
+            for at in range(0, len(odd), ODD_AT_ONCE):
+                piece = odd[at : at + ODD_AT_ONCE]
+                yield from self._read_texts(names, piece, as_texts([text for _, _, text in piece]))
+
+    def _read_tolerantly(self, parts: dict[int, Part]) -> Found:
+        """Read every line of these parts the tolerant way."""
+        rejects: Found = []
+        for number, part in parts.items():
+            before = part.lines_before()
+            for lines in blocks_of_lines(part.range.read()):
+                for start in range(0, len(lines), ODD_AT_ONCE):
+                    some = lines.pick(np.arange(start, min(start + ODD_AT_ONCE, len(lines))))
+                    numbers = [int(line) + before for line in some.numbers]
+                    pieces = [(number, line, raw) for line, raw in zip(numbers, some.raws(), strict=True)]
+                    rejects += self._read_texts({number: part.name}, pieces, some.texts())
+        return rejects
 
     def _read_texts(
         self, names: dict[int, str], pieces: list[tuple[int, int, bytes]], texts: Any
@@ -190,9 +274,11 @@ class Reader:
         columns_of |= {"line": pa.array([line for _, line, _ in pieces], pa.int64()), "doc": texts}
         envelopes.unwrap(con, pa.table(columns_of))
         con.execute(f"CREATE OR REPLACE TEMP TABLE late AS {_tolerant()}")
-        con.execute(
-            f"INSERT INTO decoded SELECT * EXCLUDE (line, doc, reason) FROM late WHERE kind != {UNUSABLE}"
-        )
+        first = self._own
+        con.execute(f"""INSERT INTO decoded SELECT {first} - 1 + row_number() OVER () AS template,
+          * EXCLUDE (line, doc, reason) FROM late WHERE kind != {UNUSABLE}""")
+        count = con.execute(f"SELECT count(*) FROM late WHERE kind != {UNUSABLE}").fetchall()[0][0]
+        self._own += count
         refused = con.execute(
             f"SELECT part, line, reason, doc FROM late WHERE kind = {UNUSABLE}"
             " UNION ALL SELECT part, line, reason, doc FROM refused ORDER BY ALL"
@@ -228,3 +314,18 @@ def _tolerant() -> str:
         f" FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
     )
     return decode(raw, carry="part, line, doc, reason", strict=False)
+
+
+def _layout(part: Range) -> Layout | None:
+    """Layout of the lines at the start of a range."""
+    with reading_into(part) as read:
+        shown = bytearray(min(part.size(), _LOOKED_AT))
+        return layout_of(bytes(shown[: read(0, memoryview(shown))]))
+
+
+def _tagged(text: bytes, number: int) -> bytes:
+    """Give the line its number; a line that is no object, or has such a key, becomes one without."""
+    text = text.strip()
+    if text[:1] != b"{" or text[1:].lstrip()[:1] == b"}" or any(key in text for key in _TAG_KEYS):
+        return b"null\n"
+    return b'{"%s":%d,%s\n' % (columns.TAG.encode(), number, text[1:])

@@ -42,12 +42,12 @@ class Texts:
             self._con.execute(f"CREATE OR REPLACE TEMP TABLE {table} (text_hash UBIGINT, {columns})")
         self.count = 0
 
-    def learn(self, first_part: int) -> None:
-        """Decode the texts of ``decoded`` from a part on that were not seen before."""
+    def learn(self, where: str) -> None:
+        """Decode the texts of these rows of ``decoded`` that were not seen before."""
         for name, (columns, decode, names) in MAPS.items():
             both = " UNION ALL ".join(
                 f"SELECT {column}_hash AS text_hash, texts[{TEXTS.index(column) + 1}] AS text FROM decoded"
-                f" WHERE part >= {first_part} AND texts IS NOT NULL"
+                f" WHERE texts IS NOT NULL AND ({where})"
                 for column in columns
             )
             known = f"SELECT text_hash FROM {KNOWN_TEXTS}"

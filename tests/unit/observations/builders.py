@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from jobs.observations.engine import batch_tables
 from jobs.observations.fold import fold
-from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS
+from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, RECORDS, TAKEN, TEMPLATES
 from jobs.observations.store import ObservationStore
 from models.domain.window import Window
 from models.frames import Observations
@@ -223,8 +223,8 @@ def inputs(
     answers: Iterable[dict[str, Any]] = (),
     notices: Iterable[dict[str, Any]] = (),
 ) -> dict[str, pa.Table]:
-    """The four input tables of one batch."""
-    records = list(records)
+    """The input tables of one batch; every record is a template of its own."""
+    records = [record | {"template": number} for number, record in enumerate(records)]
     ends: dict[str, End] = {}
     for record in records:
         ends |= record["_sets"]
@@ -240,7 +240,8 @@ def inputs(
         if key
     ]
     return {
-        "records": arrow(records, RECORDS),
+        "templates": arrow(records, TEMPLATES),
+        "taken": arrow(records, TAKEN),
         "answers": arrow(answers, ANSWERS),
         "label_sets": arrow(sets, LABEL_SETS),
         "notices": arrow(notices, NOTICES),

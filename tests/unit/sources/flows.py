@@ -7,7 +7,9 @@ from typing import Any
 
 import duckdb
 
+from jobs.observations.records import RECORDS
 from jobs.sources.assemble import assemble
+from jobs.sources.duplicates import make_kept
 from jobs.sources.ranges import Block
 from jobs.sources.reader import Part, Reader, Values
 from jobs.sources.shape import VALUES, shape_of
@@ -93,12 +95,21 @@ class Read:
             found = reader.read_values([Values(0, "test", list(Splitter().values([data])))])
         else:
             found = reader.read([Part(0, "test", Block(data), lambda: 0)], shape)
+        make_kept(con)
+        con.register("fresh", reader.fresh)
+        con.execute("INSERT INTO kept BY NAME SELECT * FROM fresh")
+        con.unregister("fresh")
         assemble(con, cluster=cluster, source="test")
         self.rejects = [reject for _, reject in found]
-        self.records = rows(con, "SELECT * FROM records ORDER BY ALL")
+        self.records = rows(
+            con, f"SELECT {', '.join(RECORDS)} FROM templates JOIN taken USING (template) ORDER BY ALL"
+        )
         self.answers = rows(con, "SELECT * FROM answers ORDER BY ALL")
         self.labels = rows(con, "SELECT * FROM label_sets ORDER BY ALL")
-        self.kinds = dict(con.execute("SELECT kind, count(*) FROM decoded GROUP BY kind").fetchall())
+        kinds = "SELECT kind, count(*) FROM decoded JOIN kept USING (template) GROUP BY kind"
+        self.kinds = dict(con.execute(kinds).fetchall())
+        #: How many lines were decoded for all these records.
+        self.decoded = len({row["template"] for row in rows(con, "SELECT template FROM kept")})
 
     @property
     def record(self) -> dict[str, Any]:
