@@ -9,6 +9,7 @@ from models.domain.agent import NEWEST
 from models.domain.capabilities import CapabilityHints
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.proposal_json import left_out_to_json, proposal_to_json
+from models.domain.quarantine import Quarantined
 from models.domain.window import Window
 from models.frames import Observations
 from models.manifest.parse import parse_objects
@@ -17,6 +18,8 @@ from models.manifest.validate import problems
 from models.simulation.observed import agent_config
 from models.simulation.replay import replay
 from models.synthesis.draft import Draft, Unproposed, draft
+from models.synthesis.learned import NOTHING_LEARNED, Learned
+from models.synthesis.screened import NO_MEMORY, Memory
 from models.synthesis.view import Posture
 
 
@@ -34,6 +37,8 @@ class InferResult:
 
     ``proposals`` are sorted by namespace and name and carry their back-test; ``manifests`` are their
     objects by proposal key, in enforce mode with all rules.
+    ``quarantine`` is everything held back, also of workloads without a proposal; ``fates`` (of what was held
+    back, by cell) and ``learned`` are for the next night's run.
     """
 
     cluster: str
@@ -47,6 +52,9 @@ class InferResult:
     listened_share: float
     lost_events: int
     set_aside: dict[str, int]
+    quarantine: tuple[Quarantined, ...]
+    fates: dict[str, tuple[str, str]]
+    learned: Learned
     calibration: dict[str, Any]
     forecast: dict[str, Any]
 
@@ -57,6 +65,7 @@ class InferResult:
             "proposals": len(self.proposals),
             "rules": sum(len(proposal.rules) for proposal in self.proposals),
             "without_proposal": len(self.unproposed),
+            "quarantined": len(self.quarantine),
             "effective_days": self.effective_days,
             "listened_share": self.listened_share,
             "lost_events": self.lost_events,
@@ -106,6 +115,8 @@ def run_infer(
     posture: Posture = "balanced",
     capabilities: CapabilityHints | None = None,
     rejected_rules: frozenset[str] = frozenset(),
+    memory: Memory = NO_MEMORY,
+    previous: Learned = NOTHING_LEARNED,
 ) -> InferResult:
     """Propose policies for one cluster from the window that ends at ``as_of``."""
     observations = store.observations(cluster, Window.ending(as_of, window_length))
@@ -115,6 +126,8 @@ def run_infer(
         posture=posture,
         capabilities=capabilities,
         rejected_rules=rejected_rules,
+        memory=memory,
+        previous=previous,
     )
 
 
@@ -125,6 +138,8 @@ def propose(
     posture: Posture = "balanced",
     capabilities: CapabilityHints | None = None,
     rejected_rules: frozenset[str] = frozenset(),
+    memory: Memory = NO_MEMORY,
+    previous: Learned = NOTHING_LEARNED,
 ) -> InferResult:
     """Draft, render, lint and replay the proposals of a window."""
     made = draft(
@@ -133,6 +148,8 @@ def propose(
         posture=posture,
         namespace=namespace,
         rejected_rules=rejected_rules,
+        memory=memory,
+        previous=previous,
     )
     made, manifests = _linted(made)
     policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
@@ -150,6 +167,9 @@ def propose(
         listened_share=made.observed.listened_share,
         lost_events=made.observed.lost_events,
         set_aside={str(reason): int(flows) for reason, flows in set_aside.items()},
+        quarantine=made.quarantine,
+        fates=made.screened.held_back(),
+        learned=made.learned,
         calibration=sure.calibration,
         forecast=sure.forecast,
     )
@@ -177,4 +197,8 @@ def _linted(made: Draft) -> tuple[Draft, dict[str, dict[str, Any]]]:
             manifests[proposal.key] = manifest
     kept = tuple(proposal for proposal in made.proposals if proposal.key in manifests)
     unproposed = tuple(sorted([*made.unproposed, *refused], key=lambda one: (one.namespace, one.workloads)))
-    return replace(made, proposals=kept, unproposed=unproposed), manifests
+    held = tuple(
+        one if one.proposal in manifests else replace(one, proposal="", nearest_rule="")
+        for one in made.quarantine
+    )
+    return replace(made, proposals=kept, unproposed=unproposed, quarantine=held), manifests

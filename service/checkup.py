@@ -18,6 +18,7 @@ from service.db.tables import LeaseRow
 from service.durations import format_duration
 from service.observed import queries
 from service.proposals.repository import count_by_state
+from service.quarantine.service import open_count
 from service.wiring import Portolan
 
 Status = Literal["ok", "note", "bad"]
@@ -53,6 +54,7 @@ def examine(portolan: Portolan) -> list[Finding]:
         _sources,
         _runs,
         _proposals,
+        _quarantine,
     )
     findings: list[Finding] = []
     for question in questions:
@@ -156,6 +158,15 @@ def _proposals(portolan: Portolan) -> Iterator[Finding]:
         yield Finding("proposals", "note", "none yet: 'portolan infer'")
         return
     yield Finding("proposals", "ok", ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def _quarantine(portolan: Portolan) -> Iterator[Finding]:
+    with portolan.database.read() as session:
+        count = open_count(session, now=portolan.clock())
+    detail = (
+        f"{count} held back until somebody decides: 'portolan quarantine'" if count else "nothing to decide"
+    )
+    yield Finding("quarantine", "note" if count else "ok", detail)
 
 
 def _age(length: timedelta) -> str:

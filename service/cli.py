@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "proposals": ("proposals", "List what was proposed, and where each proposal stands."),
     "show": ("proposals", "Show a policy, its evidence, its doubts, and what was left out."),
     "review": ("proposals", "Approve, reject or reopen a proposal or some of its rules."),
+    "quarantine": ("quarantine", "List what is held back for a person to decide."),
+    "verdict": ("quarantine", "Admit what is held back, confirm it as unwanted, or ask again later."),
     "export": ("export", "Write one file per policy, each checked before anything is written."),
     "simulate": ("simulate", "Say, flow by flow, which verdict policies give and which rule decides."),
     "check": ("check", "Look for what is wrong with policies: refused, useless, costly, DNS forgotten."),

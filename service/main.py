@@ -15,6 +15,7 @@ from service.health import router as health_router
 from service.observed.api import router as observed_router
 from service.problems import Problem, install_handlers
 from service.proposals.api import router as proposals_router
+from service.quarantine.api import router as quarantine_router
 from service.runs.api import router as runs_router
 from service.runs.background import Background
 from service.scheduling import plan_jobs
@@ -60,6 +61,7 @@ def create_app(portolan: Portolan, *, scheduler: bool = False) -> FastAPI:
         health_router,
         observed_router,
         proposals_router,
+        quarantine_router,
         export_router,
         runs_router,
         simulation_router,

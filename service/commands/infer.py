@@ -53,3 +53,5 @@ def infer(
         f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
         f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"
     )
+    if counts["quarantine_open"]:
+        print_text(f"{counts['quarantine_open']} held back until somebody decides: 'portolan quarantine'")

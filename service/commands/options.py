@@ -1,5 +1,6 @@
 """Options that every command takes, and how a command gets what it works with."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -108,3 +109,11 @@ def chosen_release(option: str | None, settings: Settings) -> str:
         return release(version).name
     except UnsupportedError as error:
         raise BadInputError(str(error)) from None
+
+
+def account() -> str:
+    """Name of whoever sits at the terminal."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise BadInputError("this account has no name: say who decides with --reviewer") from None

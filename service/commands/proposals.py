@@ -1,14 +1,12 @@
 """``portolan proposals``, ``portolan show`` and ``portolan review``."""
 
-import getpass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from models.errors import BadInputError
-from service.commands.options import ConfigFile, DataDir, LogFormatOption, portolan_for
+from service.commands.options import ConfigFile, DataDir, LogFormatOption, account, portolan_for
 from service.commands.output import clean, print_block, print_json, print_table, print_text
 from service.commands.show import print_proposal
 from service.proposals import repository, service, views
@@ -140,7 +138,7 @@ def review(
     log_format: LogFormatOption = None,
 ) -> None:
     """Approve, reject or reopen a proposal or some of its rules."""
-    request = DecisionRequest(decision, reviewer or _account(), reason, include_flagged)
+    request = DecisionRequest(decision, reviewer or account(), reason, include_flagged)
     with portolan_for(data_dir, config, log_format) as portolan, portolan.database.write() as session:
         row = service.resolve(session, proposal)
         if rule:
@@ -150,10 +148,3 @@ def review(
             service.decide_proposal(session, row.key, request, now=portolan.clock())
         line = f"{row.namespace}/{row.name}: version {row.current_version} is {row.state}"
     print_text(f"{len(set(rule))} rules: {decision}; {line}" if rule else line)
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise BadInputError("this account has no name: say who decides with --reviewer") from None

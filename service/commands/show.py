@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.manifest.render import to_yaml
+from service.commands.held import print_held
 from service.commands.output import iso, print_block, print_text
 from service.proposals.evidence import evidence_line
 
@@ -28,6 +29,9 @@ def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, An
     _print_rules(found["rules"])
     _print_directions(found["completeness"])
     _print_doubts(found)
+    if found["quarantine"]:
+        _heading(f"held back until somebody decides ({len(found['quarantine'])}): portolan verdict ID ...")
+        print_held(found["quarantine"])
     _print_left_out(found["left_out"])
     _print_backtest(found["backtest"])
     _print_rejected(found["rejected_rules"])

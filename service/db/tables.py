@@ -177,3 +177,62 @@ class InferenceRow(Row):
     run_id: Mapped[str | None] = mapped_column(String(32))
     generated_at: Mapped[datetime]
     body: Mapped[dict[str, Any]]
+
+
+class QuarantineRow(Row):
+    """
+    One cell that was held back at least once, and what was last said about it.
+
+    Names come out of flows and may be of any length; they are text here.
+    """
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    other_end: Mapped[str] = mapped_column(String(64))  # id at the call's other end; "" where that is no pod
+    cluster: Mapped[str] = mapped_column(String(253))
+    namespace: Mapped[str] = mapped_column(Text)
+    workload: Mapped[str] = mapped_column(Text)
+    reasons: Mapped[str] = mapped_column(Text)  # codes, each between two semicolons: what lists filter by
+    form: Mapped[dict[str, Any]]  # models.domain.quarantine.Quarantined
+    held: Mapped[bool]  # by the newest run
+    first_held_at: Mapped[datetime]
+    last_held_at: Mapped[datetime]
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    ask_again_at: Mapped[datetime | None]
+    reviewer: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(Integer)
+
+
+class QuarantineVerdictRow(Row):
+    """One verdict on a call that was held back, at the end where it was given; never changed."""
+
+    __tablename__ = "quarantine_verdicts"
+    __table_args__ = (
+        ForeignKeyConstraint(["entry"], ["quarantine.id"]),
+        Index("ix_quarantine_verdicts_entry_id", "entry", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    entry: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(String(16))
+    reviewer: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    days: Mapped[int | None] = mapped_column(Integer)  # of ``later``
+    decided_at: Mapped[datetime]
+
+
+class NightRow(Row):
+    """What the newest night of a cluster tells the next (see ``jobs.memory``)."""
+
+    __tablename__ = "nights"
+
+    cluster: Mapped[str] = mapped_column(String(253), primary_key=True)
+    until: Mapped[datetime]
+    night: Mapped[dict[str, Any]]
+    # What that night itself was told: a second run of the same night is told the same.
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    run_id: Mapped[str | None] = mapped_column(String(32))

@@ -143,7 +143,7 @@ def decide_proposal(
         key,
         DecisionRequest(body.decision, body.reviewer, body.reason, body.include_flagged),
         now=portolan.clock(),
-        if_match=_required(if_match),
+        if_match=required(if_match),
     )
     session.flush()
     response.headers["ETag"] = service.etag(row)
@@ -168,14 +168,15 @@ def decide_rule(
         rule_id,
         DecisionRequest(body.decision, body.reviewer, body.reason),
         now=portolan.clock(),
-        if_match=_required(if_match),
+        if_match=required(if_match),
     )
     session.flush()
     response.headers["ETag"] = service.etag(row)
     return schemas.ProposalOut(**views.detail(session, row))
 
 
-def _required(if_match: str | None) -> str:
+def required(if_match: str | None) -> str:
+    """State that an edit was decided on; refuses one that does not say."""
     if if_match is None:
         raise PreconditionRequiredError(
             "send the ETag that you read as If-Match: somebody may have decided since"

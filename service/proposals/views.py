@@ -10,6 +10,7 @@ from models.domain.proposal_json import proposal_from_json
 from service.db.tables import DecisionRow, ProposalRow, RuleStandingRow
 from service.export.manifests import Target, render
 from service.proposals import repository, service
+from service.quarantine.views import with_verdicts
 from service.review.transitions import RuleState
 
 
@@ -47,6 +48,7 @@ def detail(session: Session, row: ProposalRow, version: int | None = None) -> di
         "version_state": standing.version_state(number),
         "rules": [{**rule, "decision": _decision(standings.get(rule["id"]))} for rule in body["rules"]],
         "rejected_rules": _rejected(standings),
+        "quarantine": with_verdicts(session, body["quarantine"]),
         "approved_version": row.approved_version,
         "withdrawn": row.withdrawn,
         "manifest": _manifest(proposal, standings),

@@ -10,15 +10,22 @@ import structlog
 from jobs.config import FileSource
 from jobs.ingest import run_ingest
 from jobs.maintain import run_maintain
+from jobs.memory import Night, told
 from jobs.propose import InferResult, run_infer
 from jobs.pull import pull
 from jobs.runs import OBSERVATIONS_LEASE, Claim, RunRequest, RunResult
 from jobs.sources.report import IngestReport
+from models.domain.window import Window
 from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
+from models.synthesis.learned import NOTHING_LEARNED
 from models.synthesis.view import Posture
 from service.observed import queries
 from service.observed.folded import FoldedObservations
 from service.proposals import repository, service
+from service.quarantine import nights
+from service.quarantine.recording import record as record_held
+from service.quarantine.repository import remove_lapsed_before
+from service.quarantine.service import open_count
 from service.runs.repository import remove_runs_before
 from service.wiring import Portolan
 
@@ -193,8 +200,11 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
     for cluster in clusters:
         log.info("infer.started", run=run_id, cluster=cluster.name)
         as_of = options.as_of or min(portolan.clock(), cluster.observed_until)
+        until = Window.ending(as_of, config.window).end
         with portolan.database.read() as session:
             rejected = repository.rejected_rules(session, cluster.name)
+            night = told(nights.remembered(session, cluster.name), until)
+            memory = nights.memory(session, cluster.name, night)
         result = run_infer(
             FoldedObservations(portolan.store),
             cluster=cluster.name,
@@ -204,9 +214,10 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
             posture=config.posture,
             capabilities=config.capabilities,
             rejected_rules=rejected,
+            memory=memory,
+            previous=NOTHING_LEARNED if night is None else night.learned,
         )
-        recorded = _keep(portolan, result, cluster.name, options.namespace, run_id)
-        for key, value in asdict(recorded).items():
+        for key, value in _keep(portolan, result, cluster.name, options.namespace, run_id).items():
             total[key] = total.get(key, 0) + value
     _logged("infer.done", run_id, total)
     return {"clusters": [cluster.name for cluster in clusters], **total}
@@ -214,17 +225,23 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
 
 def _keep(
     portolan: Portolan, result: InferResult, cluster: str, namespace: str | None, run_id: str
-) -> service.Recorded:
+) -> dict[str, int]:
     now = portolan.clock()
     with portolan.database.write() as session:
         recorded = service.record(
             session, result.proposals, cluster=cluster, namespace=namespace, run_id=run_id, now=now
         )
+        held = record_held(
+            session, result.quarantine, cluster=cluster, namespace=namespace, run_id=run_id, now=now
+        )
+        night = Night(result.fates, result.learned)
+        nights.keep_night(session, cluster, result.window.end, night, namespace=namespace, run_id=run_id)
         if namespace is None:
             repository.save_inference(
                 session, cluster=cluster, run_id=run_id, body=inference_body(result), now=now
             )
-        return recorded
+        undecided = open_count(session, now=now, cluster=cluster)
+        return {**asdict(recorded), **asdict(held), "quarantine_open": undecided}
 
 
 def inference_body(result: InferResult) -> dict[str, Any]:
@@ -264,6 +281,7 @@ def perform_maintain(
             with portolan.database.write() as session:
                 keep_runs = timedelta(days=portolan.settings.retention.runs)
                 counts["runs_removed"] = remove_runs_before(session, now - keep_runs)
+                counts["quarantine_removed"] = remove_lapsed_before(session, now - keep_runs)
         _logged("maintain.done", run_id, counts)
         return counts
 

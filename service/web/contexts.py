@@ -31,6 +31,7 @@ class ProposalsPage:
     maturity: str
     q: str
     next_query: str  # query of the next page, "" on the last
+    waiting: int  # entries of the quarantine that nobody decided on
     page: str = "proposals"
 
 
@@ -44,7 +45,22 @@ class ProposalPage:
     decisions: Sequence[Mapping[str, Any]]
     versions: Sequence[tuple[int, str]]  # number and state
     etag: str
+    etags: Mapping[str, str]  # of what is held back, by id
     page: str = "proposal"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """``quarantine.html``: what is held back, and three ways to decide."""
+
+    items: Sequence[Mapping[str, Any]]  # service.quarantine.views.entry
+    etags: Mapping[str, str]  # by id
+    waiting: int  # entries that nobody decided on
+    namespaces: Sequence[str]
+    in_namespace: str
+    state: str
+    next_query: str
+    page: str = "quarantine"
 
 
 @dataclass(frozen=True, slots=True)

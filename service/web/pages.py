@@ -16,6 +16,8 @@ from service.proposals import repository, service, views
 from service.proposals.evidence import evidence_line
 from service.proposals.repository import ProposalFilter
 from service.proposals.schemas import Key
+from service.quarantine.pages import router as quarantine_router
+from service.quarantine.service import etags_of, open_count
 from service.runs.api import parse_before
 from service.runs.repository import list_runs
 from service.runs.views import run_view
@@ -70,6 +72,7 @@ def proposals_page(
             maturity=maturity,
             q=q,
             next_query=urlencode({**kept, "cursor": more}) if more else "",
+            waiting=open_count(session, now=portolan.clock()),
         )
     )
 
@@ -114,6 +117,7 @@ def proposal_context(session: Session, key: str, version: int | None) -> Proposa
             for number, *_ in repository.versions_of(session, key)
         ],
         etag=service.etag(row),
+        etags=etags_of(session, [one["id"] for one in found["quarantine"]]),
     )
 
 
@@ -138,4 +142,5 @@ def runs_page(request: Request, session: ReadSession, cursor: Cursor = None) -> 
 def mount_pages(app: FastAPI) -> None:
     """Add the pages and their style and script."""
     app.include_router(router)
+    app.include_router(quarantine_router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

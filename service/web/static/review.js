@@ -12,13 +12,25 @@
   const remembered = "portolan.reviewer";
   reviewer.value = localStorage.getItem(remembered) ?? "";
 
-  async function decide(path, decision) {
-    const body = { decision, reviewer: reviewer.value, reason: reason.value };
-    if (flagged.checked && decision === "approve" && !path.includes("/rules/")) body.include_flagged = true;
+  function decision(button) {
+    const body = { decision: button.dataset.decision, reviewer: reviewer.value, reason: reason.value };
+    const whole = !button.closest("[data-path]").dataset.path.includes("/rules/");
+    if (flagged.checked && body.decision === "approve" && whole) body.include_flagged = true;
+    return body;
+  }
+
+  function verdict(button) {
+    const own = button.closest("[data-path]").querySelector(".reason");
+    return { verdict: button.dataset.verdict, reviewer: reviewer.value, reason: own.value };
+  }
+
+  async function send(button, body) {
+    const holder = button.closest("[data-path]");
+    const complaint = holder.querySelector("[role=alert]") ?? problem;
     localStorage.setItem(remembered, reviewer.value);
-    const answer = await fetch(path, {
+    const answer = await fetch(holder.dataset.path, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "If-Match": review.dataset.etag },
+      headers: { "Content-Type": "application/json", "If-Match": holder.dataset.etag ?? review.dataset.etag },
       body: JSON.stringify(body),
     });
     if (answer.ok) {
@@ -26,15 +38,14 @@
       return;
     }
     const found = await answer.json();
-    problem.textContent = `${found.title}: ${found.detail}`;
-    problem.scrollIntoView({ block: "center" });
+    complaint.textContent = `${found.title}: ${found.detail}`;
+    complaint.scrollIntoView({ block: "center" });
   }
 
-  for (const button of document.querySelectorAll("[data-decision]")) {
+  for (const button of document.querySelectorAll("[data-decision], [data-verdict]")) {
     button.addEventListener("click", () => {
-      const path = button.closest("[data-path]").dataset.path;
       button.disabled = true;
-      decide(path, button.dataset.decision)
+      send(button, button.dataset.verdict ? verdict(button) : decision(button))
         .catch((error) => { problem.textContent = String(error); })
         .finally(() => { button.disabled = false; });
     });

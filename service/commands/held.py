@@ -1,0 +1,82 @@
+"""Entries of the quarantine, readable: what was seen, why it is held back, what to ask, what was said."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.commands.output import iso, print_table, print_text
+
+
+def print_held(held: Sequence[Mapping[str, Any]]) -> None:
+    """Print what a proposal leaves out until somebody decides (``quarantine`` of its contract form)."""
+    for one in held:
+        arrow = "to" if one["direction"] == "egress" else "from"
+        print_text(f"{one['id']}  {arrow} {one['title']}{_said(one['verdict'])}")
+        for why in one["why"]:
+            print_text(f"    - {why}")
+        print_text(f"    {one['question']}")
+
+
+def _said(verdict: Mapping[str, Any] | None) -> str:
+    """What was last said, behind the title."""
+    if verdict is None or verdict["state"] == "open":
+        return ""
+    until = f", asks again {iso(verdict['ask_again_at'])}" if verdict["ask_again_at"] else ""
+    return f"   {verdict['state']} by {verdict['reviewer']}{until}"
+
+
+def print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of entries (``service.quarantine.views.entry``)."""
+    print_table(
+        ("id", "namespace", "workload", "direction", "other side", "why", "state", "days", "flows"),
+        [
+            (
+                one["id"],
+                one["namespace"],
+                one["workload"],
+                one["direction"],
+                one["title"],
+                ", ".join(one["reasons"]),
+                one["state"],
+                one["days_seen"],
+                f"{one['flows']:,}",
+            )
+            for one in entries
+        ],
+        right=(7, 8),
+    )
+
+
+def print_entry(one: Mapping[str, Any]) -> None:
+    """Print one entry with its evidence and its verdicts (``service.quarantine.views.detail``)."""
+    print_text(f"{one['namespace']}/{one['workload']} {one['direction']} {one['title']}   {one['id']}")
+    print_text(f"{one['state']}; {'held back' if one['held'] else 'not held back'} by the newest run")
+    if one["verdict"]["ask_again_at"]:
+        print_text(f"asks again {iso(one['verdict']['ask_again_at'])}")
+    print_text()
+    print_text(one["question"])
+    print_text()
+    for why in one["why"]:
+        print_text(f"- {why}")
+    replicas = f" of {one['replicas']}" if one["replicas"] else ""
+    print_text(
+        f"seen on {one['days_seen']} days, {one['flows']:,} records from {one['pods']}{replicas} pods, "
+        f"first {one['first_seen']}, last {one['last_seen']}"
+    )
+    if one["samples"]:
+        print_text(f"flows to look up: {', '.join(one['samples'])}")
+    if one["p_legit"] is not None:
+        print_text(f"probability that it is wanted: {one['p_legit']:.0%} ({one['provenance']})")
+    if one["nearest_rule"]:
+        print_text(f"most like rule {one['nearest_rule']} of {one['proposal']}")
+    if one["ledger"]:
+        print_text()
+        print_text("EVIDENCE")
+        for argument in one["ledger"]:
+            print_text(f"{argument['bits']:+6.2f} bits  {argument['because']}")
+    if one["verdicts"]:
+        print_text()
+        print_text("VERDICTS")
+        for item in one["verdicts"]:
+            days = f" in {item['days']} days" if item["days"] else ""
+            why = f": {item['reason']}" if item["reason"] else ""
+            print_text(f"{iso(item['decided_at'])}  {item['reviewer']}  {item['verdict']}{days}{why}")

@@ -1,0 +1,83 @@
+"""The quarantine as the API speaks of it; the contract is in docs/api.md."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.proposals.schemas import PersonText
+from service.quarantine.verdicts import DEFAULT_DAYS, MAX_DAYS, EntryState, Verdict
+
+
+class StandingOut(BaseModel):
+    """What was last said about the call."""
+
+    state: Literal["open", "later", "admitted", "unwanted"]
+    reviewer: str | None
+    reason: str | None
+    decided_at: datetime | None
+    ask_again_at: datetime | None
+
+
+class EntryOut(BaseModel):
+    """One cell that is, or was, held back."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    cluster: str
+    namespace: str
+    workload: str
+    direction: Literal["ingress", "egress"]
+    peer: dict[str, Any] | None
+    title: str = Field(description="The other side and the port")
+    state: EntryState
+    held: bool = Field(description="The newest run holds it back")
+    reasons: list[str] = Field(description="Codes of what fired")
+    why: list[str] = Field(description="A sentence for each")
+    question: str = Field(description="What to ask the owner")
+    ledger: list[dict[str, Any]] = Field(description="Evidence of the screening, for and against")
+    p_legit: float | None
+    provenance: str = Field(description="What `p_legit` rests on")
+    proposal: str = Field(description="Key of the proposal that leaves it out; empty where there is none")
+    first_held_at: datetime
+    last_held_at: datetime
+    verdict: StandingOut
+
+
+class EntryPage(BaseModel):
+    """Part of the quarantine."""
+
+    items: list[EntryOut]
+    next_cursor: str | None = Field(description="Hand back as `cursor` for the next page")
+
+
+class VerdictOut(BaseModel):
+    """One verdict on record."""
+
+    id: int
+    entry: str = Field(description="Where it was given; it holds for both ends of the call")
+    verdict: Verdict
+    reviewer: str
+    reason: str
+    days: int | None
+    decided_at: datetime
+
+
+class EntryDetail(EntryOut):
+    """The same with everything that was ever said about the call."""
+
+    verdicts: list[VerdictOut]
+
+
+class VerdictIn(BaseModel):
+    """A verdict: what, who, why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: Verdict
+    reviewer: Annotated[PersonText, Field(min_length=1, max_length=200)]
+    reason: PersonText = Field(default="", description="Required to admit and to confirm as unwanted")
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = Field(
+        default=None, description=f"later: days after which it asks again, otherwise {DEFAULT_DAYS}"
+    )
