@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from jobs.policy_files import read_case_lines, read_objects
+from jobs.policy_files import read_case_lines
 from models.domain.agent import NEWEST, AgentConfig
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
-from models.manifest.parse import parse_objects
 from models.simulation.cases import case_decision
 from models.simulation.comparison import Comparison, Differences, compare_unseen
 from models.simulation.context import PolicyFlow, config_for
@@ -111,13 +110,6 @@ class Totals:
             "denied_as_observed": self.denied_as_observed,
             "denied_but_allowed_here": self.denied_but_allowed_here,
         }
-
-
-def load_policies(
-    paths: Iterable[Path], config: AgentConfig | None = None, *, inventory_complete: bool = False
-) -> PolicySet:
-    """Policies, Services and CIDR groups of files and folders."""
-    return parse_objects(read_objects(paths), config=config, inventory_complete=inventory_complete)
 
 
 def simulate_flows(

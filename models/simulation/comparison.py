@@ -2,7 +2,8 @@
 What changes between two policy sets for the traffic that was seen, and beside it.
 
 Line by line: who is denied or allowed now, by which rule before and after, how much of it there was. What
-no traffic touched is looked for with `models.simulation.diff.probes`, edges made from the rules themselves.
+no traffic touched is looked for with edges made from the rules themselves
+(`models.simulation.diff.probe_flows`).
 """
 
 from collections import defaultdict

@@ -1,11 +1,11 @@
 """
 Semantic diff of two policy sets: which edges become allowed or denied, not which lines changed.
 
-Over observed edges it is exact for what was seen. Over `probes`, edges made from the rules themselves
-(one per rule and border of its ports), it finds changes that no traffic has touched yet.
+Over observed edges it is exact for what was seen. Over `probe_flows`, made from the rules themselves (one
+per rule and border of its ports), it finds changes that no traffic has touched yet.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +81,7 @@ def compare_policies(
     before, after
         Parsed for the same release.
     edges
-        Observed edges, or `probes`, or both.
+        Observed edges, or those of `probe_flows`.
     config
         Agent settings.
     """
@@ -101,54 +101,39 @@ def compare_policies(
     return PolicyDiff(changes, len(edges) - len(changes))
 
 
-def probes(sets: Sequence[PolicySet], subjects: Sequence[Side] = ()) -> EdgeTable:
-    """
-    Edges at the borders of all rules.
-
-    Parameters
-    ----------
-    sets
-        Policy sets; order does not matter.
-    subjects
-        Known endpoints, tried as subjects beside those the rules' selectors describe.
-
-    Returns
-    -------
-    EdgeTable
-        For every rule a subject, every form of its peers and two strangers, and the ports at and
-        beside its borders.
-    """
-    entries = [entry for policies in sets for entry in policies.entries]
-    flows = {flow: None for entry in entries for flow in _probe(entry, subjects)}
-    return EdgeTable.of_flows(sorted(flows, key=repr))
-
-
 def probe_flows(before: PolicySet, after: PolicySet, limit: int) -> tuple[list[PolicyFlow], int]:
     """
     Probes of the rules that only one of two sets has, wherever they stand in it.
 
+    Parameters
+    ----------
+    before, after
+        Which of them is which does not matter.
+    limit
+        Most probes to give.
+
     Returns
     -------
     (list of PolicyFlow, int)
-        Sorted, at most `limit`; and how many more there are.
+        For every such rule a subject, every form of its peers and strangers, and the ports at and beside
+        its borders; sorted. And how many more there are.
     """
     old, new = ({entry.meaning: entry for entry in one.entries} for one in (before, after))
     differing = [old[key] for key in old if key not in new] + [new[key] for key in new if key not in old]
-    flows = {flow: None for entry in differing for flow in _probe(entry, ())}
+    flows = {flow: None for entry in differing for flow in _probe(entry)}
     return sorted(flows, key=repr)[:limit], max(0, len(flows) - limit)
 
 
-def _probe(entry: Entry, subjects: Sequence[Side]) -> Iterator[PolicyFlow]:
-    mine = [example_pod(entry.subject), *subjects]
+def _probe(entry: Entry) -> Iterator[PolicyFlow]:
+    subject = example_pod(entry.subject)
     peers = [side for peer in entry.peers or () for side in _examples(peer)]
     # What a default deny closes shows only in peers that the rule does not name.
     peers += [Side(entity="world"), Side(entity="remote-node"), _stranger(entry.subject)]
-    for subject in mine:
-        for peer in peers:
-            for protocol, port in sorted(_ports(entry)):
-                ingress = entry.direction is Direction.INGRESS
-                ends = (peer, subject) if ingress else (subject, peer)
-                yield PolicyFlow(entry.direction, *ends, protocol, port)
+    for peer in peers:
+        for protocol, port in sorted(_ports(entry)):
+            ingress = entry.direction is Direction.INGRESS
+            ends = (peer, subject) if ingress else (subject, peer)
+            yield PolicyFlow(entry.direction, *ends, protocol, port)
 
 
 def _stranger(subject: EndpointSelector) -> Side:

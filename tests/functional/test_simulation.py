@@ -3,10 +3,18 @@
 import json
 import shlex
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 
+from jobs.backtest import backtest_learning
+from models.domain.window import Window, splits
+from models.manifest.parse import parse_objects
+from models.simulation.rolling import rolling_origin
+from service.configfile import load_settings
+from service.observed.folded import FoldedObservations
+from service.wiring import open_portolan
 from tests.functional.conftest import run_json, serving
 
 SPEC = {
@@ -102,6 +110,28 @@ DENIED = {
         "ingress_denied_by": [{"kind": "CiliumNetworkPolicy", "namespace": "shop", "name": "db"}],
     }
 }
+
+
+def test_learning_on_the_first_days_is_tested_on_the_later_ones_of_a_real_store(learned):
+    """Two days learned, the third one replayed: by day, and nothing of a steady shop is denied."""
+    settings = load_settings(data_dir=learned)
+    with open_portolan(settings) as opened:
+        reader = FoldedObservations(opened.store)
+        window = {"as_of": datetime(2026, 3, 5, tzinfo=UTC), "length": timedelta(days=3)}
+        [found] = backtest_learning(reader, cluster="default", **window, horizon=1, first=2)
+        assert found.split.learned.days == 2
+        assert found.policy_count == 5
+        assert [(day.day, day.denied) for day in found.backtest.days] == [("2026-03-04", 0)]
+        assert found.backtest.checked > 0
+        shut = parse_objects([CLOSED], cilium_version="1.18")
+
+        def observe(part):
+            return reader.observations("default", part)
+
+        parts = splits(Window.ending(window["as_of"], window["length"]), 1, 1)
+        tested = rolling_origin(observe, lambda _: shut, parts)
+        days = [(day.day, day.denied_legitimate) for one in tested for day in one.backtest.days]
+        assert days == [("2026-03-03", 1), ("2026-03-04", 1)]
 
 
 def test_what_a_change_breaks_is_said_before_it_is_made(portolan, files, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.simulate import Totals, load_policies, simulate_cases, simulate_flows
+from jobs.simulate import Totals, simulate_cases, simulate_flows
 from models.domain.agent import AgentConfig
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
@@ -205,12 +205,8 @@ def test_an_address_without_labels_is_not_the_world() -> None:
     assert question.destination.ip is None
 
 
-def test_policies_are_loaded_from_files(tmp_path: Path) -> None:
-    """YAML in, entries out; a broken case file names itself."""
-    (tmp_path / "p.yaml").write_text(json.dumps(cnp("shop", "p", endpointSelector={}, ingress=[{}])))
-    assert [str(e.ref()) for e in load_policies([tmp_path]).entries] == [
-        "CiliumNetworkPolicy/shop/p ingress[0]"
-    ]
+def test_a_broken_case_is_named(tmp_path: Path) -> None:
+    """The file and the number of the case are in the error."""
     (tmp_path / "c.jsonl").write_text('{"id": "x", "flow": {}}\n')
     with pytest.raises(BadInputError, match=r"c\.jsonl: case 1: the flow's direction"):
         list(simulate_cases(tmp_path / "c.jsonl"))
