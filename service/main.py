@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from jobs.schedule import Scheduler
+from service.calibration.api import router as calibration_router
 from service.export.api import router as export_router
 from service.health import VERSION
 from service.health import router as health_router
@@ -62,6 +63,7 @@ def create_app(portolan: Portolan, *, scheduler: bool = False) -> FastAPI:
         observed_router,
         proposals_router,
         quarantine_router,
+        calibration_router,
         export_router,
         runs_router,
         simulation_router,

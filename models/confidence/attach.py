@@ -77,19 +77,19 @@ def confident(draft: Draft, proposals: Sequence[Proposal], observations: Observa
     cells = policy_cells(draft, observations)
     report = calibrate(cells.admitted, cells.days)
     scored = _scored(cells, draft, report)
-    rules = RuleConfidence().fit(
-        pd.DataFrame({"rule": scored.index[~cells.held_back], "cell": scored.index[~cells.held_back]}),
-        scored,
-        cells.days,
-        draft.screened.provenance,
+    provenance = draft.screened.provenance
+    far = RuleConfidence().fit(cells.rules, scored, cells.days, provenance)
+    near = RuleConfidence().fit(
+        cells.rules, scored.assign(p_need=scored["p_need_7d"]), cells.days, provenance
     )
+    numbers = far.scores_.assign(p_need_7d=near.scores_["p_need"])
     units = pd.DataFrame(
         [(one.key, way) for one in proposals for way in ("egress", "ingress") if one.decision(way).enforced],
         columns=_UNIT,
     )
     held = _held_back(scored.loc[cells.held_back], draft)
     complete = Completeness().fit(cells.admitted, cells.days, units=units, held_back=held)
-    ledger = _Ledger(draft, cells, scored, rules.scores_)
+    ledger = _Ledger(draft, cells, scored, numbers)
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
     return Confident(tuple(done), report.to_json(), _totals(complete, report.shock, proposals))
@@ -151,28 +151,26 @@ class _Ledger:
         """Confidence of a rule."""
         if rule.evidence.assumed:
             return domain.Confidence(band=TOO_LITTLE, reason=ASSUMED)
-        score, row = self._scores.get(rule.id), self._rows.get(rule.id)
-        if score is None or row is None:
+        score = self._scores.get(rule.id)
+        if score is None:
             return domain.Confidence(band=TOO_LITTLE, reason=TOO_LITTLE)
-        numbers = {name: _probability(score[name]) for name in ("p_need", "p_legit", "confidence")}
-        enough = numbers["p_need"] is not None
+        numbers = {
+            name: _probability(score[name]) for name in ("p_need_7d", "p_need", "p_legit", "confidence")
+        }
+        needed, doubtful = self._rows[score["needed"]], self._rows[score["doubtful"]]
+        arguments: list[Evidence] = []
+        if numbers["p_need"] is not None:
+            arguments.append(need_evidence(needed, self._days, str(needed["rhythm"])))
+        if not math.isnan(doubtful["p_legit"]):
+            arguments += self._draft.screened.evidence(_cell(self._draft, doubtful["place"]))
         return domain.Confidence(
             **numbers,
-            p_need_7d=_probability(row["p_need_7d"]) if enough else None,
             band=str(score["band"]),
             reason="" if numbers["confidence"] is not None else TOO_LITTLE,
             provenance=str(score["provenance"]),
-            rhythm=str(row["rhythm"]),
-            ledger=tuple(self._arguments(row, enough=enough)),
+            rhythm=str(needed["rhythm"]),
+            ledger=tuple(domain.Argument(one.name, round(one.bits, 2), one.because) for one in arguments),
         )
-
-    def _arguments(self, row: dict[Any, Any], *, enough: bool) -> list[domain.Argument]:
-        found: list[Evidence] = []
-        if enough:
-            found.append(need_evidence(row, self._days, str(row["rhythm"])))
-        if not math.isnan(row["p_legit"]):
-            found += self._draft.screened.evidence(_cell(self._draft, row["place"]))
-        return [domain.Argument(one.name, round(one.bits, 2), one.because) for one in found]
 
 
 def _probability(value: float) -> float | None:

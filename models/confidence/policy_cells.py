@@ -2,7 +2,8 @@
 The cells of a drafted policy: what one rule admits is one cell, however many edges are behind it.
 
 A name under a wildcard, a pod of a role, an address of a prefix are no cells of their own, because the
-policy would admit them unseen. Edges that were seen and are held back stay cells by themselves: admitting
+policy would admit them unseen. The workloads that one rule lists are one cell each, because a list admits
+nobody but its members. Edges that were seen and are held back stay cells by themselves: admitting
 them would take a rule each.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer
+from models.domain.peer import EVERY_NAMESPACE, CidrPeer, EndpointPeer, FqdnPeer
 from models.domain.proposal import opens_world
 from models.learning.cells import CELL_KEY, EXTERNAL, INFRASTRUCTURE, INTERNAL
 from models.learning.days import ObservedDays, observed_days
@@ -48,13 +49,15 @@ class PolicyCells:
     Parameters
     ----------
     cells
-        As `DayIncidence.cells_`, keyed by rule id, or by `held_back_id` for edges without a rule;
-        ``subject`` is the key of the proposal. ``counted`` tells the cells that stand for traffic of their
-        own from those that only repeat another rule's edges.
+        As `DayIncidence.cells_`, keyed by rule id (and member of its list), or by `held_back_id` for edges
+        without a rule; ``subject`` is the key of the proposal. ``counted`` tells the cells that stand for
+        traffic of their own from those that only repeat another rule's edges.
     held_back
         Which cells have no rule.
     places
         ``cell`` and ``place`` of every edge of every cell, sorted.
+    rules
+        ``rule`` and ``cell``: what each rule admits.
     days
         The window.
     """
@@ -62,6 +65,7 @@ class PolicyCells:
     cells: pd.DataFrame
     held_back: npt.NDArray[np.bool_]
     places: pd.DataFrame
+    rules: pd.DataFrame
     days: ObservedDays
 
     @property
@@ -95,7 +99,8 @@ def policy_cells(draft: Draft, observations: Observations) -> PolicyCells:
     first = pairs.drop_duplicates("place")["cell"]
     cells = found.cells_.assign(counted=found.cells_.index.isin(first))
     held = cells["peer_kind"].to_numpy() == HELD_BACK
-    return PolicyCells(cells, held, pairs[["cell", "place"]].reset_index(drop=True), days)
+    rules = pairs.loc[pairs["rule"] != "", ["rule", "cell"]].drop_duplicates().reset_index(drop=True)
+    return PolicyCells(cells, held, pairs[["cell", "place"]].reset_index(drop=True), rules, days)
 
 
 def window_days(observations: Observations) -> ObservedDays:
@@ -125,14 +130,54 @@ def _present(edge_days: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _pairs(draft: Draft) -> pd.DataFrame:
-    """Place and cell of every edge that is admitted or held back, sorted."""
-    known = {rule.id for proposal in draft.proposals for rule in proposal.rules}
+    """Place, cell and rule of every edge that is admitted or held back, sorted."""
+    known = {rule.id: rule for proposal in draft.proposals for rule in proposal.rules}
+    members = _Members(draft)
     found = [
-        (place, rule) for place, rules in draft.ledger.rules_of.items() for rule in rules if rule in known
+        (place, cell_id(known[rule], members.of(known[rule], draft.table.edges[place].peer)), rule)
+        for place, rules in draft.ledger.rules_of.items()
+        for rule in rules
+        if rule in known
     ]
-    found += [(edge.place, held_back_id(key, edge)) for key, edge in _held_back(draft)]
-    pairs = pd.DataFrame(found, columns=["place", "cell"]).astype({"place": np.int64})
+    found += [(edge.place, held_back_id(key, edge), "") for key, edge in _held_back(draft)]
+    pairs = pd.DataFrame(found, columns=["place", "cell", "rule"]).astype({"place": np.int64})
     return pairs.sort_values(["place", "cell"]).reset_index(drop=True)
+
+
+def cell_id(rule: Rule, member: EndpointPeer | None) -> str:
+    """Name of a cell of a rule: the rule, and the member of its list where it has one."""
+    return rule.id if member is None else f"{rule.id}|{member.key}"
+
+
+class _Members:
+    """Which member of a rule's list a label set is."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._labels = draft.view.workloads.labels
+        self._view = draft.view
+        self._known: dict[tuple[str, str], EndpointPeer | None] = {}
+
+    def of(self, rule: Rule, label_key: str) -> EndpointPeer | None:
+        """Member that a peer is; ``None`` for rules without a list."""
+        if not isinstance(rule.peer, EndpointPeer) or not rule.peer.members:
+            return None
+        place = (rule.id, label_key)
+        if place not in self._known:
+            self._known[place] = self._find(rule.peer, label_key)
+        return self._known[place]
+
+    def _find(self, peer: EndpointPeer, label_key: str) -> EndpointPeer | None:
+        labels = self._labels.get(label_key, {})
+        workload = self._view.workload(label_key)
+        namespace = "" if workload is None else workload.namespace
+        return next(
+            (
+                member
+                for member in peer.members
+                if member.namespace in (EVERY_NAMESPACE, namespace) and member.selector.matches(labels)
+            ),
+            None,
+        )
 
 
 def _held_back(draft: Draft) -> Iterable[tuple[str, Edge]]:
@@ -156,11 +201,12 @@ def _named(draft: Draft) -> Iterable[tuple[object, ...]]:
         for rule in proposal.rules:
             port = rule.ports[0]
             number, icmp = (-1, port.number) if port.icmp else (port.number, -1)
-            yield (
-                rule.id,
-                *(proposal.key, rule.direction, type(rule.peer).__name__, rule.peer.key),
-                *(port.protocol, number, number, icmp, rule_zone(rule)),
-            )
+            rest = (port.protocol, number, port.end or number, icmp, rule_zone(rule))
+            listed = rule.peer.members if isinstance(rule.peer, EndpointPeer) else ()
+            for member in (None, *listed):
+                peer = rule.peer if member is None else member
+                about = (proposal.key, rule.direction, type(peer).__name__, peer.key)
+                yield (cell_id(rule, member), *about, *rest)
     for key, edge in _held_back(draft):
         zone = INTERNAL if edge.peer_kind == "endpoint" else EXTERNAL
         yield (

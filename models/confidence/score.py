@@ -63,7 +63,8 @@ class RuleConfidence(Estimator):
     scores_ : pandas.DataFrame
         Keyed by rule, sorted: ``p_need``, ``p_legit``, ``confidence`` (NaN where too little was seen),
         ``band``, ``provenance`` of p_legit, ``cells`` (count), ``days_seen`` (most of any cell),
-        ``young`` (no cell has had `MIN_AGE` days to return), ``doubtful`` (the cell behind p_legit).
+        ``young`` (no cell has had `MIN_AGE` days to return), ``doubtful`` (the cell behind p_legit),
+        ``needed`` (the cell most likely to return).
     """
 
     def __init__(self, min_days: int = MIN_DAYS) -> None:
@@ -118,6 +119,8 @@ class RuleConfidence(Estimator):
         out["days_seen"] = grouped["days_seen"].max()
         out["young"] = grouped["opportunities"].max() < MIN_AGE
         out["doubtful"] = grouped["cell"].first()
+        most = rows.sort_values(["rule", "p_need", "cell"], ascending=[True, False, True])
+        out["needed"] = most.groupby("rule", sort=True)["cell"].first()
         self.scores_ = out
         return self
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from service.calibration.views import calibration_of
 from service.commands.options import ConfigFile, DataDir, LogFormatOption, account, portolan_for
 from service.commands.output import clean, print_block, print_json, print_table, print_text
 from service.commands.show import print_proposal
@@ -109,12 +110,13 @@ def show(
         row = service.resolve(session, proposal)
         found = views.detail(session, row, version)
         decisions = [views.decision(item) for item in repository.decisions_of(session, row.key)]
+        calibration = calibration_of(session, row.cluster)
     if output is ListFormat.JSON:
         print_json(found)
     elif output is ListFormat.YAML:
         print_block(yaml.safe_dump(clean(found), sort_keys=False, allow_unicode=False).rstrip())
     else:
-        print_proposal(found, decisions)
+        print_proposal(found, decisions, calibration)
 
 
 def review(

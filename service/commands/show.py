@@ -5,7 +5,14 @@ from typing import Any, Final
 
 from models.manifest.render import to_yaml
 from service.commands.held import print_held
-from service.commands.output import iso, print_block, print_text
+from service.commands.output import iso, print_block, print_table, print_text
+from service.proposals.certainty import (
+    argument_lines,
+    calibration_lines,
+    confidence_line,
+    forecast_lines,
+    reliability_rows,
+)
 from service.proposals.evidence import evidence_line
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
@@ -13,8 +20,12 @@ MAX_LEFT_OUT: Final = 20
 MAX_DENIED: Final = 20
 
 
-def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> None:
-    """Print a proposal (``service.proposals.views.detail``) and the decisions on it."""
+def print_proposal(
+    found: Mapping[str, Any],
+    decisions: Sequence[Mapping[str, Any]],
+    calibration: Mapping[str, Any] | None,
+) -> None:
+    """Print a proposal (``service.proposals.views.detail``), the decisions, and what numbers are worth."""
     print_text(f"{found['namespace']}/{found['name']}   {found['key']}")
     in_force = f", version {found['approved_version']} is in force" if found["approved_version"] else ""
     print_text(f"version {found['version']} ({found['version_state']}), {found['state']}{in_force}")
@@ -28,6 +39,7 @@ def print_proposal(found: Mapping[str, Any], decisions: Sequence[Mapping[str, An
         print_block(to_yaml(found["manifest"]).rstrip())
     _print_rules(found["rules"])
     _print_directions(found["completeness"])
+    _print_calibration(calibration)
     _print_doubts(found)
     if found["quarantine"]:
         _heading(f"held back until somebody decides ({len(found['quarantine'])}): portolan verdict ID ...")
@@ -50,6 +62,9 @@ def _print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
         decided = rule["decision"]["state"]
         print_text(f"{rule['id']}  {rule['title']}   [{rule['path']}] {decided}")
         print_text(f"    {evidence_line(rule['evidence'])}")
+        print_text(f"    {confidence_line(rule)}")
+        for line in argument_lines(rule):
+            print_text(f"      {line}")
         if rule["dns"]:
             print_text(f"    DNS: {', '.join(rule['dns'])}")
         if marks:
@@ -63,6 +78,17 @@ def _print_directions(completeness: Mapping[str, Mapping[str, Any]]) -> None:
     for direction in ("ingress", "egress"):
         found = completeness[direction]
         print_text(f"{direction}: {'constrained' if found['enforced'] else 'left open'}; {found['why']}")
+        for line in forecast_lines(found):
+            print_text(f"    {line}")
+
+
+def _print_calibration(calibration: Mapping[str, Any] | None) -> None:
+    _heading("what these numbers are worth")
+    for line in calibration_lines(calibration):
+        print_text(line)
+    rows = reliability_rows(calibration)
+    if rows:
+        print_table(("forecast", "happened", "cases"), rows, right=(0, 1, 2))
 
 
 def _print_doubts(found: Mapping[str, Any]) -> None:

@@ -62,9 +62,12 @@ class RuleOut(_Out):
     title: str
     peer: dict[str, Any]
     ports: list[dict[str, Any]]
-    p_need: float | None
-    p_legit: float | None
-    confidence: float | None
+    p_need: float | None = Field(description="Probability of use within 35 days")
+    p_need_7d: float | None = Field(default=None, description="Within 7 days, as back-tests check it")
+    p_legit: float | None = Field(description="Probability that what it admits is wanted")
+    confidence: float | None = Field(
+        description="`p_need` times `p_legit`; `confidence_reason` if there is none"
+    )
     evidence: dict[str, Any]
     reasons: list[str]
     flags: list[str]

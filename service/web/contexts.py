@@ -42,6 +42,9 @@ class ProposalPage:
     proposal: Mapping[str, Any]  # service.proposals.views.detail
     manifest: str  # YAML of the policy, "" when no rule is left
     evidence: Mapping[str, str]  # one line per rule id
+    confidence: Mapping[str, str]  # one line per rule id
+    arguments: Mapping[str, Sequence[str]]  # by rule id
+    forecasts: Mapping[str, Sequence[str]]  # by direction
     decisions: Sequence[Mapping[str, Any]]
     versions: Sequence[tuple[int, str]]  # number and state
     etag: str
@@ -71,6 +74,15 @@ class RunsPage:
     upcoming: Sequence[tuple[str, datetime]]  # job and its next time
     next_query: str
     page: str = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPage:
+    """``calibration.html``: what the numbers of each cluster are worth."""
+
+    clusters: Sequence[Mapping[str, Any]]  # cluster, generated_at, lines, points, rows, forecast
+    side: int  # of the square that probabilities are drawn in
+    page: str = "calibration"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,19 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from models.manifest.render import to_yaml
+from service.calibration.views import calibrations
 from service.dependencies import Cursor, PortolanDep, ReadSession
 from service.observed import queries
 from service.paging import decode_cursor, encode_cursor
 from service.proposals import repository, service, views
+from service.proposals.certainty import (
+    argument_lines,
+    calibration_lines,
+    confidence_line,
+    forecast_lines,
+    reliability_rows,
+    total_line,
+)
 from service.proposals.evidence import evidence_line
 from service.proposals.repository import ProposalFilter
 from service.proposals.schemas import Key
@@ -21,7 +30,8 @@ from service.quarantine.service import etags_of, open_count
 from service.runs.api import parse_before
 from service.runs.repository import list_runs
 from service.runs.views import run_view
-from service.web.contexts import ClusterLine, ProposalPage, ProposalsPage, RunsPage
+from service.web.contexts import CalibrationPage, ClusterLine, ProposalPage, ProposalsPage, RunsPage
+from service.web.reliability import SIDE, points
 from service.web.render import HERE, render_page
 
 if TYPE_CHECKING:
@@ -111,6 +121,9 @@ def proposal_context(session: Session, key: str, version: int | None) -> Proposa
         proposal=found,
         manifest="" if found["manifest"] is None else to_yaml(found["manifest"]),
         evidence={rule["id"]: evidence_line(rule["evidence"]) for rule in found["rules"]},
+        confidence={rule["id"]: confidence_line(rule) for rule in found["rules"]},
+        arguments={rule["id"]: argument_lines(rule) for rule in found["rules"]},
+        forecasts={way: forecast_lines(form) for way, form in found["completeness"].items()},
         decisions=[views.decision(item) for item in repository.decisions_of(session, key)],
         versions=[
             (number, standing.version_state(number).value)
@@ -119,6 +132,23 @@ def proposal_context(session: Session, key: str, version: int | None) -> Proposa
         etag=service.etag(row),
         etags=etags_of(session, [one["id"] for one in found["quarantine"]]),
     )
+
+
+@router.get("/calibration")
+def calibration_page(session: ReadSession) -> HTMLResponse:
+    """What the numbers are worth, by the estate's own weeks."""
+    shown = [
+        {
+            "cluster": one["cluster"],
+            "generated_at": one["generated_at"],
+            "lines": calibration_lines(one["calibration"]),
+            "points": points(one["calibration"]),
+            "rows": reliability_rows(one["calibration"]),
+            "forecast": total_line(one["forecast"]),
+        }
+        for one in calibrations(session)
+    ]
+    return render_page(CalibrationPage(clusters=shown, side=SIDE))
 
 
 @router.get("/runs")

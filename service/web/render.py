@@ -9,17 +9,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from service.printable import printable
-from service.web.contexts import ErrorPage, ProposalPage, ProposalsPage, QuarantinePage, RunsPage
+from service.web.contexts import (
+    CalibrationPage,
+    ErrorPage,
+    ProposalPage,
+    ProposalsPage,
+    QuarantinePage,
+    RunsPage,
+)
 
 HERE: Final = Path(__file__).parent
 
-Page = ProposalsPage | ProposalPage | QuarantinePage | RunsPage | ErrorPage
+Page = ProposalsPage | ProposalPage | QuarantinePage | RunsPage | CalibrationPage | ErrorPage
 #: Template of each page.
 TEMPLATES: Final[dict[type, str]] = {
     ProposalsPage: "proposals.html",
     ProposalPage: "proposal.html",
     QuarantinePage: "quarantine.html",
     RunsPage: "runs.html",
+    CalibrationPage: "calibration.html",
     ErrorPage: "error.html",
 }
 

@@ -1,0 +1,115 @@
+"""Confidence, forecast and calibration, in lines that a person reads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from models.domain.confidence import confidence_from_json
+
+#: What became of p_need on the estate's own weeks, for people.
+_MAPS: Final = {"none": "as the model says", "sigmoid": "bent by a sigmoid", "isotonic": "bent by steps"}
+_CAUSES: Final = {
+    "rare": "rare traffic not seen yet",
+    "births": "releases to come",
+    "calendar": "scheduled jobs",
+    "held_back": "held back",
+}
+
+
+def confidence_line(rule: Mapping[str, Any]) -> str:
+    """How sure a rule is, in one line."""
+    found = confidence_from_json(rule)
+    if found.confidence is None:
+        need = "" if found.p_need is None else f"; needed within 35 days: {found.p_need:.0%}"
+        return f"confidence: {found.reason or 'not calibrated yet'}{need}"
+    parts = [
+        f"confidence {found.confidence:.2f} ({found.band})",
+        f"needed within 35 days {_percent(found.p_need)}, within 7 days {_percent(found.p_need_7d)}",
+        f"wanted {_percent(found.p_legit)} ({found.provenance})",
+    ]
+    return "; ".join(parts) + (f"; {found.rhythm.replace('_', ' ')}" if found.rhythm else "")
+
+
+def argument_lines(rule: Mapping[str, Any]) -> list[str]:
+    """The arguments for and against a rule, each with its weight."""
+    return [f"{one.bits:+.1f} bits: {one.because}" for one in confidence_from_json(rule).ledger]
+
+
+def forecast_lines(found: Mapping[str, Any]) -> list[str]:
+    """What a direction would deny in the next week; nothing for a direction that stays open."""
+    if not found["enforced"]:
+        return []
+    if found["probability_no_denial_7d"] is None:
+        return [f"next 7 days: {found['reason']}"]
+    low, high = found["interval"]
+    lines = [
+        (
+            "next 7 days: no legitimate denial with probability "
+            f"{_percent(found['probability_no_denial_7d'])}; "
+            f"{found['expected_denied_edges_7d']:.2g} edges expected, between {low} and {high}"
+        )
+    ]
+    causes = [
+        f"{name} {found['expected_by_cause'][key]:.2g}"
+        for key, name in _CAUSES.items()
+        if found["expected_by_cause"].get(key, 0.0) > 0.0
+    ]
+    if causes:
+        lines.append(f"of these: {', '.join(causes)}")
+    if found["reason"]:
+        lines.append(found["reason"])
+    ready = [f"{float(risk):.0%}" for risk, is_ready in found["ready_at_risk"].items() if is_ready]
+    lines.append(f"ready where a risk of {ready[0]} is accepted" if ready else "not ready at a risk of 20 %")
+    if found["not_observed"]:
+        lines.append(f"not observed, so unknown: {', '.join(found['not_observed'])}")
+    return lines
+
+
+def calibration_lines(calibration: Mapping[str, Any] | None) -> list[str]:
+    """What the numbers of a cluster are worth, by its own held-out weeks."""
+    if calibration is None:
+        return ["no inference said yet what its numbers are worth"]
+    if calibration["reason"]:
+        return [calibration["reason"], calibration["recalibration_reason"]]
+    need, policies = calibration["p_need"], calibration["completeness"]
+    origins = ", ".join(str(origin) for origin in calibration["origins"])
+    maps = ", ".join(f"{zone} {_MAPS[how]}" for zone, how in calibration["recalibration"].items())
+    lines = [
+        f"{calibration['labels']:,} forecasts checked on the week after the first {origins} full days",
+        (
+            f"p_need within 7 days: off by {need['ece']:.3f} on average (ECE), Brier {need['brier']:.3f} "
+            f"against {need['brier_of_base_rate']:.3f} for the base rate"
+        ),
+        f"recalibrated: {maps}",
+        (
+            f"90 % intervals of denials held in {_percent(policies['interval_coverage'])} of the cases, "
+            f"their upper ends in {_percent(policies['upper_coverage'])}"
+        ),
+    ]
+    if policies["bias"] is not None:
+        lines.append(f"denials of the whole cluster were forecast {policies['bias']:+.0%}")
+    if not calibration["trustworthy"]:
+        lines.append("beyond the limits: read the numbers as an order, not as probabilities")
+    return lines
+
+
+def reliability_rows(calibration: Mapping[str, Any] | None) -> Sequence[tuple[str, str, str]]:
+    """Reliability table: forecast, frequency, cases."""
+    rows = [] if calibration is None else calibration["p_need"]["reliability"]
+    return [(f"{row['predicted']:.3f}", f"{row['happened']:.3f}", f"{row['count']:,}") for row in rows]
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "unknown"
+    return "above 99 %" if share >= 0.995 else f"{share:.0%}"  # noqa: PLR2004  # would be written as 100 %
+
+
+def total_line(forecast: Mapping[str, Any] | None) -> str:
+    """What all policies together would deny; empty where nothing was estimated."""
+    if forecast is None or forecast["cluster"]["expected_denied_edges_7d"] is None:
+        return ""
+    low, high = forecast["cluster"]["interval"]
+    return (
+        f"With every proposal enforced as it is, {forecast['cluster']['expected_denied_edges_7d']:.0f} "
+        f"legitimate edges would be denied in the next 7 days, between {low} and {high}."
+    )
