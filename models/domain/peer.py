@@ -86,7 +86,7 @@ class EndpointPeer:
     def key(self) -> str:
         """Identity that survives a change of the selector, and of the members of a list."""
         if self.members:
-            return f"endpoints:{self.cluster}/{self.namespace}"
+            return f"endpoints:{self.cluster}"
         return f"endpoint:{self.cluster}/{self.namespace}/{'+'.join(self.workloads)}"
 
     @property

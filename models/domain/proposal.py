@@ -10,7 +10,7 @@ never from when or in which order it was seen, so the same rule has the same id 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from models.domain.confidence import NOT_ESTIMATED, UNKNOWN, Completeness, Confidence
 from models.domain.peer import EntityPeer, LabelSelector, Peer, peer_to_json
@@ -18,6 +18,9 @@ from models.domain.quarantine import Quarantined
 
 Direction = Literal["ingress", "egress"]
 Maturity = Literal["learning", "maturing", "stable"]
+
+#: Ports of a rule that are fixed: both protocols of a resolver.
+RESOLVER_PORTS: Final = 2
 
 
 def stable_id(*parts: str, length: int = 16) -> str:
@@ -484,7 +487,19 @@ class Proposal:
 
 def rule_id(proposal_key: str, direction: Direction, peer: Peer, ports: tuple[Port, ...]) -> str:
     """Stable id of a rule: the policy it belongs to, its direction, its peer and its port."""
-    return stable_id("rule", proposal_key, direction, peer.key, ",".join(port.text for port in ports))
+    return stable_id("rule", proposal_key, direction, peer.key, ports_key(ports))
+
+
+def ports_key(ports: tuple[Port, ...]) -> str:
+    """
+    What names the ports of a rule from night to night.
+
+    Ports that a protocol hands out are others tomorrow, in a range or in a list of more than a resolver's
+    two; the rule is the same.
+    """
+    if len(ports) > RESOLVER_PORTS or any(port.end for port in ports):
+        return f"{ports[0].protocol}/negotiated"
+    return ",".join(port.text for port in ports)
 
 
 def opens_world(rule: Rule) -> bool:

@@ -9,7 +9,7 @@ shared suffix becomes a request to a person.
 
 from __future__ import annotations
 
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,17 @@ from models.learning.base import Estimator, require
 from models.learning.name_candidates import Candidate, candidates, tidy_name
 from models.learning.recurrence import HORIZON
 from models.learning.suffixes import is_shared, registrable, shared_suffix
-from models.learning.unseen import expected_unseen
+from models.learning.unseen import TERMS, expected_unseen
 
 #: Price of one more rule entry, and of one denial expected outside the cluster (balanced, section 7).
 NAME_LAMBDA: Final = 0.25
 EXTERNAL_MU: Final = 8.0
 #: New names expected within the horizon below which there is no pattern, as for route templates.
 MIN_EXPECTED: Final = 0.5
+#: First day (0-based) from which a name that shows is new and not just seldom (method, section 4: births),
+#: and days on which new names must have come before more of them are expected.
+MIN_START: Final = 4
+MIN_BIRTH_DAYS: Final = 3
 #: Upper ends of the size classes that share a mean novelty, and the weight of that mean in names.
 SIZE_CLASSES: Final = (2, 6, 15)
 CLASS_WEIGHT: Final = 4.0
@@ -87,7 +91,8 @@ class NamePatterns(Estimator):
         Parameters
         ----------
         names
-            ``subject``, ``name``, ``days_seen`` (full days on which the name was connected to).
+            ``subject``, ``name``, ``days_seen`` (full days on which the name was connected to) and, where it
+            is known, ``first_day`` (0-based day of the window on which it first was).
         day_count
             T. Below eight full days nothing is extrapolated and every name stays exact.
         quarantined
@@ -102,7 +107,9 @@ class NamePatterns(Estimator):
         tidy = self._tidy(names)
         self.rejected_ = _frame(tidy.loc[tidy["reason"] != ""], ["subject", "observed", "reason"])
         known = tidy.loc[tidy["reason"] == ""]
-        seen = known.groupby(["subject", "name"], sort=True)["days_seen"].max()
+        seen = known.groupby(["subject", "name"], sort=True).agg(
+            days_seen=("days_seen", "max"), first_day=("first_day", "min")
+        )
         offers = self._offers(seen, day_count)
         blocked = self._blocked(quarantined)
         chosen: list[tuple[str, Candidate, float, float]] = []
@@ -127,19 +134,26 @@ class NamePatterns(Estimator):
                 "name": observed.map({text: name for text, (name, _) in distinct.items()}),
                 "reason": observed.map({text: reason for text, (_, reason) in distinct.items()}),
                 "days_seen": names["days_seen"].astype("int64"),
+                "first_day": names["first_day"].astype("int64") if "first_day" in names else 0,
             },
         )
 
-    def _offers(self, seen: pd.Series[Any], day_count: int) -> dict[str, list[tuple[Candidate, float]]]:
+    def _offers(self, seen: pd.DataFrame, day_count: int) -> dict[str, list[tuple[Candidate, float]]]:
         """Candidates per subject with the new names expected under each, shrunk to their size class."""
         raw: list[tuple[str, Candidate, float]] = []
-        for subject, own in seen.groupby(level="subject", sort=True):
-            days = {str(name): int(x) for name, x in own.droplevel("subject").items()}
+        for key, own in seen.groupby(level="subject", sort=True):
+            subject = str(key)
+            mine = own.droplevel("subject")
+            days = {str(name): int(x) for name, x in mine["days_seen"].items()}
+            born = {str(name): int(day) for name, day in mine["first_day"].items()}
             for group in _by_party(days):
                 for candidate in candidates(group, deep_wildcards=self.deep_wildcards):
                     x = np.array([days[name] for name in candidate.names], dtype=np.int64)
-                    new = max(expected_unseen(x, day_count, self.horizon), 0.0)
-                    raw.append((str(subject), candidate, new))
+                    new = max(
+                        expected_unseen(x, day_count, self.horizon),
+                        _expected_births([born[name] for name in candidate.names], day_count, self.horizon),
+                    )
+                    raw.append((subject, candidate, new))
         means = _class_means(raw)
         offers: dict[str, list[tuple[Candidate, float]]] = {}
         for subject, candidate, new in raw:
@@ -177,6 +191,21 @@ class NamePatterns(Estimator):
         left = [name for name in candidate.names if name not in covered]
         share = len(left) / len(candidate.names)
         return self.lam * len(left) + self.mu * new * share - candidate.price - self.lam
+
+
+def _expected_births(first_days: list[int], day_count: int, horizon: int) -> float:
+    """
+    New names within the horizon at the pace at which they appeared after the first third of the window.
+
+    Names of a content network live for weeks and are used on most days, so none of them is rare and the
+    Good-Toulmin series sees no growth; their first days do. Nothing when they came on fewer than
+    `MIN_BIRTH_DAYS` days: a release that adds five names at once will not do so again next week.
+    """
+    start = max(MIN_START, day_count // 3)
+    births = [day for day in first_days if day >= start]
+    if day_count < TERMS or len(set(births)) < MIN_BIRTH_DAYS:
+        return 0.0
+    return len(births) * horizon / (day_count - start)
 
 
 def _by_party(days: dict[str, int]) -> list[tuple[str, ...]]:

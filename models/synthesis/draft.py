@@ -29,6 +29,7 @@ from models.synthesis.population import find_population
 from models.synthesis.questions_asked import questions_asked
 from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
+from models.synthesis.rotation import when_seen
 from models.synthesis.screened import NO_MEMORY, Memory, Screened, screen
 from models.synthesis.subject import Outcome, Setting, propose_for
 from models.synthesis.view import POSTURES, ClusterView, Posture, cluster_view
@@ -164,11 +165,12 @@ def draft(
     view = population.view
     families = find_families(view, table.edges, held, rates, previous.families)
     candidates = find_candidates(view, table.edges, held, screened.review_places())
-    candidates, patterns = generalise(view, candidates, len(table.days), rates, previous.patterns)
+    index = DayIndex(table)
+    candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
     setting = Setting(
         cluster=observations.cluster,
         view=view,
-        index=DayIndex(table),
+        index=index,
         observed=observed(observations),
         resolvers=assumed_resolvers(view, candidates.found),
         rejected=rejected_rules,

@@ -26,8 +26,10 @@ class Exchange:
         Price of one expected legitimate denial inside the cluster, and outside of it.
     lam_names, lam_roles
         Price of a line: of a name or address, and of a role.
-    addresses
-        Unseen addresses that the prefixes of one rule's port may add.
+    addresses, unseen_addresses
+        Unseen addresses that the prefixes of one workload's port may add: at most, and for each one seen.
+    unseen_ports
+        Unseen ports that a range may add for each one that was seen.
     """
 
     alpha: float
@@ -36,13 +38,15 @@ class Exchange:
     lam_names: float
     lam_roles: float
     addresses: int
+    unseen_addresses: float
+    unseen_ports: float
 
 
 EXCHANGE: Final = MappingProxyType(
     {
-        "strict": Exchange(1.0, 8.0, 2.0, 0.25, 0.25, 32),
-        "balanced": Exchange(0.5, 16.0, 8.0, 0.25, 1.0, 256),
-        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024),
+        "strict": Exchange(1.0, 8.0, 2.0, 0.25, 0.25, 32, 1.0, 0.5),
+        "balanced": Exchange(0.5, 16.0, 8.0, 0.25, 1.0, 256, 3.0, 1.0),
+        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024, 8.0, 8.0),
     }
 )
 #: Saving below which nothing is widened, so that a choice does not hang on a day's noise (method: gamma).

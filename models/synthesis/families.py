@@ -21,11 +21,13 @@ from models.learning.roles import Roles
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
 from models.synthesis.population import common_labels
-from models.synthesis.profiles import kind_key, profiles, workload_key
+from models.synthesis.profiles import kind_key, profiles, stem, workload_key
 from models.synthesis.view import ClusterView
 
-#: Namespaces from which a kind of workload is a family and not one workload.
+#: Namespaces from which a kind of workload is a family: two of one stem (``tenant-01`` and ``tenant-02``), or
+#: this many of any name. Two strangers may be a production and its copy, which nobody means to open to all.
 MIN_NAMESPACES: Final = 2
+MIN_UNLIKE_NAMESPACES: Final = 3
 #: Said by the namespace itself, so it names one namespace and never a family of them.
 _OWN_NAME: Final = f"{NAMESPACE_LABELS_PREFIX}kubernetes.io/metadata.name"
 
@@ -129,7 +131,7 @@ def find_families(
     found: list[Family] = []
     nameless: list[str] = []
     for (kind, _), part in sorted(parts.items()):
-        if len({one.namespace for one in part}) < MIN_NAMESPACES:
+        if not _several(part):
             continue
         family = _family(view, index, kind, part)
         if family is None:
@@ -142,6 +144,14 @@ def find_families(
         {str(key): str(role) for key, role in roles.roles_.items()},
         tuple(nameless),
     )
+
+
+def _several(part: Sequence[Workload]) -> bool:
+    """Whether the namespaces of a part are instances of one thing."""
+    spaces = {one.namespace for one in part}
+    if len(spaces) >= MIN_UNLIKE_NAMESPACES:
+        return True
+    return len(spaces) >= MIN_NAMESPACES and len({stem(space) for space in spaces}) == 1
 
 
 def _family(view: ClusterView, index: LabelIndex, kind: str, part: list[Workload]) -> Family | None:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector, Peer
-from models.domain.proposal import Direction, Port, Widening, stable_id
+from models.domain.proposal import Direction, Port, Widening, ports_key, stable_id
 from models.domain.workload import Workload
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families, Family
 
-#: Members of a family that may be admitted without having been seen, as a share of all (method, 6.1).
-MAX_EXTRA: Final = 0.1
+#: Members of a family that may be admitted without having been seen at a gate, as a share of all. They play
+#: the role, so this is no selector that catches strangers (those are never accepted); each has its price.
+MAX_EXTRA: Final = 0.5
 #: Members of a family that must have been seen before it stands for the others.
 MIN_SEEN: Final = 2
 #: Why a peer needs a person's eye for what it is, and not for how seldom it was seen.
@@ -121,33 +122,29 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
             lines[atom.id], home[atom.id] = atom.line, atom.id
     for (direction, ports), gate in sorted(gates.items()):
         left = gate
-        lists: dict[tuple[str, str], list[Line]] = defaultdict(list)
+        lists: dict[str, list[Line]] = defaultdict(list)
         for family, members in _families(grouping, direction, ports, gate):
             taken = {atom.id for atom in members}
             left = [atom for atom in left if atom.id not in taken]
             line = _family_line(grouping, family, members)
-            lists[("", EVERY_NAMESPACE)].append(line)
-            home |= dict.fromkeys(taken, _list_id(grouping.key, direction, ("", EVERY_NAMESPACE), ports))
+            lists[""].append(line)
+            home |= dict.fromkeys(taken, _list_id(grouping.key, direction, "", ports))
         for atom in left:
             peer = atom.line.peer
             if "needs_review" in atom.flags or not isinstance(peer, EndpointPeer):
                 lines[atom.id], home[atom.id] = atom.line, atom.id
                 continue
-            scope = (
-                peer.cluster,
-                peer.namespace if peer.namespace == grouping.namespace else EVERY_NAMESPACE,
-            )
             atom.line.days[peer.title] = atom.days
-            lists[scope].append(atom.line)
-            home[atom.id] = _list_id(grouping.key, direction, scope, ports)
-        for scope, joined in lists.items():
-            lines[_list_id(grouping.key, direction, scope, ports)] = _list(scope, joined)
+            lists[peer.cluster].append(atom.line)
+            home[atom.id] = _list_id(grouping.key, direction, peer.cluster, ports)
+        for cluster, joined in lists.items():
+            lines[_list_id(grouping.key, direction, cluster, ports)] = _list(cluster, joined)
     return lines, home
 
 
-def _list_id(key: str, direction: str, scope: tuple[str, str], ports: tuple[Port, ...]) -> str:
+def _list_id(key: str, direction: str, cluster: str, ports: tuple[Port, ...]) -> str:
     """Id of a list: it does not depend on who is in it, so that a decision outlives a change of members."""
-    return stable_id("list", key, direction, "/".join(scope), ",".join(port.text for port in ports))
+    return stable_id("list", key, direction, cluster, ports_key(ports))
 
 
 def _families(
@@ -207,8 +204,8 @@ def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> L
     return line
 
 
-def _list(scope: tuple[str, str], joined: Sequence[Line]) -> Line:
-    """One line for all peers of a scope; a single one keeps its own form."""
+def _list(cluster: str, joined: Sequence[Line]) -> Line:
+    """One line for all peers of one cluster; a single one keeps its own form."""
     ordered = sorted(joined, key=lambda line: line.peer.key)
     first = ordered[0]
     line = Line(first.direction, first.peer, first.ports, first.resolver, first.outside)
@@ -217,7 +214,9 @@ def _list(scope: tuple[str, str], joined: Sequence[Line]) -> Line:
     if len(ordered) > 1:
         peers = tuple(sorted(one.peer for one in ordered if isinstance(one.peer, EndpointPeer)))
         names = tuple(sorted({name for peer in peers for name in peer.workloads}))
-        line.peer = EndpointPeer(scope[0], scope[1], names, LabelSelector(), peers)
+        spaces = {peer.namespace for peer in peers}
+        namespace = spaces.pop() if len(spaces) == 1 else EVERY_NAMESPACE
+        line.peer = EndpointPeer(cluster, namespace, names, LabelSelector(), peers)
         ranked = sorted(line.days.items(), key=lambda pair: (-pair[1], pair[0]))
         told = "; ".join(f"{title} on {days}" for title, days in ranked[:_NOTED])
         more = f"; {len(ranked) - _NOTED} more" if len(ranked) > _NOTED else ""

@@ -263,12 +263,23 @@ def test_trap_E19_a_missing_address_is_unresolved(world, web, address):
 def test_trap_E20_a_long_list_of_addresses_is_flagged_with_its_length(world, web):
     """Names first; else a person must see how many there are."""
     for number in range(30):
-        world.to(web, "ip", f"52.1.2.{number}", 443)
+        world.to(web, "ip", f"52.{number}.2.1", 443)
     proposal = proposal_for(propose(world.observations()), "web")
     rules = [rule for rule in proposal.rules if isinstance(rule.peer, CidrPeer)]
     assert len(rules) == 30
     assert all("many_addresses" in rule.flags for rule in rules)
     assert "One of 30 unnamed addresses" in " ".join(rules[0].reasons)
+
+
+def test_trap_E20_neighbouring_addresses_become_a_prefix_with_the_number_it_adds(world, web):
+    """The budget is explicit: three unseen addresses for each one seen, and the rule says how many."""
+    for number in range(1, 13):
+        world.to(web, "ip", f"52.1.2.{number}", 443)
+    proposal = proposal_for(propose(world.observations()), "web")
+    (rule,) = [rule for rule in proposal.rules if isinstance(rule.peer, CidrPeer)]
+    (record,) = rule.widening
+    assert (rule.peer.cidr, record.covers, record.unseen) == ("52.1.2.0/28", 12, 4)
+    assert {"generalised", "needs_review"} <= set(rule.flags)
 
 
 def test_trap_E21_replicas_that_talk_to_each_other_get_a_self_rule_both_ways(world):

@@ -118,8 +118,8 @@ def test_peers_with_the_same_ports_share_an_entry_and_no_others(world, api):
         for port in ports:
             world.edge(world.pod("shop", name), api, port)
     entries = spec(propose(world.observations()), "api")["ingress"]
-    assert [len(entry["fromEndpoints"]) for entry in entries] == [2, 1]
-    assert [port["port"] for port in entries[1]["toPorts"][0]["ports"]] == ["80", "90"]
+    assert [len(entry["fromEndpoints"]) for entry in entries] == [3, 1]
+    assert [port["port"] for port in entries[1]["toPorts"][0]["ports"]] == ["90"]
 
 
 def test_trap_I1_no_entry_is_empty(world, web, api):
