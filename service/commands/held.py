@@ -14,6 +14,7 @@ def print_held(held: Sequence[Mapping[str, Any]]) -> None:
         for why in one["why"]:
             print_text(f"    - {why}")
         print_text(f"    {one['question']}")
+    print_text("'portolan verdict ID admit' makes it a rule, 'unwanted' keeps it out, 'later' asks again")
 
 
 def _said(verdict: Mapping[str, Any] | None) -> str:
@@ -65,7 +66,7 @@ def print_entry(one: Mapping[str, Any]) -> None:
     if one["samples"]:
         print_text(f"flows to look up: {', '.join(one['samples'])}")
     if one["p_legit"] is not None:
-        print_text(f"probability that it is wanted: {one['p_legit']:.0%} ({one['provenance']})")
+        print_text(f"by its evidence alone wanted with {one['p_legit']:.0%} ({one['provenance']})")
     if one["nearest_rule"]:
         print_text(f"most like rule {one['nearest_rule']} of {one['proposal']}")
     if one["ledger"]:

@@ -42,7 +42,7 @@ def print_proposal(
     _print_calibration(calibration)
     _print_doubts(found)
     if found["quarantine"]:
-        _heading(f"held back until somebody decides ({len(found['quarantine'])}): portolan verdict ID ...")
+        _heading(f"held back until somebody decides ({len(found['quarantine'])})")
         print_held(found["quarantine"])
     _print_left_out(found["left_out"])
     _print_backtest(found["backtest"])
