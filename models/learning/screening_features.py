@@ -17,6 +17,7 @@ import pandas as pd
 
 from models.learning.base import require
 from models.learning.cells import EXTERNAL, INTERNAL, group_codes
+from models.learning.holders import holder_days
 from models.learning.oddities import new_in_one_replica, strangers_at_once
 from models.learning.scans import scan_flags
 from models.learning.suffixes import registrable
@@ -133,7 +134,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     cells
         `DayIncidence.cells_`, with the optional columns ``subject_pods`` and ``peer_pods`` (distinct pods
         at either end), ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and
-        ``upload`` (log10 of bytes up over bytes down).
+        ``upload`` (log10 of bytes up over bytes down), and ``visible_days`` with ``answered_days``
+        (edge-days on which a reply would have been seen, and was).
     around
         What the cluster told.
 
@@ -197,16 +199,30 @@ def _add_outcome(facts: pd.DataFrame, cells: pd.DataFrame) -> None:
     """Failures: attempts that no answer other than a reset followed, and drops."""
     attempts = cells["connections"].where(cells["connections"] > 0, cells["flows"]).astype(float)
     dropped = (cells["denied"] + cells["dropped"]).astype(float)
-    answered = (cells["answered"] - cells["reset"]).clip(lower=0).astype(float)
-    # a datagram needs no answer: statsd, syslog and gossip are not failures
-    connects = cells["replies_visible"] & cells["protocol"].str.upper().isin(("TCP", "SCTP"))
-    missed = (attempts - answered).clip(lower=0.0).where(connects)
+    missed = _missed(cells, attempts)
     share = (missed + dropped) / (attempts + dropped).clip(lower=1.0)
     facts["fail"] = share.where((attempts + dropped) > 0).clip(0.0, 1.0)
     facts["attempts"] = attempts
     forwarded = cells["flows"] + cells["audited"]
     facts["only_failed"] = (facts["fail"] >= 1.0) & (forwarded > 0)
     facts["only_dropped"] = (forwarded == 0) & (dropped > 0)
+
+
+def _missed(cells: pd.DataFrame, attempts: pd.Series[Any]) -> pd.Series[Any]:
+    """
+    Attempts without an answer; NaN where an answer would not have shown.
+
+    Days are counted where they are known: exporters sample and fold replies, so that the number of reply
+    records says little, and that there was one on a day says much.
+    """
+    # a datagram needs no answer: statsd, syslog and gossip are not failures
+    connects = cells["protocol"].str.upper().isin(("TCP", "SCTP"))
+    if "answered_days" in cells:
+        visible = cells["visible_days"].astype(float)
+        silent = 1.0 - cells["answered_days"] / visible.clip(lower=1.0)
+        return (attempts * silent).where(connects & (visible > 0))
+    answered = (cells["answered"] - cells["reset"]).clip(lower=0).astype(float)
+    return (attempts - answered).clip(lower=0.0).where(connects & cells["replies_visible"])
 
 
 def _add_concentration(
@@ -276,11 +292,7 @@ def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surrounding
     for column, unknown in columns.items():
         values = pd.Series(unknown, index=cells.index) if known is None else known[column].reindex(keys)
         facts[column] = values.to_numpy()
-    party = pd.DataFrame(
-        {"subject": cells["subject"], "domain": names.map(domain), "days": cells["active_days"]}
-    )
-    longest = party.groupby(["subject", "domain"])["days"].transform("max")
-    facts["party_days"] = longest.where(names.notna(), facts["days"]).astype(float)
+    facts["party_days"] = holder_days(cells, names.map(domain))
     facts["tunnel"] = facts.pop("flagged").fillna(False).astype(bool)
     facts["generated"] = facts["generated"].fillna(False).astype(bool)
 

@@ -31,7 +31,8 @@ class RawCells:
     Parameters
     ----------
     cells
-        `DayIncidence.cells_`, with ``subject_pods`` and ``peer_pods``: distinct pods at either end.
+        `DayIncidence.cells_`, with ``subject_pods`` and ``peer_pods``: distinct pods at either end, and
+        ``visible_days`` and ``answered_days``: edge-days on which a reply would have been seen, and was.
     days
         Full and partial days of the window.
     cell_of
@@ -68,7 +69,7 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
     for column in edges.columns:
         rows[column] = edges[column].to_numpy()[table.row_edge]
     model = DayIncidence().fit(rows, _with_every_day(observations))
-    cells = model.cells_.join(_pods(table, ids))
+    cells = model.cells_.join(_pods(table, ids)).join(_answers(table, ids))
     return RawCells(cells, model.days_, tuple(ids.tolist()))
 
 
@@ -120,3 +121,15 @@ def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
         for side in ("subject", "peer")
     }
     return pd.DataFrame(sides)
+
+
+def _answers(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
+    """Edge-days with visible replies, and those of them that were answered, by cell."""
+    frame = pd.DataFrame(
+        {
+            "cell": ids.to_numpy(),
+            "visible_days": [edge.visible_days for edge in table.edges],
+            "answered_days": [edge.answered_days for edge in table.edges],
+        }
+    )
+    return frame.groupby("cell", sort=True).sum()

@@ -147,3 +147,22 @@ def test_every_edge_ends_in_one_place_whatever_is_held_back(made):
     for edge in found.table.edges:
         has_rule, has_reason = edge.place in found.ledger.rules_of, edge.place in found.ledger.reason_of
         assert has_rule != has_reason
+
+
+def test_few_reply_records_are_no_failures(world):
+    """Exporters sample and fold replies: that there was one on a day says that it was answered."""
+    web = world.pod("shop", "web")
+    for number in range(12):
+        world.edge(web, world.pod("shop", f"api-{number}"), flows=400, answered=2)
+    assert not draft(world.observations(), hints=HINTS).quarantine
+
+
+def test_another_address_of_a_known_network_is_no_stranger(world):
+    """A service whose address rotates is called at each of them once; a single visit elsewhere is odd."""
+    job = world.pod("batch", "report")
+    world.edge(job, world.pod("batch", "db"), subject_pods=1)
+    for day in range(3, 9):
+        world.to(job, "ip", f"20.60.88.{day}", 443, days=[day], subject_pods=1)
+    world.to(job, "ip", "45.9.9.9", 443, days=[8], subject_pods=1)
+    held = draft(world.observations(), hints=HINTS).quarantine
+    assert [one.title for one in held] == ["45.9.9.9 on TCP/443"]
