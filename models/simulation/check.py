@@ -27,7 +27,7 @@ from models.simulation.proxy import conflict
 from models.simulation.seen import SeenWindow
 from models.simulation.shown import shown_labels
 from models.simulation.side_index import LabelIndex
-from models.simulation.verdict import selects_subject
+from models.simulation.subject_index import SubjectIndex
 from models.synthesis.view import RESOLVER_LABELS, is_dns
 
 WITHOUT_OBSERVATIONS: Final = (
@@ -173,10 +173,11 @@ def _described(policies: PolicySet) -> list[Side]:
 def _conflicts(policies: PolicySet, subjects: Sequence[Side], config: AgentConfig) -> Iterator[RuleFinding]:
     """Endpoints whose policy Cilium could not compute, by the rule that comes first in them."""
     proxied = [e for e in policies.entries if any(rule.l7 is not None for rule in e.ports or ())]
+    index = SubjectIndex(proxied)
     for subject in subjects if proxied else ():
         resolved = resolve(subject, config)
         for direction in Direction:
-            mine = [e for e in proxied if e.direction is direction and selects_subject(e, resolved)]
+            mine = index.selecting(resolved, direction)
             if because := conflict(mine):
                 http = (
                     e for e in mine if any(rule.l7 is not None and rule.l7.http for rule in e.ports or ())

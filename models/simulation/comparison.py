@@ -14,9 +14,9 @@ from typing import Any, Final
 from models.domain.agent import AgentConfig
 from models.domain.labels import LabelSet
 from models.domain.policy import PolicySet
-from models.simulation.context import PolicyFlow
+from models.simulation.context import PolicyFlow, Side
 from models.simulation.decision import Verdict
-from models.simulation.diff import EVERY_PORT, compare_policies, probe_flows
+from models.simulation.diff import EVERY_PORT, STRANGER_KEY, compare_policies, probe_flows
 from models.simulation.edges import EdgeTable
 from models.simulation.seen import Answer, SeenWindow
 from models.simulation.shown import shown_labels, shown_side
@@ -255,6 +255,14 @@ def _ends(flow: PolicyFlow) -> tuple[str, str, str, str, str]:
         subject.namespace or "",
         shown_labels(subject),
         flow.direction.value,
-        shown_side(flow.peer(flow.direction)),
+        _peer(flow.peer(flow.direction)),
         port,
     )
+
+
+def _peer(side: Side) -> str:
+    """Peer of a probe; the stranger is whoever no rule names."""
+    labels = LabelSet.of(side.labels or ())
+    if any(label.key == STRANGER_KEY for label in labels.labels):
+        return "any other pod" + (f" in {labels.namespace}" if labels.namespace else "")
+    return shown_side(side)

@@ -23,6 +23,8 @@ from models.simulation.context import PolicyFlow, Side
 from models.simulation.decision import Verdict
 from models.simulation.edges import EdgeTable
 
+#: Label of a pod that no rule names; anything may carry it, so it is not Cilium's and not anybody's.
+STRANGER_KEY: Final = "portolan-probe"
 #: Ports that stand for all of them, where a rule names none.
 EVERY_PORT: Final = (("TCP", 1), ("UDP", 1), ("ICMP", 8))
 
@@ -140,7 +142,7 @@ def _stranger(subject: EndpointSelector) -> Side:
     """Describe a pod beside the subject that no rule names by its labels."""
     near = tuple(r for r in subject.requirements if r.key == NAMESPACE_KEY)
     labels = example_pod(EndpointSelector(near)).labels or ()
-    return Side((*labels, f"{K8S}:portolan-probe=stranger"), named_ports=())
+    return Side((*labels, f"{K8S}:{STRANGER_KEY}"), named_ports=())
 
 
 def _ports(entry: Entry) -> set[tuple[str, int]]:

@@ -17,7 +17,8 @@ from models.simulation.context import PolicyFlow, Side, resolve
 from models.simulation.decision import Verdict
 from models.simulation.findings import FindingKind, RuleFinding
 from models.simulation.shown import shown_labels
-from models.simulation.verdict import judge, selects_subject
+from models.simulation.subject_index import SubjectIndex
+from models.simulation.verdict import judge
 
 DNS_PORT: Final = 53
 DNS_PROTOCOLS: Final = ("UDP", "TCP")  # TCP is the fallback for long answers
@@ -56,13 +57,9 @@ def find_dns_problems(
     """
     settings = config or AgentConfig()
     found: dict[tuple[FindingKind, RuleRef, str], list[str]] = defaultdict(list)
+    index = SubjectIndex(policies.entries)
     for subject in subjects:
-        resolved = resolve(subject, settings)
-        mine = [
-            entry
-            for entry in policies.entries
-            if entry.direction is Direction.EGRESS and selects_subject(entry, resolved)
-        ]
+        mine = index.selecting(resolve(subject, settings), Direction.EGRESS)
         closing = [entry for entry in mine if entry.default_deny]
         named = [e for e in mine if any(isinstance(peer, FqdnSelector) for peer in e.peers or ())]
         if not closing and not named:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from models.domain.agent import AgentConfig
-from models.domain.labels import K8S, NAMESPACE_KEY
 from models.domain.policy import Direction, Entry, PolicySet, UndecidablePeer
-from models.domain.selector import EndpointSelector, Operator
+from models.domain.selector import EndpointSelector
 from models.simulation.containment import entry_within, peer_within, ports_within, selector_within
 from models.simulation.findings import FindingKind, RuleFinding
+from models.simulation.subject_index import home_of
 
 
 def find_overlaps(policies: PolicySet, config: AgentConfig | None = None) -> tuple[RuleFinding, ...]:
@@ -39,7 +39,7 @@ def find_overlaps(policies: PolicySet, config: AgentConfig | None = None) -> tup
         groups[_group(entry)].append(number)
     homes: dict[tuple[str | None, Direction], list[_Group]] = defaultdict(list)
     for group in groups:
-        homes[_namespace(group.subject), group.direction].append(group)
+        homes[home_of(group.subject), group.direction].append(group)
     found: list[RuleFinding] = []
     for group, numbers in groups.items():
         around = _around(group, homes)
@@ -65,7 +65,7 @@ def _group(entry: Entry) -> _Group:
 
 def _around(group: _Group, homes: Mapping[tuple[str | None, Direction], Sequence[_Group]]) -> list[_Group]:
     """Groups whose subjects include those of this one."""
-    home = _namespace(group.subject)
+    home = home_of(group.subject)
     places = dict.fromkeys([home, None])
     return [
         other
@@ -73,13 +73,6 @@ def _around(group: _Group, homes: Mapping[tuple[str | None, Direction], Sequence
         for other in homes.get((place, group.direction), ())
         if other.node_subject == group.node_subject and selector_within(group.subject, other.subject, None)
     ]
-
-
-def _namespace(subject: EndpointSelector) -> str | None:
-    for r in subject.requirements:
-        if (r.source, r.key, r.operator) == (K8S, NAMESPACE_KEY, Operator.IN) and len(r.values) == 1:
-            return r.values[0]
-    return None
 
 
 def _alone(entry: Entry) -> Iterator[RuleFinding]:

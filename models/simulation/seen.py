@@ -16,14 +16,15 @@ import numpy as np
 
 from models.domain.agent import AgentConfig
 from models.domain.capabilities import CapabilityHints
-from models.domain.policy import Entry, PolicySet
+from models.domain.policy import Direction, Entry, PolicySet
 from models.frames import Observations
 from models.simulation.compiled import VERDICTS, CompiledPolicies
 from models.simulation.context import DnsQuestion, HttpRequest, L7Request, PolicyFlow, Side, resolve
 from models.simulation.decision import Verdict
 from models.simulation.edges import EdgeTable as QuestionTable
 from models.simulation.observed import ObservedFlows, agent_config
-from models.simulation.verdict import judge, selects_subject
+from models.simulation.subject_index import SubjectIndex
+from models.simulation.verdict import judge
 from models.synthesis.candidates import find_candidates
 from models.synthesis.edges import EDGE_KEY, Edge, fold_edges
 from models.synthesis.leftovers import peer_text, port_text, works
@@ -224,18 +225,19 @@ class _BySubject:
     """The reference evaluator over the entries that select a subject, found once per subject."""
 
     def __init__(self, policies: PolicySet, config: AgentConfig) -> None:
-        self._policies = policies
+        self._index = SubjectIndex(policies.entries)
         self._config = config
-        self._known: dict[Side, list[Entry]] = {}
+        self._known: dict[tuple[Side, Direction], list[Entry]] = {}
 
     def judge(self, question: PolicyFlow, request: L7Request) -> Answer:
         """Verdict on one request at the gate that the question asks."""
         if question.direction is None:
             raise ValueError("a question about an edge asks one direction")
-        subject = question.subject(question.direction)
+        subject = (question.subject(question.direction), question.direction)
         if subject not in self._known:
-            resolved = resolve(subject, self._config)
-            self._known[subject] = [e for e in self._policies.entries if selects_subject(e, resolved)]
+            self._known[subject] = self._index.selecting(
+                resolve(subject[0], self._config), question.direction
+            )
         asked = PolicyFlow(
             question.direction,
             question.source,

@@ -22,7 +22,9 @@ def print_explanation(told: Mapping[str, Any], places: PolicyPlaces) -> None:
     port = port or f"{told['protocol'] or 'any protocol'}/{'?' if told['port'] is None else told['port']}"
     what = f"{port} {told['request']}".strip()
     print_text(f"{told['source']} -> {told['destination']} {what}: {told['verdict'].upper()}")
-    print_text(f"  by {told['policies']:,} policies, as Cilium {told['cilium_version']} reads them")
+    count = told["policies"]
+    policies = "1 policy, as Cilium" if count == 1 else f"{count:,} policies, as Cilium"
+    print_text(f"  by {policies} {told['cilium_version']} reads {'it' if count == 1 else 'them'}")
     for gate in told["gates"]:
         _print_gate(gate, places)
     _print_seen(told)

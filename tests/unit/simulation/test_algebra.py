@@ -10,7 +10,7 @@ from models.domain.policy import Direction, PolicySet
 from models.manifest.parse import parse_objects
 from models.simulation.compiled import CompiledPolicies
 from models.simulation.containment import entry_within
-from models.simulation.context import PolicyFlow, Side
+from models.simulation.context import PolicyFlow, Side, resolve
 from models.simulation.costs import Breadth, map_entries
 from models.simulation.decision import Verdict
 from models.simulation.diff import compare_policies, probe_flows
@@ -18,7 +18,8 @@ from models.simulation.dns_sanity import find_dns_problems
 from models.simulation.edges import EdgeTable
 from models.simulation.findings import FindingKind
 from models.simulation.overlap import find_overlaps
-from models.simulation.verdict import evaluate
+from models.simulation.subject_index import SubjectIndex
+from models.simulation.verdict import evaluate, selects_subject
 from tests.strategies_policy import flows, policy_objects
 from tests.unit.simulation.test_unknown import API, CONFIG, WEB, cnp, egress
 
@@ -205,3 +206,16 @@ def test_the_same_set_in_any_form_has_no_diff() -> None:
     table = EdgeTable.of_flows(probe_flows(policies, parse_objects([]), 1000)[0])
     assert len(table) > 0
     assert compare_policies(policies, policies, table).changes == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(policy_objects(4), st.lists(flows(), min_size=1, max_size=6))
+def test_the_subject_index_finds_what_asking_every_rule_finds(objects, asked) -> None:
+    """In the same order, for every end of every flow; an unknown identity is selected by none."""
+    entries = parse_objects(objects, config=CONFIG, inventory_complete=True).entries
+    index = SubjectIndex(entries)
+    for flow in asked:
+        for direction in Direction:
+            subject = resolve(flow.subject(direction), CONFIG)
+            mine = [e for e in entries if e.direction is direction and selects_subject(e, subject)]
+            assert index.selecting(subject, direction) == mine
