@@ -146,6 +146,11 @@ class _Ledger:
         self._days = cells.days
         self._rows = scored.to_dict("index")
         self._scores = scores.to_dict("index")
+        screening = draft.screened.screening
+        asked = scored.loc[scores["doubtful"]].dropna(subset=["p_legit"])["place"]
+        self._wanted: dict[str, tuple[Evidence, ...]] = (
+            {} if screening is None else screening.ledgers([_cell(draft, place) for place in asked])
+        )
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
@@ -162,7 +167,7 @@ class _Ledger:
         if numbers["p_need"] is not None:
             arguments.append(need_evidence(needed, self._days, str(needed["rhythm"])))
         if not math.isnan(doubtful["p_legit"]):
-            arguments += self._draft.screened.evidence(_cell(self._draft, doubtful["place"]))
+            arguments += self._wanted[_cell(self._draft, doubtful["place"])]
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),

@@ -7,6 +7,8 @@ probability is for the calibration on verdicts to say.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +19,8 @@ from models.learning.evidence import Evidence
 from models.learning.screening_features import FEATURES
 
 Floats = npt.NDArray[np.float64]
+#: One row of a frame, by column.
+Row = Mapping[Any, Any]
 
 ZONE: Final = (2.0, 3.0)  # inside, and what being outside takes away
 OWNED: Final = (0.6, 0.3)  # a controller speaks for it, none against it
@@ -63,7 +67,7 @@ def contributions(facts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(terms, index=facts.index).fillna(0.0)[list(FEATURES)]
 
 
-def evidence_of(facts: pd.Series[Any], terms: pd.Series[Any]) -> tuple[Evidence, ...]:
+def evidence_of(facts: Row, terms: Row) -> tuple[Evidence, ...]:
     """
     Ledger of one cell: every fact that is known and weighs something, in the order of `FEATURES`.
 
@@ -75,12 +79,12 @@ def evidence_of(facts: pd.Series[Any], terms: pd.Series[Any]) -> tuple[Evidence,
     rows = []
     for name in FEATURES:
         weight = float(terms[name])
-        if weight != 0.0 and not pd.isna(facts[name]):
+        if weight != 0.0 and not math.isnan(facts[name]):
             rows.append(Evidence.from_log_odds(name, weight, _sentence(name, facts)))
     return tuple(rows)
 
 
-def _sentence(name: str, facts: pd.Series[Any]) -> str:
+def _sentence(name: str, facts: Row) -> str:
     value = float(facts[name])
     sentences = {
         "external": "the peer is outside the cluster" if value else "the peer is inside the cluster",
@@ -102,8 +106,8 @@ def _sentence(name: str, facts: pd.Series[Any]) -> str:
     return sentences[name]
 
 
-def _replicas(facts: pd.Series[Any]) -> str:
+def _replicas(facts: Row) -> str:
     pods, replicas = facts["pods"], facts["replicas"]
-    if pd.isna(pods) or pd.isna(replicas):
+    if math.isnan(pods) or math.isnan(replicas):
         return "how many replicas show it is unknown"
     return f"seen from {pods:.0f} of {replicas:.0f} replicas"
