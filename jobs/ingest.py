@@ -36,11 +36,12 @@ Progress = Callable[[int, int, int], None]  # bytes done, bytes in all, records
 
 MEMORY: Final = "1200MB"  # for DuckDB; the rest of the 2 GiB is Python, Arrow and the commit
 THREADS: Final = 2
-READ_TOGETHER: Final = 256 << 20  # bytes of small files that one query reads
+READ_TOGETHER: Final = 512 << 20  # bytes of small files that are read together
 OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read at once
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory
-BATCH_BYTES: Final = 512 << 20  # bytes of content per commit: what they decode to must fit in memory
+BATCH_BYTES: Final = 1 << 30  # bytes of content per commit
+MAX_ALONE: Final = 300_000  # lines of a batch that share no template: what they decode to must fit in memory
 NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
 
@@ -116,6 +117,8 @@ class _Run:
         con.execute(
             f"SET threads = {THREADS}; SET preserve_insertion_order = false; SET enable_progress_bar = false"
         )
+        # It makes joins of lists of names, which takes longer than most of what is decoded by one query.
+        con.execute("SET disabled_optimizers = 'in_clause'")
         self.report = IngestReport()
         self.total = 0
         self._con, self._writer, self._cluster, self._source = con, writer, cluster, source
@@ -241,7 +244,8 @@ class _Run:
         self._batch.rejects += [reject for _, reject in rejects]
         self._batch.kept += sum(min(len(reject.raw), MAX_TEXT) for _, reject in rejects)
         self._batch.size += size
-        if self._batch.size >= BATCH_BYTES or self._batch.kept >= MAX_REJECTS:
+        full = self._batch.size >= BATCH_BYTES or self._reader.alone >= MAX_ALONE
+        if full or self._batch.kept >= MAX_REJECTS:
             self._commit()
 
     def _count(self, first: int, rejects: list[tuple[int, Reject]]) -> None:

@@ -1,19 +1,12 @@
 """Run a batch's plan on DuckDB, inside the connection that already holds its input tables."""
 
-from functools import cache
 from typing import Any
 
 import duckdb
 
 from jobs.observations.clock import calendar_table
-from jobs.observations.plan import batch_plan
+from jobs.observations.compiled import compiled
 from jobs.observations.schema import arrow_schema
-
-
-@cache
-def _sql() -> tuple[dict[str, str], dict[str, str]]:
-    """SQL of the plan; compiling it takes longer than a small batch."""
-    return batch_plan().compiled("duckdb")
 
 
 def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -23,7 +16,7 @@ def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     ``con`` holds the tables or views ``templates``, ``taken``, ``answers``, ``label_sets`` and ``notices``
     with the columns of ``records.py``; it is left as it was found.
     """
-    stages, results = _sql()
+    stages, results = compiled()
     con.register("calendar", calendar_table())
     try:
         for name, sql in stages.items():

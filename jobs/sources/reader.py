@@ -80,15 +80,21 @@ class Reader:
         self._con = con
         self._ranges = RangeFiles.attach(con)
         self._texts = Texts(con)
-        self._templates = Templates(con, self._decode_templates)
+        self._templates = Templates(con, self._decode_tagged)
         self._sheets = Sheets()
         self._bare = False  # how the lines of the read at hand are wrapped
         self._own = OWN  # next number of a line that is decoded by itself
+        self._parts: list[int] = []  # of the lines with such numbers, in their order
         self.files: dict[int, int] = {}
         self.next_part = 0
         self.generation = 0  # of the numbers of templates: they begin anew when all were forgotten
         self.fresh = pa.table({name: pa.array([], kind) for name, kind in FRESH.items()})
         self._make_decoded()
+
+    @property
+    def alone(self) -> int:
+        """Lines of the open batch that were decoded by themselves."""
+        return self._own - OWN
 
     def close(self) -> None:
         """End the thread that reads ahead."""
@@ -96,7 +102,7 @@ class Reader:
 
     def clear(self) -> None:
         """Forget the rows of single lines: a batch begins. Templates stay."""
-        self.files, self._own = {}, OWN
+        self.files, self._own, self._parts = {}, OWN, []
         if self._texts.count > MAX_TEXTS or self._templates.count >= MAX_TEMPLATES:
             self._texts.forget()
             self._templates.forget()
@@ -160,8 +166,10 @@ class Reader:
         alone = self._con.sql(
             f"SELECT {', '.join(FRESH)} FROM decoded WHERE template >= {own}"
         ).to_arrow_table()
+        places = alone["template"].to_numpy() - OWN
+        parts = pa.array(np.array(self._parts, dtype=np.int32)[places])
         schema = pa.schema(list(FRESH.items()))
-        self.fresh = pa.concat_tables([*rows, alone.cast(schema)])
+        self.fresh = pa.concat_tables([*rows, alone.set_column(0, "part", parts).cast(schema)])
         self._texts.learn(f"template BETWEEN {learned + 1} AND {OWN - 1} OR template >= {own}")
 
     def _read_sheet(self, sheet: Sheet, parts: dict[int, Part]) -> tuple[Any, list[Line]]:
@@ -195,10 +203,7 @@ class Reader:
                 lines.append((part, int(sheet.line[index]), text))
         return rows, lines
 
-    def _decode_templates(self, texts: Sequence[bytes], first: int) -> None:
-        self._decode_tagged(texts, [None] * len(texts), first)
-
-    def _decode_tagged(self, texts: Sequence[bytes], parts: Sequence[int | None], first: int) -> Any:
+    def _decode_tagged(self, texts: Sequence[bytes], first: int) -> Any:
         """
         Decode lines, add those that are usable to ``decoded`` and say which: an array of flags.
 
@@ -212,20 +217,16 @@ class Reader:
             f"read_json({names!r}, columns={columns.read_columns(bare=self._bare, tagged=True)},"
             f" format='newline_delimited', ignore_errors=true, maximum_object_size={USUAL_LINE})"
         )
-        numbers = np.arange(first, first + len(texts))
-        self._con.register("tags", pa.table({"template": numbers, "part": pa.array(parts, pa.int32())}))
         raw = (
             f'SELECT "{columns.TAG}" AS template, NULL::INTEGER AS part,'
             f" {columns.fast_select(bare=self._bare)} FROM {scan}"
         )
-        self._con.execute(f"""CREATE OR REPLACE TEMP TABLE attempt AS SELECT a.* REPLACE (t.part AS part)
-          FROM ({decode(raw)}) a JOIN tags t USING (template) WHERE kind != {UNUSABLE}""")
-        self._con.execute("INSERT INTO decoded SELECT * FROM attempt")
-        usable = self._con.sql("SELECT template FROM attempt").to_arrow_table()["template"].to_numpy()
-        self._con.execute("DROP TABLE attempt")
-        self._con.unregister("tags")
+        self._con.execute(f"""INSERT INTO decoded
+          SELECT * FROM ({decode(raw)}) WHERE template IS NOT NULL AND kind != {UNUSABLE}""")
+        usable = self._con.sql(f"""SELECT template FROM decoded
+          WHERE template BETWEEN {first} AND {first + len(texts) - 1}""").to_arrow_table()
         flags = np.zeros(len(texts), dtype=bool)
-        flags[usable - first] = True
+        flags[usable["template"].to_numpy() - first] = True
         return flags
 
     def _read_by_themselves(self, parts: dict[int, Part], lines: list[Line]) -> Iterator[tuple[int, Reject]]:
@@ -237,7 +238,8 @@ class Reader:
                 size, end = size + len(lines[end][2]), end + 1
             some, start = lines[start:end], end
             first, self._own = self._own, self._own + len(some)
-            usable = self._decode_tagged([text for _, _, text in some], [part for part, _, _ in some], first)
+            self._parts += [part for part, _, _ in some]
+            usable = self._decode_tagged([text for _, _, text in some], first)
             odd = [some[index] for index in np.flatnonzero(~usable)]
             before = {part: parts[part].lines_before() for part in dict.fromkeys(part for part, _, _ in odd)}
             odd = [(part, line + before[part], text) for part, line, text in odd]
@@ -274,11 +276,11 @@ class Reader:
         columns_of |= {"line": pa.array([line for _, line, _ in pieces], pa.int64()), "doc": texts}
         envelopes.unwrap(con, pa.table(columns_of))
         con.execute(f"CREATE OR REPLACE TEMP TABLE late AS {_tolerant()}")
-        first = self._own
-        con.execute(f"""INSERT INTO decoded SELECT {first} - 1 + row_number() OVER () AS template,
+        con.execute(f"""INSERT INTO decoded SELECT {self._own} - 1 + row_number() OVER () AS template,
           * EXCLUDE (line, doc, reason) FROM late WHERE kind != {UNUSABLE}""")
-        count = con.execute(f"SELECT count(*) FROM late WHERE kind != {UNUSABLE}").fetchall()[0][0]
-        self._own += count
+        found = con.execute(f"SELECT part FROM decoded WHERE template >= {self._own} ORDER BY template")
+        self._parts += [part for (part,) in found.fetchall()]
+        self._own += len(self._parts) - (self._own - OWN)
         refused = con.execute(
             f"SELECT part, line, reason, doc FROM late WHERE kind = {UNUSABLE}"
             " UNION ALL SELECT part, line, reason, doc FROM refused ORDER BY ALL"

@@ -24,7 +24,7 @@ MAX_TEMPLATES: Final = 100_000
 _ROWS_PER_BATCH: Final = 16_384  # rows that one thread of the engine takes at a time
 
 Places = Any
-Tagged = Callable[[Sequence[bytes], int], None]
+Tagged = Callable[[Sequence[bytes], int], Any]
 
 
 class Templates:
@@ -56,10 +56,9 @@ class Templates:
         texts = sheet.texts()
         found = self._look_up(texts)
         found[~sheet.values.fits] = 0
-        if (found < 0).any():
-            self._learn(sheet, texts, np.flatnonzero(found < 0))
-            again = np.flatnonzero(found < 0)
-            found[again] = np.maximum(self._look_up(texts.take(pa.array(again))), 0)
+        misses = np.flatnonzero(found < 0)
+        if len(misses):
+            found[misses] = self._learn(sheet, texts.take(pa.array(misses)).to_pylist(), misses)
         return found
 
     def _look_up(self, texts: Any) -> Places:
@@ -85,27 +84,29 @@ class Templates:
         numbers[rows["place"].to_numpy()] = rows["template"].to_numpy()
         return numbers
 
-    def _learn(self, sheet: Sheet, texts: Any, places: Places) -> None:
-        """Decode the texts at these places, and keep those that are proved."""
-        news = texts.take(pa.array(places)).dictionary_encode()
-        codes = news.indices.to_numpy()
-        first = np.full(len(news.dictionary), -1, dtype=np.int64)
-        first[codes[::-1]] = places[::-1]
-        room = MAX_TEMPLATES - self.count
-        chosen = np.arange(len(first))
-        if len(first) > room:  # what repeats within a sheet is worth the last room
-            counts = np.bincount(codes)
-            chosen = np.flatnonzero(counts > 1)[: max(room, 0)]
-        if not len(chosen):
-            return
-        numbers = np.arange(self.count + 1, self.count + 1 + len(chosen))
-        kept = news.dictionary.take(pa.array(chosen))
-        self._decode_tagged([text[:-1] for text in kept.to_pylist()], int(numbers[0]))
-        good = self._proved(sheet, first[chosen], numbers)
-        self.count += len(chosen)
-        self._con.register("new_texts", pa.table({"template": np.where(good, numbers, 0), "text": kept}))
-        self._con.execute("INSERT INTO template_texts SELECT template, text FROM new_texts")
-        self._con.unregister("new_texts")
+    def _learn(self, sheet: Sheet, texts: Sequence[bytes], places: Places) -> Places:
+        """Decode texts that are new, keep those that are proved, and give the number of each."""
+        codes_of: dict[bytes, int] = {}
+        codes = np.array([codes_of.setdefault(text, len(codes_of)) for text in texts], dtype=np.int64)
+        news = list(codes_of)
+        chosen = np.arange(len(news))
+        room = max(MAX_TEMPLATES - self.count, 0)
+        if len(news) > room:  # what repeats within a sheet is worth the last room
+            chosen = np.flatnonzero(np.bincount(codes) > 1)[:room]
+        number_of = np.zeros(len(news), dtype=np.int64)
+        if len(chosen):
+            numbers = np.arange(self.count + 1, self.count + 1 + len(chosen))
+            kept = [news[index] for index in chosen]
+            self._decode_tagged([text[:-1] for text in kept], int(numbers[0]))
+            first = places[np.unique(codes, return_index=True)[1]]
+            good = self._proved(sheet, first[chosen], numbers)
+            self.count += len(chosen)
+            number_of[chosen] = np.where(good, numbers, 0)
+            column = pa.array(kept, pa.large_binary())
+            self._con.register("new_texts", pa.table({"template": number_of[chosen], "text": column}))
+            self._con.execute("INSERT INTO template_texts SELECT template, text FROM new_texts")
+            self._con.unregister("new_texts")
+        return number_of[codes]
 
     def _proved(self, sheet: Sheet, lines: Places, numbers: Places) -> Any:
         """Which of the templates with these numbers show what was written into their blanks."""

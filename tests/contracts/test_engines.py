@@ -1,5 +1,7 @@
 """One set of expressions, every engine: what they may use, and that all engines agree."""
 
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
@@ -7,8 +9,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from jobs.observations import engine
+from jobs.observations import compiled, engine
 from jobs.observations.plan import batch_plan
+from tests.support import ROOT
 from tests.unit.observations.builders import (
     API,
     DNS,
@@ -69,6 +72,12 @@ def test_every_expression_compiles(name, expression, dialect):
     sql = str(ibis.to_sql(expression, dialect=dialect))
     assert sql.startswith(("SELECT", "WITH"))
     assert len(sql) < 100_000  # an expression that inlines itself grows without bound
+
+
+def test_what_was_compiled_is_what_the_expressions_say():
+    """Whoever changes an expression runs ``python -m jobs.observations.compiled``."""
+    command = [sys.executable, "-m", compiled.__name__, "--check"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def fixture() -> dict[str, pa.Table]:
