@@ -14,6 +14,7 @@ from models.domain.labels import NAMESPACE_KEY
 from models.domain.proposal_json import proposal_to_json
 from models.frames import Observations
 from models.learning.label_choice import kubernetes_labels
+from models.synthesis.screened import Memory
 from models.synthesis.view import Posture
 
 #: Release whose meaning the worlds' cluster gives to a policy.
@@ -63,10 +64,30 @@ class Portolan:
         """Propose, and keep what the contract shows."""
         started = time.perf_counter()
         result = self.run(observations, posture=posture, capabilities=hints)
-        seconds = time.perf_counter() - started
-        forms = tuple(proposal_to_json(one, manifest=result.manifests[one.key]) for one in result.proposals)
-        manifests = tuple(result.manifests[one.key] for one in result.proposals)
-        return Proposed(manifests, forms, sum(len(form["rules"]) for form in forms), seconds)
+        return _proposed(result, time.perf_counter() - started)
+
+
+@dataclass(slots=True)
+class Nights:
+    """Portolan night after night, as the scheduler runs it: each run knows what the last one learned."""
+
+    run: Propose = propose
+    last: InferResult | None = None
+
+    def __call__(self, observations: Observations, posture: Posture, hints: CapabilityHints) -> Proposed:
+        """Propose, and keep what the contract shows."""
+        known: dict[str, Any] = {}
+        if self.last is not None:
+            known = {"memory": Memory({}, self.last.fates), "previous": self.last.learned}
+        started = time.perf_counter()
+        self.last = self.run(observations, posture=posture, capabilities=hints, **known)
+        return _proposed(self.last, time.perf_counter() - started)
+
+
+def _proposed(result: InferResult, seconds: float) -> Proposed:
+    forms = tuple(proposal_to_json(one, manifest=result.manifests[one.key]) for one in result.proposals)
+    manifests = tuple(result.manifests[one.key] for one in result.proposals)
+    return Proposed(manifests, forms, sum(len(form["rules"]) for form in forms), seconds)
 
 
 def exact_allow_list(observations: Observations, posture: Posture, hints: CapabilityHints) -> Proposed:

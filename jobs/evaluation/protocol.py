@@ -16,7 +16,7 @@ import pandas as pd
 from jobs.evaluation.counts import Measured
 from jobs.evaluation.measures import measure
 from jobs.evaluation.parameters import WorldParameters, world_list
-from jobs.evaluation.proposers import CILIUM_VERSION, Portolan, Propose, Proposer, exact_allow_list
+from jobs.evaluation.proposers import CILIUM_VERSION, Nights, Portolan, Propose, Proposer, exact_allow_list
 from jobs.evaluation.render import observe
 from jobs.evaluation.stability import measure_stability
 from jobs.evaluation.summary import summarise
@@ -107,7 +107,8 @@ def run_plan(plan: Plan) -> list[Result]:
         found.append(Result(plan.world.name, first, _rerun(world, portolan, first, hints)))
     if first is not None and plan.nights:
         quiet = make_world(plan.world.quiet())
-        measured = measure_stability(quiet, portolan, first.posture, hints_of(quiet), plan.nights)
+        nights = Nights(plan.propose)
+        measured = measure_stability(quiet, nights, first.posture, hints_of(quiet), plan.nights)
         found.append(Result(plan.world.name, first, measured))
     return found
 

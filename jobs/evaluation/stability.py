@@ -30,7 +30,7 @@ def measure_stability(
 
     ``rule_changes``: rules that came or went, of all. ``unchanged_flips``: those among them whose
     observed edges were the same on both nights, of all such rules. ``pair_flips``: pairs of workloads
-    that share a proposal on one night only.
+    that share a proposal on one night only, both being there on both nights.
     """
     measured = Measured()
     before: tuple[RuleBook, pd.DataFrame] | None = None
@@ -60,7 +60,8 @@ def _compare(
         steady += len(unchanged)
         flipped += sum(one not in other for one in unchanged)
     measured.add("unchanged_flips", flipped, steady)
-    pairs, newer = _pairs(before[0].forms), _pairs(now[0].forms)
+    there = _workloads(before[0].forms) & _workloads(now[0].forms)
+    pairs, newer = _pairs(before[0].forms, there), _pairs(now[0].forms, there)
     measured.add("pair_flips", len(pairs ^ newer), len(pairs | newer))
 
 
@@ -79,9 +80,11 @@ def _support(book: RuleBook, uses: pd.DataFrame) -> Support:
     return {rule: frozenset(cells) for rule, cells in found.items()}
 
 
-def _pairs(forms: tuple[Mapping[str, Any], ...]) -> frozenset[tuple[str, str]]:
-    return frozenset(
-        (f"{form['namespace']}/{one}", f"{form['namespace']}/{other}")
-        for form in forms
-        for one, other in combinations(sorted(form["subject"]["workloads"]), 2)
-    )
+def _workloads(forms: tuple[Mapping[str, Any], ...]) -> frozenset[str]:
+    return frozenset(f"{form['namespace']}/{one}" for form in forms for one in form["subject"]["workloads"])
+
+
+def _pairs(forms: tuple[Mapping[str, Any], ...], there: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """Pairs that share a proposal; one who came or went has flipped with nobody."""
+    named = ([f"{form['namespace']}/{one}" for one in form["subject"]["workloads"]] for form in forms)
+    return frozenset(pair for names in named for pair in combinations(sorted(there.intersection(names)), 2))

@@ -159,10 +159,11 @@ def draft(
     table = fold_edges(observations)
     view = cluster_view(observations, table.edges, hints or CapabilityHints(), posture)
     screened = screen(observations, view, table, posture, memory)
+    rates = exchange(posture)
+    population = find_population(view, table.edges, screened.held(), rates, previous.roles)
+    screened = screened.release(population.vouched)
     odd = quarantine(observations.cluster, observations.window, view, table, screened)
-    held, rates = screened.held(), exchange(posture)
-    population = find_population(view, table.edges, held, rates, previous.roles)
-    view = population.view
+    held, view = screened.held(), population.view
     families = find_families(view, table.edges, held, rates, previous.families)
     candidates = find_candidates(view, table.edges, held, screened.review_places())
     index = DayIndex(table)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-import pandas as pd
-
 from models.domain.peer import LabelSelector
 from models.domain.workload import Workload
 from models.learning.label_choice import LabelIndex, Pair, usable
@@ -26,6 +24,11 @@ from models.synthesis.view import ClusterView
 
 #: A pair that a role opens is opened at both ends: to the member, and by it.
 ENDS: Final = 2.0
+#: Mates that must show what is held back of one of them before it is released: at least, and of all mates.
+MIN_VOUCHERS: Final = 2
+VOUCHING_SHARE: Final = 0.5
+#: Cells that are held back with the places of their edges, by workload.
+_Refused = Mapping[str, Mapping[str, frozenset[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,13 @@ class Population:
         The view in which the members of a role are one workload.
     role_of
         Role by workload (`workload_key`), for tomorrow night.
+    vouched
+        Places of edges that were held back and that most mates of a role show: not odd after all.
     """
 
     view: ClusterView
     role_of: Mapping[str, str]
+    vouched: frozenset[int]
 
 
 def _mergeable(view: ClusterView, workload: Workload) -> bool:
@@ -86,21 +92,45 @@ def find_population(
     parts: dict[tuple[str, str], list[Workload]] = defaultdict(list)
     for key, role in roles.roles_.items():
         parts[(keys[str(key)], str(role))].append(plain[str(key)])
+    did = {str(key): frozenset(own) for key, own in cells.groupby("workload", sort=True)["cell"]}
+    vouched = frozenset[int]().union(*(_vouched(part, did, refused) for part in parts.values()))
     for place, part in parts.items():
-        parts[place] = _without_refused(part, cells, refused)
+        parts[place] = _without_refused(part, did, refused, vouched)
     merged = [one for part in sorted(parts) for one in _selectable(view.workloads, parts[part])]
-    return Population(_with(view, merged), {str(key): str(role) for key, role in roles.roles_.items()})
+    role_of = {str(key): str(role) for key, role in roles.roles_.items()}
+    return Population(_with(view, merged), role_of, vouched)
+
+
+def _vouched(part: list[Workload], did: Mapping[str, frozenset[str]], refused: _Refused) -> frozenset[int]:
+    """
+    Places of the edges that are held back of one member although most of its mates do the same.
+
+    The first scrape of a new shard is odd for a shard that was born today, and not for a shard.
+    """
+    keys = [workload_key(one) for one in part]
+    needed = max(MIN_VOUCHERS, VOUCHING_SHARE * (len(keys) - 1))
+    return frozenset(
+        place
+        for key in keys
+        for cell, places in refused.get(key, {}).items()
+        if sum(cell in did.get(mate, frozenset()) for mate in keys if mate != key) >= needed
+        for place in places
+    )
 
 
 def _without_refused(
-    part: list[Workload], cells: pd.DataFrame, refused: Mapping[str, frozenset[str]]
+    part: list[Workload], did: Mapping[str, frozenset[str]], refused: _Refused, vouched: Collection[int]
 ) -> list[Workload]:
     """The part without the members of which something is held back that a mate may do."""
-    if not any(workload_key(one) in refused for one in part):
-        return part
-    mine = cells.loc[cells["workload"].isin([workload_key(one) for one in part]).to_numpy()]
-    allowed = frozenset(mine["cell"])
-    return [one for one in part if not refused.get(workload_key(one), frozenset()) & allowed]
+    allowed = frozenset(cell for one in part for cell in did.get(workload_key(one), ()))
+    return [
+        one
+        for one in part
+        if not any(
+            cell in allowed and not places <= set(vouched)
+            for cell, places in refused.get(workload_key(one), {}).items()
+        )
+    ]
 
 
 def _selectable(workloads: Workloads, part: list[Workload]) -> list[Workload]:

@@ -24,6 +24,9 @@ from models.synthesis.view import ClusterView
 _ORDINAL: Final = re.compile(r"(?<=[a-z0-9])-?[0-9]+$")
 
 
+_OPPOSITE: Final = {"egress": "ingress", "ingress": "egress"}
+
+
 def stem(name: str) -> str:
     """
     Name without the ordinal at its end.
@@ -49,21 +52,26 @@ def workload_key(workload: Workload) -> str:
     return f"{workload.cluster}/{workload.namespace}/{'+'.join(workload.identity)}"
 
 
+def _title(namespace: str, peer: Workload) -> str:
+    """Name of a peer as workloads of a namespace see it."""
+    name = kind_key(peer) or "+".join(peer.members)
+    return f"own:{name}" if peer.namespace == namespace else f"{peer.namespace}/{name}"
+
+
 def _peer_name(view: ClusterView, namespace: str, edge: Edge) -> str:
     if edge.peer_kind == "endpoint":
         entity = view.workloads.entities.get(edge.peer)
         peer = view.workload(edge.peer)
         if entity is not None or peer is None:
             return entity or ""
-        name = kind_key(peer) or "+".join(peer.members)
-        return f"own:{name}" if peer.namespace == namespace else f"{peer.namespace}/{name}"
+        return _title(namespace, peer)
     names = writable_names(edge.names) if edge.direction == "egress" else ()
     return names[0] if names else edge.peer
 
 
 def profiles(
     view: ClusterView, edges: Sequence[Edge], held: Collection[int]
-) -> tuple[pd.DataFrame, dict[str, frozenset[str]]]:
+) -> tuple[pd.DataFrame, dict[str, dict[str, frozenset[int]]]]:
     """
     Cells of every workload that can be selected.
 
@@ -79,10 +87,11 @@ def profiles(
     Returns
     -------
     tuple
-        ``workload`` (`workload_key`) and ``cell``, sorted; and the cells that are held back by workload.
+        ``workload`` (`workload_key`) and ``cell``, sorted; and by workload the cells that are held
+        back of it or towards it, with the places of their edges.
     """
     rows: set[tuple[str, str]] = set()
-    refusals: dict[str, set[str]] = defaultdict(set)
+    refusals: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for edge in edges:
         workload = view.workload(edge.subject)
         port = edge_port(edge)
@@ -93,8 +102,16 @@ def profiles(
         peer = _peer_name(view, workload.namespace, edge)
         cell = f"{edge.direction}|{peer}|{port.text}"
         if edge.place in held:
-            refusals[workload_key(workload)].add(cell)
+            refusals[workload_key(workload)][cell].add(edge.place)
+            other = view.workload(edge.peer) if edge.peer_kind == "endpoint" else None
+            if other is not None:
+                seen = _OPPOSITE[edge.direction]
+                mirrored = f"{seen}|{_title(other.namespace, workload)}|{port.text}"
+                refusals[workload_key(other)][mirrored].add(edge.place)
         elif peer and peer != "host":
             rows.add((workload_key(workload), cell))
     frame = pd.DataFrame(sorted(rows), columns=["workload", "cell"])
-    return frame, {key: frozenset(found) for key, found in refusals.items()}
+    held_back = {
+        key: {cell: frozenset(places) for cell, places in found.items()} for key, found in refusals.items()
+    }
+    return frame, held_back

@@ -5,15 +5,15 @@ The screening of `models.learning.screening` is asked about the cells of the win
 edge, so that whoever builds rules can leave out what is held back and say why.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pandas as pd
 
 from models.frames import Observations
 from models.learning.evidence import Evidence
-from models.learning.quarantine import EXCLUDED, QUARANTINED, REVIEWED, decide_fates
+from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED, decide_fates
 from models.learning.screening import PRIOR, Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
@@ -84,6 +84,14 @@ class Screened:
         code_of = dict.fromkeys(self.fates.index[quarantined], "quarantined")
         code_of |= dict.fromkeys(self.fates.index[unwanted], REVIEWED)
         return {place: code_of[cell] for place, cell in enumerate(self.raw.cell_of) if cell in code_of}
+
+    def release(self, places: Collection[int]) -> "Screened":
+        """The same with the quarantined cells of some edges admitted after all."""
+        cells = {self.raw.cell_of[place] for place in places}
+        freed = self.fates.index.isin(cells) & (self.fates["fate"] == QUARANTINED).to_numpy()
+        fates = self.fates.copy()
+        fates.loc[freed, ["fate", "reasons"]] = [ADMITTED, ""]
+        return replace(self, fates=fates)
 
     def held_back(self) -> dict[str, tuple[str, str]]:
         """``fate`` and ``wanted`` by cell of what is held back: what tomorrow's run is told."""
