@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "export": ("export", "Write one file per policy, each checked before anything is written."),
     "simulate": ("simulate", "Say, flow by flow, which verdict policies give and which rule decides."),
     "check": ("check", "Look for what is wrong with policies: refused, useless, costly, DNS forgotten."),
+    "drift": ("drift", "Compare last night's flows with the deployed policies."),
     "explain": ("explain", "Say which policy and rule decide a connection, and the smallest change."),
     "maintain": ("maintain", "Compact the observation store and remove what is too old."),
     "doctor": ("doctor", "Say what is configured, reachable, recorded and missing."),

@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 
 from jobs.schedule import Scheduler
 from service.calibration.api import router as calibration_router
+from service.drift.api import router as drift_router
+from service.drift.metrics import router as metrics_router
 from service.export.api import router as export_router
 from service.health import VERSION
 from service.health import router as health_router
@@ -67,9 +69,11 @@ def create_app(portolan: Portolan, *, scheduler: bool = False) -> FastAPI:
         export_router,
         runs_router,
         simulation_router,
+        drift_router,
     ):
         api.include_router(router)
     app.include_router(api)
+    app.include_router(metrics_router)
     mount_pages(app)
     install_handlers(app)
     _describe_problems(app)

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def plan_jobs(portolan: Portolan, scheduler: Scheduler) -> None:
-    """Add the pulls, the nightly inference and the nightly maintenance."""
+    """Add the pulls, the nightly inference, drift and maintenance."""
     last = portolan.run_log.last_success
     for source in portolan.sources():
         kind = f"pull:{source.name}"
@@ -25,6 +25,10 @@ def plan_jobs(portolan: Portolan, scheduler: Scheduler) -> None:
         scheduler.add(Job(kind, source.interval, work, partial(last, kind)))
     schedule = portolan.settings.schedule
     infer = partial(_quietly, "infer", partial(_infer, portolan))
+    drift = portolan.settings.drift
+    if drift.policies or drift.from_cluster:
+        report = partial(_quietly, "drift", partial(_drift, portolan))
+        scheduler.add(Job("drift", schedule.drift, report, partial(last, "drift")))
     maintain = partial(_quietly, "maintain", partial(_maintain, portolan))
     scheduler.add(Job("infer", schedule.infer, infer, partial(last, "infer")))
     scheduler.add(Job("maintain", schedule.maintenance, maintain, partial(last, "maintain")))
@@ -37,6 +41,13 @@ def _pull(portolan: Portolan, source: FileSource, due: datetime) -> None:
 
 def _infer(portolan: Portolan, due: datetime) -> None:
     service.infer(portolan, InferOptions(), Start("schedule", PATIENCE, due))
+
+
+def _drift(portolan: Portolan, due: datetime) -> None:
+    # Imported when it is due: nobody else waits for the libraries of learning.
+    from service.drift.service import DriftOptions, report_drift  # noqa: PLC0415
+
+    report_drift(portolan, DriftOptions(as_of=due), trigger="schedule", wait=PATIENCE, due=due)
 
 
 def _maintain(portolan: Portolan, due: datetime) -> None:

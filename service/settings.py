@@ -86,8 +86,33 @@ class ScheduleSettings(Section):
     """How often sources without an interval of their own are pulled."""
     infer: Cron = "15 2 * * *"
     """When proposals are made again."""
+    drift: Cron = "45 2 * * *"
+    """When the night is compared with the deployed policies; only where `drift` says which these are."""
     maintenance: Cron = "45 3 * * *"
     """When the store is compacted and old observations are removed."""
+
+
+class DriftSettings(Section):
+    """What the nightly report compares, and whom it tells."""
+
+    policies: tuple[str, ...] = ()
+    """Files or folders of deployed policies, such as a Git checkout that a tool keeps up to date."""
+    from_cluster: bool = False
+    """Read the deployed policies from the cluster that kubectl would speak to."""
+    since: Duration = timedelta(hours=24)
+    """Length of a night."""
+    prometheus_url: str | None = None
+    """Prometheus that scrapes the agents: whether they count denials that the records do not show."""
+    webhook_url_file: Path | None = None
+    """File that holds the address to which news of a report are sent."""
+    webhook_kind: Literal["chat", "json"] = "chat"
+    """`chat`: a text, as Slack, Mattermost and Teams take it; `json`: the findings too."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "DriftSettings":
+        if self.policies and self.from_cluster:
+            raise ValueError("drift: policies come from files or from the cluster, not from both")
+        return self
 
 
 class RetentionSettings(Section):
@@ -175,6 +200,8 @@ class Settings(BaseSettings):
     """`generous`, `balanced` or `strict`: how far a proposal may reach beyond what was seen."""
     capabilities: CapabilitySettings = CapabilitySettings()
     """What the target cluster can enforce."""
+    drift: DriftSettings = DriftSettings()
+    """Nightly drift."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When jobs run."""
     retention: RetentionSettings = RetentionSettings()

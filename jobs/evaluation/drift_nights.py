@@ -66,12 +66,15 @@ class Nights:
         Changes by hand.
     exempt
         Workloads for which inference said why they get no policy.
+    held
+        Ids of what it holds back.
     """
 
     drift: DriftWorld
     approved: tuple[Approved, ...]
     changes: tuple[Change, ...]
     exempt: frozenset[tuple[str, str]]
+    held: frozenset[str]
 
     def manifests(self, night: int) -> tuple[Mapping[str, Any], ...]:
         """Policies that are deployed on a night."""
@@ -103,6 +106,7 @@ class Nights:
             approved=self.approved,
             hints=hints_of(self.drift.world),
             exempt=self.exempt,
+            held=self.held,
         )
 
     def verdicts(self, night: int) -> "dict[int, tuple[bool, bool]]":
@@ -192,7 +196,8 @@ def make_nights(drift: DriftWorld) -> Nights:
         for place, (night, kind) in zip(chosen, drift.policy_nights, strict=False)
     )
     exempt = frozenset((one.namespace, member) for one in made.unproposed for member in one.workloads)
-    return Nights(drift, approved, changes, exempt)
+    held = frozenset(one.id for one in made.quarantine)
+    return Nights(drift, approved, changes, exempt, held)
 
 
 def _change(one: Approved, night: int, kind: str) -> Change:

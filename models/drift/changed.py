@@ -17,6 +17,7 @@ from models.drift.timeline import NotInForce, Timeline
 from models.manifest.parse import parse_objects
 
 _SHOWN: Final = 3
+_LISTED: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,26 +143,39 @@ def _edited(one: Approved, policy: PolicyRef, wanted: Collection[str], found: Co
     """An object that says something else than what was approved."""
     more, less = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
     opens = [text for text in more if " allows " in text] + [text for text in less if " denies " in text]
-    subjects = _subjects(found) != _subjects(wanted)
-    parts = []
+    mine, theirs = _subjects(found), _subjects(wanted)
+    subjects = mine != theirs
     if subjects:
-        parts.append("selects other pods")
-    if more:
-        parts.append(f"says {len(more)} thing{'s' if len(more) > 1 else ''} that nobody approved")
-    if less:
-        parts.append(f"lacks {len(less)} that {'were' if len(less) > 1 else 'was'} approved")
-    shown = "; ".join([f"+ {text}" for text in more[:_SHOWN]] + [f"- {text}" for text in less[:_SHOWN]])
+        what = f"it selects {'; '.join(sorted(mine)) or 'nobody'} instead of {'; '.join(sorted(theirs))}"
+    else:
+        parts = [f"has {_count(more)} that nobody approved"] if more else []
+        parts += [f"lacks {_count(less)} that {'were' if len(less) > 1 else 'was'} approved"] if less else []
+        what = f"it {' and '.join(parts)}: {_short((*more, *less)[0])}"
     return Finding(
         kind=Kind.CHANGED,
         detector="selector_changed" if subjects else "edited",
         severity=Severity.CRITICAL if opens and not subjects else Severity.HIGH,
         confidence=1.0,
         subject=_subject(one, policy),
-        why=f"{policy} was changed by hand: it {' and '.join(parts)} ({shown}).",
+        why=f"{policy} was changed by hand: {what}.",
+        merged=tuple([*(f"+ {text}" for text in more), *(f"- {text}" for text in less)][:_LISTED]),
         policy=(str(policy),),
         about=str(policy),
         suggestion=_restore(one, policy, f"Put the approved {policy} back, or review the change."),
     )
+
+
+def _count(texts: Collection[str]) -> str:
+    return f"{len(texts)} rule{'s' if len(texts) > 1 else ''}"
+
+
+def _short(text: str) -> str:
+    """What a part says, without whom it is about."""
+    for verb in (" allows ", " denies "):
+        before, found, rest = text.partition(verb)
+        if found:
+            return f"{before.partition(' ')[0]} {verb.strip()} {rest}"
+    return text
 
 
 def _subjects(texts: Collection[str]) -> set[str]:

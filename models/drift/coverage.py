@@ -28,6 +28,8 @@ MIN_VOLUME: Final = 0.1
 #: Records of an ordinary night below which its volume says nothing.
 _BUSY_RECORDS: Final = 1000
 _MIN_HISTORY_DAYS: Final = 3
+#: Longest window that is taken for one night.
+MAX_NIGHT_DAYS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def unheard(scene: Scene, coverage: NightCoverage) -> list[Finding]:
     begin, end = (int(moment.timestamp()) * 1_000_000 for moment in (scene.window.start, scene.window.end))
     found = []
     for reason in coverage.reasons:
+        if scene.window.days > MAX_NIGHT_DAYS and reason != "no_data":
+            continue  # a window of weeks always has a gap; the coverage of the report says how large
         why = _WHY[reason].format(
             hours=coverage.hours,
             heard=coverage.heard_hours,
@@ -195,3 +199,41 @@ def unheard(scene: Scene, coverage: NightCoverage) -> list[Finding]:
             )
         )
     return found
+
+
+#: Denials that the agents counted per one that was recorded from which records are being filtered, and how
+#: many at least: counters count packets, records are sampled.
+_DENIALS_PER_RECORD: Final = 20.0
+_MANY_DENIALS: Final = 100.0
+
+
+def unseen_denials(scene: Scene, coverage: NightCoverage, counted: float | None) -> list[Finding]:
+    """
+    A finding when the agents' counters show denials that the records do not.
+
+    Parameters
+    ----------
+    scene, coverage
+        The night.
+    counted
+        Packets dropped by policy in the window, by the agents' counters; ``None``: not asked.
+    """
+    if counted is None or coverage.silent:
+        return []
+    recorded = int(scene.rows["denied"].sum())
+    if counted < _MANY_DENIALS or counted < _DENIALS_PER_RECORD * max(recorded, 1):
+        return []
+    return [
+        Finding(
+            kind=Kind.UNKNOWN,
+            detector="denials_unseen",
+            severity=Severity.MEDIUM,
+            confidence=0.9,
+            subject=SubjectRef(),
+            why=f"The agents counted {counted:,.0f} packets dropped by policy, and {recorded:,} such records "
+            "arrived: the exporter leaves drops out, so refusals are missing from this report.",
+            flows=recorded,
+            expected=Expectation("records of denied flows", recorded, counted / _DENIALS_PER_RECORD, counted),
+            suggestion=Suggestion("repair_source", "Let the exporter's allow list include verdict DROPPED."),
+        )
+    ]

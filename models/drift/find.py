@@ -14,7 +14,7 @@ from models.domain.capabilities import CapabilityHints
 from models.domain.policy import UndecidablePeer
 from models.drift.baseline import MIN_CLUSTER_NIGHTS
 from models.drift.changed import Approved, Compared, compare
-from models.drift.coverage import NightCoverage, night_coverage, unheard
+from models.drift.coverage import NightCoverage, night_coverage, unheard, unseen_denials
 from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
 from models.drift.gates import FRUITLESS, STOPPED, UNRULED, gate_series
 from models.drift.night import Scene, set_scene
@@ -53,6 +53,10 @@ class DriftInput:
         What the configuration says of the cluster.
     exempt
         (namespace, ``Kind/name``) of workloads for which inference said why they get no policy.
+    held
+        Ids of what inference holds back for a person to decide: that it is denied is on purpose.
+    denials_counted
+        Packets that the agents' own counters say policy dropped in the window; ``None``: not asked.
     """
 
     night: Observations
@@ -61,6 +65,8 @@ class DriftInput:
     approved: tuple[Approved, ...] = ()
     hints: CapabilityHints = field(default_factory=CapabilityHints)
     exempt: frozenset[tuple[str, str]] = frozenset()
+    held: frozenset[str] = frozenset()
+    denials_counted: float | None = None
 
 
 def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
@@ -83,11 +89,15 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
         raise BadInputError("no policies to compare with: name files or a cluster")
     scene, compared = _scene(given)
     coverage = night_coverage(scene)
-    findings = [*unheard(scene, coverage), *compared.findings]
+    findings = [
+        *unheard(scene, coverage),
+        *unseen_denials(scene, coverage, given.denials_counted),
+        *compared.findings,
+    ]
     counts = _counts(scene, compared)
     notes: list[str] = []
     if not coverage.silent:
-        standing = stand(scene)
+        standing = stand(scene, given.held)
         findings += _traffic(scene, standing, coverage, counts, notes)
         found = reach(scene)
         told = frozenset(

@@ -5,7 +5,7 @@ A million rows name a few thousand distinct ends; each of them becomes a side on
 `models.simulation.observed` makes it for replays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -110,9 +110,16 @@ def questions(rows: pd.DataFrame, view: ClusterView) -> EdgeTable:
 
 
 def _peer(flows: ObservedFlows, kind: str, peer: str, names: str) -> Side:
+    """
+    The other end of a row.
+
+    An address for which no name was recorded may have had one: where a policy admits names, whether it
+    admits this address cannot be decided, and what cannot be decided is no alarm.
+    """
     known = tuple(sorted({name for name in names.split(",") if name}))
     edge = Edge(**_EMPTY | {"peer_kind": kind, "peer": peer, "names": known, "peer_pods": 0})
-    return flows.question(edge).destination
+    side = flows.question(edge).destination
+    return replace(side, names=None) if kind == "ip" and side.ip is not None and not known else side
 
 
 def judge(rows: pd.DataFrame, policies: PolicySet, view: ClusterView, config: AgentConfig) -> Judged:

@@ -77,9 +77,12 @@ def refused_traffic(
         Cells that other findings speak of.
     """
     rows = scene.rows
-    # Stopped by a policy that has been mended since is no news.
-    mended = (rows["verdict"] == ALLOW) & (rows["last_us"] < scene.timeline.starts[-1])
-    chosen = rows[(rows["stopped"] > 0) & ~mended & ~rows["cell"].isin(told)]
+    if rows.empty or scene.history is None:
+        return []
+    # Stopped by what has been mended since is no news, and files do not say since when they are in force.
+    since = scene.timeline.starts[-1] if scene.timeline.snapshots > 1 else int(rows["last_us"].max()) + 1
+    mended = (rows["verdict"] == ALLOW) & (rows["last_us"] < since)
+    chosen = rows[(rows["stopped"] > 0) & ~mended & ~rows["cell"].isin(told | standing.held)]
     if chosen.empty:
         return []
     stops = _stops(scene, standing, chosen)
@@ -173,7 +176,11 @@ def _finding(
     chance = gate.expectation.chance
     caller = by_caller.chance(stops[0].caller)
     quiet = caller is not None and caller <= QUIET_GATE
-    keeps_trying = max(one.episodes for one in stops) >= PERSISTENT_HOURS and _recent(scene, standing, cells)
+    keeps_trying = (
+        gate.known
+        and max(one.episodes for one in stops) >= PERSISTENT_HOURS
+        and _recent(scene, standing, cells)
+    )
     # What a caller does to others every night is no news at any one of them.
     habit = stops[0].edge.direction == "ingress" and stops[0].caller in by_caller.habitual and not quiet
     loudest = gate.stands_out and any(one in loud for one in stops) and not habit

@@ -16,6 +16,7 @@ from models.learning.incidence import DayIncidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
 from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
+from models.synthesis.held_back import quarantine_id
 from models.synthesis.surroundings import surroundings
 
 #: Cells of the estate that others are compared with; more say nothing new and cost minutes.
@@ -51,6 +52,8 @@ class Standing:
         Codes of what is odd about them, joined by ``;``; "" where nothing is.
     sociable
         Callers that rules let call many workloads of other namespaces.
+    held
+        Cells that inference holds back for a person to decide.
     """
 
     cells: pd.DataFrame
@@ -60,6 +63,7 @@ class Standing:
     legit: "pd.Series[Any]"
     odd: "pd.Series[Any]"
     sociable: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
     def looks(self, cells: frozenset[str], callers: frozenset[str]) -> tuple[float | None, tuple[str, ...]]:
         """
@@ -76,7 +80,7 @@ class Standing:
         return float(self.legit[known].min()), tuple(sorted(codes))
 
 
-def stand(scene: Scene) -> Standing:
+def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     """
     Judge every cell by its days, and those by their looks that no rule allows.
 
@@ -84,6 +88,8 @@ def stand(scene: Scene) -> Standing:
     ----------
     scene
         The night, and the history where there is one.
+    held
+        Ids of what inference holds back.
     """
     rows = pd.concat([scene.past[scene.rows.columns.intersection(scene.past.columns)], scene.rows])
     rows = rows.reset_index(drop=True)
@@ -91,6 +97,7 @@ def stand(scene: Scene) -> Standing:
     incidence = DayIncidence().fit(cell_days, covered(scene, rows))
     cells, days = incidence.cells_, incidence.days_
     need = Recurrence(horizon=CONFIDENCE_HORIZON).fit(cells, days).p_need_
+    kept = _kept_back(scene, held)
     passed = scene.rows["flows"] + scene.rows["stopped"] > 0
     new = frozenset[str]()
     if scene.history is not None:
@@ -99,7 +106,8 @@ def stand(scene: Scene) -> Standing:
     asked = sorted(set(scene.rows.loc[passed & unruled & ~_asks_resolver(scene), "cell"]))
     estate = cells.index.difference(asked)
     if not asked or len(cells) < MIN_ESTATE or days.count < MIN_SCREENED_DAYS:
-        return Standing(cells, days, need, new, pd.Series(dtype="float64"), pd.Series(dtype="str"))
+        nothing = pd.Series(dtype="float64"), pd.Series(dtype="str")
+        return Standing(cells, days, need, new, *nothing, held=kept)
     if len(estate) > MAX_ESTATE:
         estate = estate[:: -(-len(estate) // MAX_ESTATE)]
     chosen = _with_pods(cells.loc[estate.union(asked)].sort_index(), scene, rows)
@@ -107,7 +115,15 @@ def stand(scene: Scene) -> Standing:
     screening = Screening().fit(facts, days.count)
     odd = screening.reasons_.loc[asked].fillna("")
     legit = screening.p_legit_.loc[asked]
-    return Standing(cells, days, need, new, legit, odd, _sociable(scene))
+    return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept)
+
+
+def _kept_back(scene: Scene, held: frozenset[str]) -> frozenset[str]:
+    """Cells without a rule that inference holds back."""
+    if not held:
+        return frozenset()
+    cells = sorted(set(scene.rows.loc[scene.rows["part"] < 0, "cell"]))
+    return frozenset(cell for cell in cells if quarantine_id(scene.night.cluster, cell) in held)
 
 
 def _sociable(scene: Scene) -> frozenset[str]:

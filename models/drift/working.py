@@ -72,7 +72,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was seen of a group: its cells and callers, hours by edge, chance of what its caller did, denied cells."""
+    """What was seen of a group: cells and callers, hours by edge, chance of its caller, denied cells."""
 
     cells: frozenset[str]
     callers: frozenset[str]
@@ -172,7 +172,7 @@ def _finding(
     edges = group.edges
     cells, hours_of = seen.cells, seen.hours
     legit, codes = standing.looks(cells, seen.callers)
-    if codes and scene.history is None:
+    if cells <= standing.held or (codes and scene.history is None):
         return "held"
     odd = suspicious(legit, codes) and seen.out_of_order
     if not odd and not cells & seen.closed:

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from models.manifest.render import to_yaml
 from service.calibration.views import calibrations
 from service.dependencies import Cursor, PortolanDep, ReadSession
+from service.drift.pages import router as drift_router
 from service.observed import queries
 from service.paging import decode_cursor, encode_cursor
 from service.proposals import repository, service, views
@@ -173,4 +174,5 @@ def mount_pages(app: FastAPI) -> None:
     """Add the pages and their style and script."""
     app.include_router(router)
     app.include_router(quarantine_router)
+    app.include_router(drift_router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

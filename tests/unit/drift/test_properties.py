@@ -13,7 +13,7 @@ from models.drift.timeline import Snapshot
 from tests.strategies import worlds
 from tests.unit.synthesis.world import shuffled
 
-quick = settings(max_examples=12, deadline=None)
+quick = settings(max_examples=8, deadline=None)
 NOW = datetime(2026, 3, 15, tzinfo=UTC)
 
 
@@ -29,7 +29,8 @@ def test_property_M8_a_proposal_deployed_as_it_is_gives_an_empty_report_over_its
     observations = world.observations()
     result = propose(observations)
     policies = tuple(result.manifests.values())
-    given_ = DriftInput(observations, None, (Snapshot(0, policies),), exempt=exempt_of(result))
+    held = frozenset(one.id for one in result.quarantine)
+    given_ = DriftInput(observations, None, (Snapshot(0, policies),), exempt=exempt_of(result), held=held)
     report = find_drift(given_, NOW)
     assert [finding.why for finding in report.findings if policies] == []
 

@@ -1,0 +1,1 @@
+"""Nightly drift: reports, the life of findings, and the doors to them."""

@@ -1,0 +1,238 @@
+"""Rows K of the traps: what a drift report must not fall for."""
+
+import copy
+from dataclasses import replace
+
+from models.drift.changed import Approved
+from models.drift.find import DriftInput, find_drift
+from models.drift.timeline import Snapshot
+from tests.unit.drift.nights import DAYS, LAST, NOW, cluster, kinds, parts, policies_of, policy, report
+
+
+def without(frames, name):
+    """The same observations with one frame emptied."""
+    return replace(frames, **{name: getattr(frames, name).iloc[:0]})
+
+
+def test_a_quiet_night_gives_an_empty_report():
+    """Everything seen is allowed and nothing changed."""
+    world, _ = cluster()
+    assert report(world, policies_of(world)).findings == ()
+
+
+def test_trap_K1_what_the_evaluator_cannot_decide_is_no_alarm():
+    """A rule for a Service that nobody gave along may allow the call: it is counted, and named once."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    unknown = copy.deepcopy(policy(policies, "web"))
+    unknown["metadata"]["name"] = "services"
+    unknown["spec"] = {
+        "endpointSelector": unknown["spec"]["endpointSelector"],
+        "egress": [{"toServices": [{"k8sService": {"serviceName": "api", "namespace": "shop"}}]}],
+    }
+    world.edge(pods["web"], pods["db"], 9999, both=False, days=[LAST])
+    made = report(world, [*policies, unknown])
+    assert kinds(made) == ["unknown"]
+    assert made.counts["edges_undecided"] > 0
+    assert "toServices" in made.findings[0].why
+
+
+def test_trap_K1_every_form_of_rule_that_allows_a_call_allows_it_here():
+    """endPort, named entity, matchExpressions: a full reading, and so no finding."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    world.edge(pods["web"], pods["db"], 9999, both=False, days=[LAST])
+    for allowed in (
+        {
+            "toEntities": ["cluster"],
+            "toPorts": [{"ports": [{"port": "9000", "endPort": 10000, "protocol": "TCP"}]}],
+        },
+        {"toEndpoints": [{"matchExpressions": [{"key": "app", "operator": "In", "values": ["db", "x"]}]}]},
+        {"toEntities": ["all"]},
+    ):
+        more = copy.deepcopy(policy(policies, "web"))
+        more["metadata"]["name"] = "more"
+        more["spec"] = {"endpointSelector": more["spec"]["endpointSelector"], "egress": [allowed]}
+        assert "uncovered" not in kinds(report(world, [*policies, more]))
+    assert "uncovered" in kinds(report(world, policies))
+
+
+def test_trap_K2_a_flow_is_judged_by_the_revision_of_its_time():
+    """A call of the morning was allowed then; the edit that stopped it came in the evening."""
+    world, pods = cluster()
+    before = policies_of(world)
+    world.edge(pods["web"], pods["db"], 9999, both=False, days=[LAST])
+    allowing = policies_of(world)
+    tightened = copy.deepcopy(policy(before, "web"))
+    tightened["metadata"]["managedFields"] = [{"manager": "kubectl", "time": "2026-03-28T23:00:00Z"}]
+    others = [one for one in before if one is not policy(before, "web")]
+    yesterday = Snapshot(world.at(LAST - 1), (policy(allowing, "web"), *others))
+    today = Snapshot(world.at(LAST, 23) + 3600 * 1_000_000, (tightened, *others))
+    assert "uncovered" not in kinds(report(world, (), snapshots=(yesterday, today)))
+    early = copy.deepcopy(tightened)
+    early["metadata"]["managedFields"][0]["time"] = "2026-03-28T00:00:01Z"
+    late = Snapshot(today.taken_us, (early, *others))
+    assert "uncovered" in kinds(report(world, (), snapshots=(yesterday, late)))
+
+
+def test_trap_K3_audited_traffic_comes_first():
+    """Only an audit mode lets it pass: it heads the report, whatever else there is."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    world.edge(pods["web"], pods["db"], 9999, both=False, days=[LAST])
+    world.edge(pods["api"], pods["web"], 7777, both=False, days=[LAST], flows=0, audited=9, answered=9)
+    made = report(world, policies)
+    assert made.findings[0].audited
+    assert kinds(made)[:2] == ["denied", "uncovered"]
+
+
+def test_trap_K4_a_rule_without_traffic_is_unused_by_its_probability_alone():
+    """Used every day and then silent for ten: dead. Silent for three: watched, and nothing is said."""
+    for silent, expected in ((10, ["unused"]), (3, [])):
+        world, pods = cluster()
+        world.edge(pods["web"], pods["db"], 6379, days=range(DAYS - silent))
+        policies = policies_of(world)
+        found = [one for one in report(world, policies).findings if one.kind == "unused"]
+        assert sorted({one.kind.value for one in found}) == expected
+        assert all(one.suggestion.patch for one in found)
+
+
+def test_trap_K4_what_the_window_cannot_know_is_never_unused():
+    """A job runs when it runs: its rules are not dead because it was away."""
+    world, pods = cluster()
+    job = world.pod("shop", "report", kind="CronJob", days=range(12))
+    world.edge(job, pods["db"], 5432, days=range(12))
+    assert "unused" not in kinds(report(world, policies_of(world)))
+
+
+def test_trap_K5_a_workload_without_policy_is_unprotected():
+    """Nothing selects it, and nobody said that this is right."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    rest = [one for one in policies if one is not policy(policies, "db")]
+    made = report(world, rest)
+    assert kinds(made) == ["unprotected"]
+    assert made.findings[0].subject.workload == "Deployment/db"
+    assert kinds(report(world, rest, exempt=frozenset({("shop", "Deployment/db")}))) == []
+
+
+def test_trap_K6_a_policy_that_is_not_enforced_protects_nobody():
+    """The status says that the agents refuse it: it is named, and its workload is open."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    refused = copy.deepcopy(policy(policies, "db"))
+    refused["status"] = {"conditions": [{"type": "Valid", "status": "False", "message": "no such thing"}]}
+    rest = [one for one in policies if one is not policy(policies, "db")]
+    made = report(world, [*rest, refused])
+    assert sorted(kinds(made)) == ["changed", "unprotected"]
+    assert "no such thing" in made.findings[0].why
+
+
+def test_trap_K7_a_name_rule_and_a_flow_with_an_address_alone_is_undecided():
+    """The store knew no name for the address, so the rule may well cover it."""
+    world, pods = cluster()
+    world.to(pods["web"], "ip", "192.0.2.7", 443, names="api.example.com", days=range(DAYS - 1))
+    policies = policies_of(world)
+    world.to(pods["web"], "ip", "192.0.2.8", 443, days=[LAST])
+    made = report(world, policies)
+    assert "uncovered" not in kinds(made)
+    assert made.counts["edges_undecided"] == 1
+
+
+def test_trap_K9_a_manual_edit_and_a_deletion_are_found():
+    """The approved policies are known; what is deployed says something else, or nothing."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    approved = [Approved(copy.deepcopy(one)) for one in policies]
+    edited = copy.deepcopy(policies)
+    policy(edited, "web")["spec"]["egress"].append({"toEntities": ["world"]})
+    edited.remove(policy(edited, "db"))
+    made = report(world, edited, approved=approved)
+    found = {one.detector: one for one in made.findings if one.kind == "changed"}
+    assert set(found) == {"edited", "not_deployed"}
+    assert found["edited"].suggestion.manifest == policy(policies, "web")
+    seen_before = (Snapshot(world.at(LAST - 1), tuple(policies)), Snapshot(world.at(LAST, 23), tuple(edited)))
+    made = report(world, (), approved=approved, snapshots=seen_before)
+    assert {one.detector for one in made.findings if one.kind == "changed"} == {"edited", "deleted"}
+
+
+def test_trap_K10_what_cilium_normalises_is_no_difference():
+    """Prefixed labels, other order, ports as text: the same meaning."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    approved = [Approved(copy.deepcopy(one)) for one in policies]
+    deployed = copy.deepcopy(policies)
+    for one in deployed:
+        labels = one["spec"]["endpointSelector"]["matchLabels"]
+        one["spec"]["endpointSelector"]["matchLabels"] = {
+            key if ":" in key else f"any:{key}": value for key, value in reversed(labels.items())
+        }
+        for way in ("ingress", "egress"):
+            if way in one["spec"]:
+                one["spec"][way] = list(reversed(one["spec"][way]))
+    assert report(world, deployed, approved=approved).findings == ()
+
+
+def test_trap_K11_the_same_violation_has_the_same_key_on_the_next_night():
+    """First night, second night: one finding, whose first sight stays."""
+    keys = []
+    for days in ([LAST], [LAST - 1, LAST]):
+        world, pods = cluster()
+        policies = policies_of(world)
+        world.edge(pods["web"], pods["db"], 9999, both=False, days=days)
+        (found,) = report(world, policies).findings
+        keys.append(found.key("prod"))
+        assert found.first_us == world.at(days[0], 1)
+    assert keys[0] == keys[1]
+
+
+def test_trap_K12_a_dead_exporter_is_no_data_and_never_no_drift():
+    """Nothing arrived: one finding says so, and nothing is called unused, new or fine."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    history, night = parts(world)
+    silent = without(without(night, "edge_days"), "coverage")
+    made = find_drift(DriftInput(silent, history, (Snapshot(0, tuple(policies)),)), NOW)
+    assert [one.detector for one in made.findings] == ["no_data"]
+    assert made.coverage.to_json()["state"] == "none"
+
+
+def test_a_scanner_that_is_stopped_every_night_is_no_news_and_a_burst_is():
+    """The same count as always says nothing; twenty hours of retries on a new port do."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    scanner = world.pod("audit", "scanner")
+    refused = {"flows": 0, "answered": 0, "denied": 2, "hours": 1}
+    world.half(pods["db"], "ingress", "endpoint", scanner.key, 22, **refused)
+    quiet = [one for one in report(world, policies).findings if one.kind != "unprotected"]
+    assert quiet == []
+    world.half(
+        pods["web"],
+        "egress",
+        "endpoint",
+        pods["db"].key,
+        8081,
+        days=[LAST],
+        **refused | {"denied": 90, "hours": 20},
+    )
+    loud = [one for one in report(world, policies).findings if one.kind == "denied"]
+    assert [(one.subject.workload, one.ports) for one in loud] == [("Deployment/web", (("TCP", 8081),))]
+
+
+def test_a_selector_that_matches_nobody_is_named_with_the_nearest_workload():
+    """A typing mistake protects nothing."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    policy(policies, "api")["spec"]["endpointSelector"]["matchLabels"] = {"app": "appi"}
+    made = report(world, policies)
+    found = next(one for one in made.findings if one.detector == "selects_nothing")
+    assert "shop/api" in found.suggestion.text
+
+
+def test_hostile_names_stay_text():
+    """A workload named like markup is carried as it is; rendering escapes it."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    evil = world.pod("shop", "<script>alert(1)</script>")
+    world.edge(evil, pods["db"], 5432, days=[LAST])
+    assert any("<script>" in one.why for one in report(world, policies).findings)
