@@ -2,14 +2,15 @@
 The cells of a drafted policy: what one rule admits is one cell, however many edges are behind it.
 
 A name under a wildcard, a pod of a role, an address of a prefix are no cells of their own, because the
-policy would admit them unseen. The workloads that one rule lists are one cell each, because a list admits
-nobody but its members. Edges that were seen and are held back stay cells by themselves: admitting
-them would take a rule each.
+policy would admit them unseen. The workloads and the ports that one rule lists are one cell each, because a
+list admits nothing but its members. Edges that were seen and are held back stay cells by themselves:
+admitting them would take a rule each.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from models.domain.proposal import Rule
+    from models.domain.proposal import Port, Rule
     from models.frames import Observations
     from models.synthesis.draft import Draft
     from models.synthesis.edges import Edge
@@ -49,7 +50,7 @@ class PolicyCells:
     Parameters
     ----------
     cells
-        As `DayIncidence.cells_`, keyed by rule id (and member of its list), or by `held_back_id` for edges
+        As `DayIncidence.cells_`, keyed by rule id (and member of its lists), or by `held_back_id` for edges
         without a rule; ``subject`` is the key of the proposal. ``counted`` tells the cells that stand for
         traffic of their own from those that only repeat another rule's edges.
     held_back
@@ -134,7 +135,7 @@ def _pairs(draft: Draft) -> pd.DataFrame:
     known = {rule.id: rule for proposal in draft.proposals for rule in proposal.rules}
     members = _Members(draft)
     found = [
-        (place, cell_id(known[rule], members.of(known[rule], draft.table.edges[place].peer)), rule)
+        (place, _cell_of(known[rule], draft.table.edges[place], members), rule)
         for place, rules in draft.ledger.rules_of.items()
         for rule in rules
         if rule in known
@@ -144,9 +145,34 @@ def _pairs(draft: Draft) -> pd.DataFrame:
     return pairs.sort_values(["place", "cell"]).reset_index(drop=True)
 
 
-def cell_id(rule: Rule, member: EndpointPeer | None) -> str:
-    """Name of a cell of a rule: the rule, and the member of its list where it has one."""
-    return rule.id if member is None else f"{rule.id}|{member.key}"
+def _cell_of(rule: Rule, edge: Edge, members: _Members) -> str:
+    """Name of the cell of a rule that an edge falls into."""
+    return cell_id(rule, members.of(rule, edge.peer), _port_of(rule, edge))
+
+
+def cell_id(rule: Rule, member: EndpointPeer | None, port: Port | None) -> str:
+    """Name of a cell of a rule: the rule, and the member and the port of its lists where it has them."""
+    parts = [rule.id]
+    if member is not None:
+        parts.append(member.key)
+    if port is not None:
+        parts.append(port.text)
+    return "|".join(parts)
+
+
+def _port_of(rule: Rule, edge: Edge) -> Port | None:
+    """Port or range of a rule's list that an edge uses; ``None`` for rules of one."""
+    if len(rule.ports) == 1:
+        return None
+    number = edge.icmp_type if edge.protocol.startswith("ICMP") else edge.port
+    return next(
+        (
+            port
+            for port in rule.ports
+            if port.protocol == edge.protocol and port.number <= number <= max(port.end, port.number)
+        ),
+        None,
+    )
 
 
 class _Members:
@@ -199,14 +225,15 @@ def _named(draft: Draft) -> Iterable[tuple[object, ...]]:
     """Name, `CELL_KEY` and zone of every cell there may be."""
     for proposal in draft.proposals:
         for rule in proposal.rules:
-            port = rule.ports[0]
-            number, icmp = (-1, port.number) if port.icmp else (port.number, -1)
-            rest = (port.protocol, number, port.end or number, icmp, rule_zone(rule))
-            listed = rule.peer.members if isinstance(rule.peer, EndpointPeer) else ()
-            for member in (None, *listed):
+            members = rule.peer.members if isinstance(rule.peer, EndpointPeer) else ()
+            ports = rule.ports if len(rule.ports) > 1 else ()
+            for member, listed in product((None, *members), (None, *ports)):
                 peer = rule.peer if member is None else member
+                port = rule.ports[0] if listed is None else listed
+                number, icmp = (-1, port.number) if port.icmp else (port.number, -1)
                 about = (proposal.key, rule.direction, type(peer).__name__, peer.key)
-                yield (cell_id(rule, member), *about, *rest)
+                what = (port.protocol, number, port.end or number, icmp)
+                yield (cell_id(rule, member, listed), *about, *what, rule_zone(rule))
     for key, edge in _held_back(draft):
         zone = INTERNAL if edge.peer_kind == "endpoint" else EXTERNAL
         yield (

@@ -17,8 +17,8 @@ def estate(days: int = 14, last: int | None = None) -> World:
     world = World(days=days)
     web, api, legacy = (world.pod("shop", name) for name in ("web", "api", "legacy"))
     world.edge(web, api)
-    world.edge(web, legacy, days=range(days // 2 if last is None else last))
-    world.edge(world.pod("back", "other"), legacy)
+    world.edge(web, legacy, 9090, days=range(days // 2 if last is None else last))
+    world.edge(world.pod("back", "other"), legacy, 9090)
     return world
 
 
@@ -117,6 +117,19 @@ def test_members_of_a_list_are_cells_of_their_own():
     cells = policy_cells(made, observations)
     key = next(one.key for one in made.proposals if one.name.startswith("portolan-api"))
     assert (cells.admitted["subject"] == key).sum() == 3
+
+
+def test_ports_of_a_list_are_cells_of_their_own():
+    """A data port that was not drawn yet would be denied, however many were listed."""
+    world = World()
+    ftp, web = world.pod("shop", "ftp"), world.pod("shop", "web")
+    for number in range(5):
+        world.edge(web, ftp, 50000 + 7 * number, days=[number, number + 7])
+    observations = world.observations()
+    made = draft(observations)
+    cells = policy_cells(made, observations)
+    key = next(one.key for one in made.proposals if one.name.startswith("portolan-ftp"))
+    assert (cells.admitted["subject"] == key).sum() == 5
 
 
 def test_trap_B2_days_without_coverage_prove_presence_only():
