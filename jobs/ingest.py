@@ -6,6 +6,7 @@ gives: hourly rows, ledger, cursor and rejects. Whenever the process dies, the n
 the last batch and ends with the tables of an undisturbed run.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,14 @@ from jobs.observations.engine import batch_tables
 from jobs.observations.schema import BATCHES, arrow_schema
 from jobs.observations.store import ObservationStore, Writer
 from jobs.rejects import MAX_TEXT, Reject, as_lines, keep_unfinished
-from jobs.sources.assemble import assemble, cluster_of, lost_events, notices
+from jobs.sources.assemble import (
+    CLUSTER_NAME,
+    ODD_CLUSTER,
+    assemble,
+    cluster_of,
+    lost_events,
+    notices,
+)
 from jobs.sources.content import CHUNK, Chunk, Content
 from jobs.sources.cursor import Cursor, digest
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS, OTHER_EVENT
@@ -31,6 +39,7 @@ from jobs.sources.reader import OTHER, Part, Reader, Values
 from jobs.sources.report import COSTS, FileReport, IngestReport
 from jobs.sources.shape import VALUES, shape_of
 from jobs.sources.splitter import Splitter, Value
+from models.errors import BadInputError
 
 Progress = Callable[[int, int, int], None]  # bytes done, bytes in all, records
 
@@ -84,6 +93,10 @@ def run_ingest(
     Raises BadInputError for a path that does not exist and ConflictError while another process
     writes to the same store; bad content is rejected line by line and never raises.
     """
+    if cluster is not None and not re.fullmatch(CLUSTER_NAME, cluster):
+        raise BadInputError(
+            f"{cluster!r} is no name for a cluster: letters, digits, '-', '.' and '_', at most 63 characters"
+        )
     found, left_out = find_files(paths)
     with store.writing() as writer, duckdb.connect() as con:
         run = _Run(con, store, writer, cluster=cluster, source=source, progress=progress)
@@ -263,7 +276,8 @@ class _Run:
         for part, cluster, time_us, *facts in found:
             self._batch.places[part] = (cluster, time_us)
             files[part].flows += facts[0]
-            files[part].present.update(dict(zip(COSTS, facts[1:], strict=True)))
+            files[part].odd_clusters += facts[1] if self._cluster is None else 0
+            files[part].present.update(dict(zip(COSTS, facts[2:], strict=True)))
         kinds = self._con.execute("""SELECT met.part, kind, sum(records)::BIGINT FROM met
           JOIN decoded USING (template) GROUP BY ALL ORDER BY ALL""").fetchall()
         repeated = self._duplicates.keep(self._reader.fresh)
@@ -327,9 +341,10 @@ class _Run:
         }
 
 
-#: Per part: flows, and how many of them have each fact of COSTS, in its order. Drops and socket events
-#: never say whether they are replies, so only the others count for that.
-_FACTS: Final = """sum(records)::BIGINT,
+#: Per part: flows, those with an odd cluster, and how many have each fact of COSTS, in its order. Drops
+#: and socket events never say whether they are replies, so only the others count for that.
+_FACTS: Final = f"""sum(records)::BIGINT,
+    coalesce(sum(records) FILTER ({ODD_CLUSTER}), 0)::BIGINT,
     coalesce(sum(records) FILTER (is_reply IS NOT NULL
       OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')), 0)::BIGINT,
     coalesce(sum(records) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL), 0)::BIGINT,

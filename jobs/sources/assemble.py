@@ -21,11 +21,24 @@ from jobs.sources.decode import FLOW, LOST, NODE_STATUS
 TYPES: Final = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "boolean": "BOOLEAN"}
 #: Node states that leave a hole in what a relay delivers; the others are good news.
 HOLES: Final = ("NODE_UNAVAILABLE", "NODE_GONE", "NODE_ERROR")
+#: What may name a cluster: it becomes part of paths, selectors and pages. The pattern is RE2's and Python's.
+CLUSTER_NAME: Final = "[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+
+
+def _is_name(column: str) -> str:
+    return f"regexp_full_match({column}, '{CLUSTER_NAME}')"
+
+
 #: Cluster of a record whose run names none: the node's, else that of the end on this node, else either's.
-_CLUSTER: Final = """CASE WHEN node_cluster != '' THEN node_cluster
-  WHEN src_id > 0 AND dst_id = 0 AND src_cluster != '' THEN src_cluster
-  WHEN dst_id > 0 AND src_id = 0 AND dst_cluster != '' THEN dst_cluster
-  WHEN src_cluster != '' THEN src_cluster WHEN dst_cluster != '' THEN dst_cluster ELSE 'default' END"""
+_CLUSTER: Final = f"""CASE WHEN {_is_name("node_cluster")} THEN node_cluster
+  WHEN src_id > 0 AND dst_id = 0 AND {_is_name("src_cluster")} THEN src_cluster
+  WHEN dst_id > 0 AND src_id = 0 AND {_is_name("dst_cluster")} THEN dst_cluster
+  WHEN {_is_name("src_cluster")} THEN src_cluster WHEN {_is_name("dst_cluster")} THEN dst_cluster
+  ELSE 'default' END"""
+#: Whether a record names a cluster by what is no name: it is counted, and kept under another name.
+ODD_CLUSTER: Final = " OR ".join(
+    f"({name} != '' AND NOT {_is_name(name)})" for name in ("node_cluster", "src_cluster", "dst_cluster")
+)
 _MAPS: Final = (
     ("sl", "label_map", "src_labels"),
     ("dl", "label_map", "dst_labels"),

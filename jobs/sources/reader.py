@@ -210,9 +210,7 @@ class Reader:
         Each carries its number, from ``first`` on, as a member of its object; a line that may hold such a
         member itself is not tried.
         """
-        names = self._ranges.publish(
-            {first: Block(b"".join(map(_tagged, texts, range(first, first + len(texts)))))}
-        )
+        names = self._ranges.publish({first: Block(_tagged(texts, first))})
         scan = (
             f"read_json({names!r}, columns={columns.read_columns(bare=self._bare, tagged=True)},"
             f" format='newline_delimited', ignore_errors=true, maximum_object_size={USUAL_LINE})"
@@ -325,9 +323,18 @@ def _layout(part: Range) -> Layout | None:
         return layout_of(bytes(shown[: read(0, memoryview(shown))]))
 
 
-def _tagged(text: bytes, number: int) -> bytes:
-    """Give the line its number; a line that is no object, or has such a key, becomes one without."""
-    text = text.strip()
-    if text[:1] != b"{" or text[1:].lstrip()[:1] == b"}" or any(key in text for key in _TAG_KEYS):
-        return b"null\n"
-    return b'{"%s":%d,%s\n' % (columns.TAG.encode(), number, text[1:])
+def _tagged(texts: Sequence[bytes], first: int) -> bytes:
+    """
+    Give each line its number.
+
+    A line that is no object, or may have such a member, becomes one without.
+    """
+    tag = b'{"%s":%%d,%%s\n' % columns.TAG.encode()
+    lines = [text.strip() for text in texts]
+    suspicious = any(key in b"\n".join(lines) for key in _TAG_KEYS)
+    made = []
+    for number, line in enumerate(lines, first):
+        member = suspicious and any(key in line for key in _TAG_KEYS)
+        usable = line[:1] == b"{" and line[1:2] != b"}" and not member
+        made.append(tag % (number, line[1:]) if usable else b"null\n")
+    return b"".join(made)

@@ -30,6 +30,7 @@ class FileReport:
     rejected: Counter[str] = field(default_factory=Counter)
     present: Counter[str] = field(default_factory=Counter)  # flows that have each fact of COSTS
     flows: int = 0
+    odd_clusters: int = 0  # flows that name a cluster by what is no name
 
     def as_json(self) -> dict[str, Any]:
         """Counts for the report; reasons in order of their names."""
@@ -75,10 +76,12 @@ class FileReport:
         self.rejected[reason] += 1
 
     def warnings(self) -> list[str]:
-        """What the whole file lacks, and what that costs."""
+        """What the whole file lacks or says wrongly, and what that costs."""
+        odd = f"{self.path}: flows whose cluster is no name, kept under another of theirs or as default"
+        found = [f"{odd}: {self.odd_clusters}"] if self.odd_clusters else []
         if self.flows < MIN_FLOWS_TO_MISS:
-            return []
-        return [
+            return found
+        return found + [
             f"{self.path}: no flow has {fact}: {cost}"
             for fact, cost in COSTS.items()
             if not self.present[fact]

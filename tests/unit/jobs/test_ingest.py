@@ -289,6 +289,32 @@ def test_the_cluster_is_the_one_named_else_the_nodes(tmp_path: Path, store: Obse
     assert {row[1] for row in state(other)["identities"]} == {"named"}
 
 
+def test_trap_A14_a_hostile_cluster_is_no_name_for_one(tmp_path: Path, store: ObservationStore) -> None:
+    """What a node or an end calls its cluster becomes a path: anything but a name falls back, and is counted."""
+    odd = (
+        "../../x/node-1",
+        "../node-1",
+        "a b/node-1",
+        "-x/node-1",
+        "x\n/node-1",
+        "é/node-1",
+        "x" * 64 + "/n",
+    )
+    flows = [flow(node_name=name, uuid=f"6f1c2d3e-0a1b-4c2d-8e3f-{n:012d}") for n, name in enumerate(odd)]
+    nameless = flow(node_name="../node-1", uuid="6f1c2d3e-0a1b-4c2d-8e3f-000000000099")
+    for end in ("source", "destination"):
+        nameless[end]["cluster_name"] = "../../etc"
+    file = tmp_path / "a.json"
+    file.write_bytes(lines(*map(wrapped, [*flows, nameless])))
+    report = balanced(run_ingest([str(file)], store=store))
+    assert report.accepted == 8
+    assert set(store.dataset("edges").to_table()["cluster"].to_pylist()) == {"prod", "default"}
+    assert [warning for warning in report.warnings if warning.endswith("as default: 8")]
+    for name in ("..", "a/b", "", "x" * 64, "a\n"):
+        with pytest.raises(BadInputError, match="no name for a cluster"):
+            run_ingest([str(file)], store=store, cluster=name)
+
+
 def test_progress_counts_to_the_end(tmp_path: Path, store: ObservationStore) -> None:
     """Bytes never go down and end at their sum."""
     for number in range(3):
