@@ -1,0 +1,265 @@
+"""Roles, lists, patterns, prefixes and ranges: what a proposal opens beyond what was seen, and what never."""
+
+import pytest
+
+from jobs.propose import propose
+from models.domain.capabilities import CapabilityHints
+from models.domain.fqdn import FqdnSelector
+from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer
+from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.manifest.validate import problems
+from models.synthesis.learned import learned_from_json
+from tests.unit.synthesis.world import World, proposal_for, shuffled
+
+NAMES = CapabilityHints(fqdn=True, cilium_version="1.18")
+
+
+def tenants(world, count, *, prefix="tenant-"):
+    """So many tenants of one role that use a shared database, and the database."""
+    store = world.pod("platform", "store")
+    for number in range(1, count + 1):
+        space = f"{prefix}{number:02d}"
+        api = world.pod(space, "api", {"app": "saas-api"})
+        web = world.pod(space, "web", {"app": "saas-web"})
+        world.edge(web, api)
+        world.edge(api, store, 5432)
+    return store
+
+
+def ingress(proposal):
+    """Ingress rules of a proposal."""
+    return [rule for rule in proposal.rules if rule.direction == "ingress"]
+
+
+def test_tomorrows_tenant_is_admitted_where_all_tenants_are():
+    """A family is one peer, by labels, in every namespace; nobody else carries them."""
+    world = World()
+    tenants(world, 3)
+    (rule,) = ingress(proposal_for(propose(world.observations()), "store"))
+    assert (rule.peer.namespace, rule.peer.selector.labels) == ("*", (("app", "saas-api"),))
+    assert rule.peer.selector.matches({"app": "saas-api"})
+    assert "generalised" in rule.flags
+    (record,) = rule.widening
+    assert (record.kind, record.covers, record.pairs) == ("role", 3, 0)
+    assert record.change < 0
+
+
+def test_a_family_keeps_one_policy_per_namespace():
+    """A clusterwide policy could not say "the api of the own namespace"."""
+    world = World()
+    tenants(world, 3)
+    proposals = [
+        one for one in propose(world.observations()).proposals if one.name.startswith("portolan-api")
+    ]
+    assert [one.namespace for one in proposals] == ["tenant-01", "tenant-02", "tenant-03"]
+    peers = {rule.peer.namespace for one in proposals for rule in ingress(one)}
+    assert peers == {"tenant-01", "tenant-02", "tenant-03"}
+
+
+def test_a_family_whose_labels_a_stranger_carries_is_listed_instead():
+    """One pod elsewhere with the same label, and the selector would let it in."""
+    world = World()
+    tenants(world, 3)
+    world.edge(world.pod("other", "impostor", {"app": "saas-api"}), world.pod("other", "sink"), 9999)
+    (rule,) = ingress(proposal_for(propose(world.observations()), "store"))
+    assert sorted(one.namespace for one in rule.peer.members) == ["tenant-01", "tenant-02", "tenant-03"]
+    assert rule.widening == ()
+
+
+def shards(world, numbers, *, days=None):
+    """Shards of one index behind a router."""
+    router = world.pod("index", "router")
+    for number in numbers:
+        shard = world.pod("index", f"shard-{number}", {"app": "shard", "ordinal": str(number)})
+        world.edge(router, shard, 9400, days=days if number == numbers[-1] else None)
+        world.edge(shard, world.pod("platform", "bus"), 9092)
+
+
+def test_shards_share_one_policy_and_its_ids_outlive_a_new_shard():
+    """The role has a name of its own: neither key nor rules depend on who is in it."""
+    before, after = World(), World()
+    shards(before, [0, 1, 2])
+    shards(after, [0, 1, 2, 3])
+    one = proposal_for(propose(before.observations()), "shard-0")
+    other = proposal_for(propose(after.observations()), "shard-3")
+    assert one.subject.selector.labels == other.subject.selector.labels == (("app", "shard"),)
+    assert (one.key, one.name) == (other.key, other.name)
+    assert {rule.id for rule in one.rules} == {rule.id for rule in other.rules}
+    assert "role" in one.flags
+
+
+def test_workloads_that_do_different_things_share_no_policy():
+    """A common label is not a role."""
+    world = World()
+    for name, port in (("a", 1001), ("b", 1002), ("c", 1003)):
+        pod = world.pod("shop", name, {"app": name, "tier": "api"})
+        for place in range(4):
+            world.edge(
+                pod, world.pod("shop", f"peer-of-{name}{place}", {"app": f"{name}{place}"}), port + place
+            )
+    members = [one.subject.workloads for one in propose(world.observations()).proposals]
+    assert all(len(names) == 1 for names in members if names[0] in ("Deployment/a", "Deployment/b"))
+
+
+def test_peers_of_one_port_share_a_rule_whose_id_outlives_a_new_peer():
+    """A decision on who may use a port stays; a new port is a new rule."""
+    before, after = World(), World()
+    for world, names in ((before, "ab"), (after, "abc")):
+        server = world.pod("shop", "server")
+        for name in names:
+            world.edge(world.pod("shop", name), server)
+    (one,) = ingress(proposal_for(propose(before.observations()), "server"))
+    (other,) = ingress(proposal_for(propose(after.observations()), "server"))
+    assert one.id == other.id
+    assert [len(rule.peer.members) for rule in (one, other)] == [2, 3]
+    assert one.meaning() != other.meaning()
+
+
+def test_a_peer_that_needs_review_keeps_a_rule_of_its_own():
+    """What was seen once can be refused alone."""
+    world = World()
+    server = world.pod("shop", "server")
+    for name in "ab":
+        world.edge(world.pod("shop", name), server)
+    world.edge(world.pod("shop", "odd"), server, days=[12], subject_pods=1, peer_pods=1)
+    rules = ingress(proposal_for(propose(world.observations()), "server"))
+    alone = [rule for rule in rules if "needs_review" in rule.flags]
+    assert all(not rule.peer.members for rule in alone)
+    assert [len(rule.peer.members) for rule in rules if rule not in alone] == [2]
+
+
+def growing(world, pod, domain="contentnet.net", *, parent=""):
+    """Names that are born every other day and stay."""
+    for number in range(7):
+        name = f"edge-{number:03d}.{domain}"
+        days = range(2 * number, world.days)
+        world.to(pod, "ip", f"52.7.{number}.9", 443, names=name, days=days)
+
+
+def test_trap_G13_names_that_keep_growing_become_a_pattern():
+    """Seven names, one born every other day: the eighth is admitted."""
+    world = World()
+    growing(world, world.pod("shop", "web"))
+    made = propose(world.observations(), capabilities=NAMES)
+    (rule,) = [one for one in proposal_for(made, "web").rules if isinstance(one.peer, FqdnPeer)]
+    assert FqdnSelector(pattern=rule.peer.pattern).matches("edge-007.contentnet.net", deep_wildcards=False)
+    (record,) = rule.widening
+    assert (record.kind, record.covers) == ("pattern", 7)
+    assert made.learned.patterns == dict.fromkeys(made.learned.patterns, ("edge-*.contentnet.net",))
+
+
+def test_trap_G14_growth_under_a_shared_suffix_is_only_asked_about():
+    """Any tenant may have names there."""
+    world = World()
+    growing(world, world.pod("shop", "web"), "blob.core.windows.net")
+    rules = proposal_for(propose(world.observations(), capabilities=NAMES), "web").rules
+    peers = [rule.peer for rule in rules if isinstance(rule.peer, FqdnPeer)]
+    assert len(peers) == 7
+    assert not any(peer.pattern for peer in peers)
+
+
+def test_a_pattern_of_last_night_is_kept_while_it_covers_names():
+    """No growth tonight is no reason to replace one rule by seven."""
+    world, still = World(), World()
+    growing(world, world.pod("shop", "web"))
+    pod = still.pod("shop", "web")
+    for number in range(7):
+        still.to(pod, "ip", f"52.7.{number}.9", 443, names=f"edge-{number:03d}.contentnet.net")
+    learned = propose(world.observations(), capabilities=NAMES).learned
+    again = propose(still.observations(), capabilities=NAMES, previous=learned_from_json(learned.to_json()))
+    alone = propose(still.observations(), capabilities=NAMES)
+
+    def patterns(made):
+        return [r.peer.pattern for r in proposal_for(made, "web").rules if isinstance(r.peer, FqdnPeer)]
+
+    assert patterns(again) == ["edge-*.contentnet.net"]
+    assert "" in patterns(alone)
+
+
+def test_addresses_that_take_turns_become_their_network():
+    """Each for some days and then never again: the next one is near."""
+    world = World()
+    pod = world.pod("shop", "web")
+    for number in range(4):
+        world.to(pod, "ip", f"52.9.9.{10 + number}", 443, days=range(3 * number, 3 * number + 3))
+    (rule,) = [
+        r for r in proposal_for(propose(world.observations()), "web").rules if isinstance(r.peer, CidrPeer)
+    ]
+    assert rule.peer.cidr == "52.9.9.0/24"
+    (record,) = rule.widening
+    assert (record.kind, record.covers, record.unseen) == ("prefix", 4, 252)
+    assert "needs_review" in rule.flags
+
+
+def test_addresses_that_are_used_side_by_side_stay_exact():
+    """Three partners are three lines."""
+    world = World()
+    pod = world.pod("shop", "web")
+    for number in range(3):
+        world.to(pod, "ip", f"52.9.9.{10 + number}", 443)
+    rules = proposal_for(propose(world.observations()), "web").rules
+    assert {r.peer.cidr for r in rules if isinstance(r.peer, CidrPeer)} == {
+        f"52.9.9.{10 + number}/32" for number in range(3)
+    }
+
+
+def ftp(world, ports):
+    """A transfer server with its control port and the ports it handed out."""
+    client, server = world.pod("shop", "client"), world.pod("shop", "ftp")
+    world.edge(client, server, 21)
+    for place, port in enumerate(ports):
+        world.edge(client, server, port, days=[place % world.days])
+
+
+@pytest.mark.parametrize(("posture", "written"), [("balanced", 12), ("generous", 1)])
+def test_trap_B13_negotiated_ports_are_one_rule(posture, written):
+    """A list where the range would open more than was seen, a range where that is allowed."""
+    world = World()
+    ftp(world, range(50000, 50060, 5))
+    rules = ingress(proposal_for(propose(world.observations(), posture=posture, capabilities=NAMES), "ftp"))
+    (rule,) = [one for one in rules if one.ports[0].number >= 50000]
+    assert len(rule.ports) == written
+    assert bool(rule.ports[0].end) == (written == 1)
+    assert bool(rule.widening) == (written == 1)
+
+
+def test_the_rule_of_negotiated_ports_is_the_same_rule_tomorrow():
+    """Other ports, same id."""
+    ids = []
+    for step in (5, 4):
+        world = World()
+        ftp(world, range(50000, 50060, step))
+        rules = ingress(proposal_for(propose(world.observations(), capabilities=NAMES), "ftp"))
+        ids.append([one.id for one in rules if one.ports[0].number >= 50000])
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize("posture", ["strict", "balanced", "generous"])
+def test_a_generalised_proposal_survives_storage_linting_and_another_order(posture):
+    """Its stored form gives it back, every release takes it, and the order of rows is nothing."""
+    world = World()
+    tenants(world, 3)
+    growing(world, world.pod("shop", "web"))
+    ftp(world, range(50000, 50060, 5))
+    made = propose(world.observations(), posture=posture, capabilities=NAMES)
+    for one in made.proposals:
+        form = proposal_to_json(one)
+        assert proposal_to_json(proposal_from_json(form)) == form
+        assert problems(made.manifests[one.key], cilium_version="1.18") == []
+    again = propose(shuffled(world.observations(), 3), posture=posture, capabilities=NAMES)
+    assert again.to_json() == made.to_json()
+    assert again.learned.to_json() == made.learned.to_json()
+
+
+def test_an_endpoint_list_names_each_of_its_selectors():
+    """Contract form: ``any_of`` says exactly what the manifest says."""
+    world = World()
+    server = world.pod("shop", "server")
+    for name in "ab":
+        world.edge(world.pod("shop", name), server)
+    (rule,) = ingress(proposal_for(propose(world.observations()), "server"))
+    assert isinstance(rule.peer, EndpointPeer)
+    form = proposal_to_json(proposal_for(propose(world.observations()), "server"))
+    (peer,) = [one["peer"] for one in form["rules"] if one["id"] == rule.id]
+    assert [one["labels"] for one in peer["any_of"]] == [{"app": "a"}, {"app": "b"}]
+    assert peer["workload"] == "Deployment/a + Deployment/b"
