@@ -76,8 +76,10 @@ def widen_ports(
     spans: dict[_Gate, Port] = {}
     for row in ranges.to_dict("records"):
         gate = crowded[int(row["subject"])]
-        first = int(row["port"]) // STEP * STEP
-        last = min(int(row["port_end"]) // STEP * STEP + STEP - 1, _HIGHEST)
+        near = Port(gate[3], int(row["port"]), int(row["port_end"]))
+        seen = sorted(one.target.ports[0].number for one in gates[gate] if _inside(one, near))
+        first = seen[0] // STEP * STEP
+        last = min(seen[-1] // STEP * STEP + STEP - 1, _HIGHEST)
         spans[gate] = Port(gate[3], first, last)
     wide = {gate: _wide(gates[gate], span, excluded, rates) for gate, span in spans.items()}
     return [

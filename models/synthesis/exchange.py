@@ -46,7 +46,7 @@ EXCHANGE: Final = MappingProxyType(
     {
         "strict": Exchange(1.0, 8.0, 2.0, 0.25, 0.25, 32, 1.0, 0.5),
         "balanced": Exchange(0.5, 16.0, 8.0, 0.25, 1.0, 256, 3.0, 1.0),
-        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024, 8.0, 16.0),
+        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024, 8.0, 8.0),
     }
 )
 #: Saving below which nothing is widened, so that a choice does not hang on a day's noise (method: gamma).
