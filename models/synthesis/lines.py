@@ -138,7 +138,9 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
             lists[peer.cluster].append(atom.line)
             home[atom.id] = _list_id(grouping.key, direction, peer.cluster, ports)
         for cluster, joined in lists.items():
-            lines[_list_id(grouping.key, direction, cluster, ports)] = _list(cluster, joined)
+            lines[_list_id(grouping.key, direction, cluster, ports)] = _list(
+                grouping.namespace, cluster, joined
+            )
     return lines, home
 
 
@@ -204,7 +206,7 @@ def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> L
     return line
 
 
-def _list(cluster: str, joined: Sequence[Line]) -> Line:
+def _list(own: str, cluster: str, joined: Sequence[Line]) -> Line:
     """One line for all peers of one cluster; a single one keeps its own form."""
     ordered = sorted(joined, key=lambda line: line.peer.key)
     first = ordered[0]
@@ -212,7 +214,8 @@ def _list(cluster: str, joined: Sequence[Line]) -> Line:
     for one in ordered:
         line.absorb(one)
     if len(ordered) > 1:
-        peers = tuple(sorted(one.peer for one in ordered if isinstance(one.peer, EndpointPeer)))
+        found = (one.peer for one in ordered if isinstance(one.peer, EndpointPeer))
+        peers = tuple(sorted(found, key=lambda peer: (peer.namespace != own, peer)))
         names = tuple(sorted({name for peer in peers for name in peer.workloads}))
         spaces = {peer.namespace for peer in peers}
         namespace = spaces.pop() if len(spaces) == 1 else EVERY_NAMESPACE
