@@ -12,6 +12,8 @@ import structlog
 import typer
 
 from jobs.evaluation.document import figures_text, updated
+from jobs.evaluation.drift_tables import run_worlds, section, tables
+from jobs.evaluation.drift_tables import updated as with_section
 from jobs.evaluation.parameters import world_list
 from jobs.evaluation.protocol import run_plans, standard_plans
 from jobs.evaluation.summary import summarise
@@ -49,6 +51,10 @@ def evaluate(
     worlds: Annotated[
         WorldList, typer.Option(help="Worlds that thresholds may be tuned on, or those never used for it.")
     ] = WorldList.REPORT,
+    drift: Annotated[
+        bool,
+        typer.Option("--drift", help="Measure drift reports instead, over nights with planted changes."),
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="One small world, in seconds.")] = False,
     output: Annotated[
         EvaluationFormat, typer.Option("--format", help="Form of the result on standard output.")
@@ -70,6 +76,9 @@ def evaluate(
         raise BadInputError("--write is for the reporting worlds: leave out --quick and --worlds tune")
     if write and not DOCUMENTS.is_dir():
         raise UnsupportedError("docs/ comes with a source checkout, and this is an installed package")
+    if drift:
+        _evaluate_drift(which, output, workers, write=write)
+        return
     plans = standard_plans(which)
     started = time.monotonic()
     count = workers or min(MAX_WORKERS, os.cpu_count() or 1, len(plans))
@@ -91,6 +100,32 @@ def evaluate(
     say(f"{len(plans)} worlds in {seconds:.0f} s")
 
 
+def _evaluate_drift(which: str, output: EvaluationFormat, workers: int | None, *, write: bool) -> None:
+    """Plant changes, report on every night, and say what was found and what was wrong."""
+    worlds = world_list(which)
+    count = workers or min(MAX_WORKERS, os.cpu_count() or 1, len(worlds))
+    started = time.monotonic()
+    found = tables(run_worlds(worlds, count, _progress))
+    text = section(found)
+    if write:
+        page = DOCUMENTS / "evaluation.md"
+        _replace(page, with_section(page.read_text(encoding="utf-8") if page.exists() else "", text))
+    match output:
+        case EvaluationFormat.JSON:
+            rows = {
+                one.title: [dict(zip(one.headers, row, strict=True)) for row in one.rows] for one in found
+            }
+            print_json({"worlds": which, **rows})
+        case EvaluationFormat.MARKDOWN:
+            print_block(text)
+        case _:
+            for table in found:
+                print_text(table.title)
+                print_table(table.headers, table.rows)
+                print_text()
+    say(f"{len(worlds)} worlds in {time.monotonic() - started:.0f} s")
+
+
 def _progress(done: int, total: int) -> None:
     log.info("evaluate.progress", worlds=done, of_worlds=total)
 
@@ -98,7 +133,11 @@ def _progress(done: int, total: int) -> None:
 def _write(path: Path, figures: str) -> None:
     """Replace the figures in the page; a page that is half written is never seen."""
     before = path.read_text(encoding="utf-8") if path.exists() else None
-    text = updated(before, figures)
+    _replace(path, updated(before, figures))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a page at once."""
     beside = path.with_suffix(".tmp")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
