@@ -1,6 +1,7 @@
 """Whether the numbers that proposals carry came true; a number that is not given is counted as missing."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,9 @@ from jobs.evaluation.rulebook import RuleBook, places
 from jobs.evaluation.truth import LEGITIMATE
 
 DIRECTIONS = ("egress", "ingress")
+#: What an interval speaks of: one gate, or the sum over the policies of a namespace or of the cluster.
+GATE = "gate"
+TOTAL = "total"
 
 
 def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, later: pd.DataFrame) -> None:
@@ -47,9 +51,7 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
             measured.forecast("no_denial", given, actual == 0)
             interval = numbers["interval"]
             if interval is not None:
-                measured.intervals.append(
-                    ("denied_cells", float(interval[0]), float(interval[1]), float(actual))
-                )
+                measured.intervals.append((GATE, float(interval[0]), float(interval[1]), float(actual)))
             measured.add("interval_given", interval is not None, 1)
             expected = numbers["expected_denied_edges_7d"]
             complete = complete and expected is not None
@@ -57,6 +59,25 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
             actual_total += actual
     if complete:
         measured.add("expected_vs_actual", expected_total, actual_total)
+
+
+def measure_totals(
+    measured: Measured, book: RuleBook, forecast: Mapping[str, Any], later: pd.DataFrame
+) -> None:
+    """
+    Compare the forecast totals of the cluster and of each namespace with the seven days after learning.
+
+    The method states the coverage of totals. At a single gate most counts are 0, and an interval of whole
+    numbers that holds at least nine in ten then holds nearly all; that is shown beside it.
+    """
+    if not forecast or forecast["cluster"]["interval"] is None:
+        return
+    actual: Counter[str] = Counter()
+    for (number, _), cells in _denied_cells(book, later).items():
+        actual[str(book.forms[number]["namespace"])] += cells
+    named = [(one["interval"], actual[one["namespace"]]) for one in forecast["namespaces"]]
+    for (low, high), count in [*named, (forecast["cluster"]["interval"], actual.total())]:
+        measured.intervals.append((TOTAL, float(low), float(high), float(count)))
 
 
 def _rule_ids(book: RuleBook, uses: pd.DataFrame) -> set[tuple[int, str]]:

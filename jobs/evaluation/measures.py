@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.evaluation.counts import ALL, Measured
-from jobs.evaluation.forecasts import measure_forecasts
+from jobs.evaluation.forecasts import measure_forecasts, measure_totals
 from jobs.evaluation.judging import Judge, Verdicts
 from jobs.evaluation.nouns import FAMILIES
 from jobs.evaluation.occurrences import occurrences
@@ -46,7 +46,9 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     _attacks_in_window(measured, seen, book)
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
-    measure_forecasts(measured, book, seen, judged[judged["day"] < learned + min(HORIZONS)])
+    soon = judged[judged["day"] < learned + min(HORIZONS)]
+    measure_forecasts(measured, book, seen, soon)
+    measure_totals(measured, book, proposed.forecast, soon)
     return measured
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
@@ -38,12 +38,15 @@ class Proposed:
         Units of decision.
     seconds
         Time it took.
+    forecast
+        What all proposals would deny together, in contract form; empty where a proposer says nothing.
     """
 
     manifests: tuple[Mapping[str, Any], ...]
     forms: tuple[Mapping[str, Any], ...]
     rule_count: int
     seconds: float
+    forecast: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: Labels that Kubernetes and Cilium add.
@@ -87,7 +90,8 @@ class Nights:
 def _proposed(result: InferResult, seconds: float) -> Proposed:
     forms = tuple(proposal_to_json(one, manifest=result.manifests[one.key]) for one in result.proposals)
     manifests = tuple(result.manifests[one.key] for one in result.proposals)
-    return Proposed(manifests, forms, sum(len(form["rules"]) for form in forms), seconds)
+    rules = sum(len(form["rules"]) for form in forms)
+    return Proposed(manifests, forms, rules, seconds, result.forecast)
 
 
 def exact_allow_list(observations: Observations, posture: Posture, hints: CapabilityHints) -> Proposed:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from jobs.evaluation.forecasts import GATE, TOTAL
 from models.confidence.metrics import brier, brier_skill, expected_calibration_error
 
 if TYPE_CHECKING:
@@ -92,11 +93,12 @@ def _calibration(results: "list[Result]") -> list[tuple[object, ...]]:
             rows += [(*name, f"{kind}_{key}", "all", np.nan, count, value) for key, value in figures.items()]
             if kind == "no_denial":
                 rows.append((*name, "ready_realised", "all", *_readiness(predicted, happened, trial.learned)))
-        spans = [one for item in mine for one in item.intervals]
-        inside = sum(low <= actual <= high for _, low, high, actual in spans)
-        below = sum(actual <= high for _, _, high, actual in spans)
-        for key, hits in (("interval_coverage", inside), ("upper_coverage", below)):
-            rows.append((*name, key, "all", hits, len(spans), hits / len(spans) if spans else np.nan))
+        for kind, part in ((TOTAL, "all"), (GATE, GATE)):
+            spans = [one for item in mine for one in item.intervals if one[0] == kind]
+            inside = sum(low <= actual <= high for _, low, high, actual in spans)
+            below = sum(actual <= high for _, _, high, actual in spans)
+            for key, hits in (("interval_coverage", inside), ("upper_coverage", below)):
+                rows.append((*name, key, part, hits, len(spans), hits / len(spans) if spans else np.nan))
         sums = [count for one in mine for count in one.counts if count[0] == "expected_vs_actual"]
         expected, actual = sum(count[2] for count in sums), sum(count[3] for count in sums)
         bias = abs(expected / actual - 1.0) if sums and actual else np.nan

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from jobs.evaluation.counts import Measured
-from jobs.evaluation.forecasts import measure_forecasts
+from jobs.evaluation.forecasts import measure_forecasts, measure_totals
 from jobs.evaluation.protocol import Result, Trial
 from jobs.evaluation.rulebook import NEEDS_REVIEW, Place, RuleBook
 from jobs.evaluation.summary import summarise
@@ -82,7 +82,7 @@ def test_a_rule_is_needed_if_a_later_use_matches_it_and_legitimate_unless_an_att
         ("p_legit", 0.3, 0.0),
         ("no_denial", pytest.approx(math.exp(-0.5)), 0.0),
     ]
-    assert measured.intervals == [("denied_cells", 0.0, 2.0, 1.0)]
+    assert measured.intervals == [("gate", 0.0, 2.0, 1.0)]
     assert ("expected_vs_actual", "all", 0.5, 1.0) in measured.counts
 
 
@@ -122,14 +122,32 @@ def test_calibration_errors_match_a_hand_computed_example():
     """Ten forecasts of 0.7 of which five came true: ECE 0.2, Brier 0.29."""
     measured = Measured()
     measured.forecasts = [("p_need", 0.7, float(number < 5)) for number in range(10)]
-    measured.intervals = [("denied_cells", 0.0, 2.0, actual) for actual in (0.0, 1.0, 2.0, 3.0)]
-    rows = summarise([Result("one", TRIAL, measured), result("two", seconds=(1, 1))]).set_index("metric")[
-        "value"
-    ]
-    assert rows["p_need_ece"] == pytest.approx(0.2)
-    assert rows["p_need_brier"] == pytest.approx(0.29)
-    assert rows["interval_coverage"] == pytest.approx(0.75)
-    assert rows["upper_coverage"] == pytest.approx(0.75)
+    measured.intervals = [("total", 0.0, 2.0, actual) for actual in (0.0, 1.0, 2.0, 3.0)]
+    measured.intervals += [("gate", 1.0, 1.0, actual) for actual in (0.0, 1.0)]
+    made = summarise([Result("one", TRIAL, measured), result("two", seconds=(1, 1))])
+    rows = made.set_index(["metric", "part"])["value"]
+    assert rows["p_need_ece", "all"] == pytest.approx(0.2)
+    assert rows["p_need_brier", "all"] == pytest.approx(0.29)
+    assert rows["interval_coverage", "all"] == pytest.approx(0.75)
+    assert rows["upper_coverage", "all"] == pytest.approx(0.75)
+    assert rows["interval_coverage", "gate"] == pytest.approx(0.5)
+    assert rows["upper_coverage", "gate"] == pytest.approx(1.0)
+
+
+def test_totals_are_judged_by_namespace_and_by_cluster():
+    """One denied edge in one namespace counts there and in the cluster; without numbers nothing is judged."""
+    measured = Measured()
+    proposal = form([rule("used", endpoint("api"), 9090, 0.9, 0.8)], 0.5, (0.0, 2.0))
+    book = RuleBook(tiny_world(), [proposal])
+    told = {"expected_denied_edges_7d": 0.5, "interval": [0, 0]}
+    forecast = {
+        "cluster": {**told, "interval": [1, 3]},
+        "namespaces": [{"namespace": proposal["namespace"], **told}],
+    }
+    measure_totals(measured, book, forecast, uses([TO_API, TO_NEW]))
+    assert measured.intervals == [("total", 0.0, 0.0, 1.0), ("total", 1.0, 3.0, 1.0)]
+    measure_totals(measured, book, {}, uses([TO_API, TO_NEW]))
+    assert len(measured.intervals) == 2
 
 
 def test_readiness_compares_what_broke_with_what_was_promised():
