@@ -9,6 +9,7 @@ the last batch and ends with the tables of an undisturbed run.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -35,7 +36,7 @@ from jobs.sources.decode import FLOW, LOST, NODE_STATUS, OTHER_EVENT
 from jobs.sources.duplicates import Duplicates
 from jobs.sources.files import find_files
 from jobs.sources.ranges import Block
-from jobs.sources.reader import OTHER, Part, Reader, Values
+from jobs.sources.reader import OTHER, Begun, Part, Reader, Values
 from jobs.sources.report import COSTS, FileReport, IngestReport
 from jobs.sources.shape import VALUES, shape_of
 from jobs.sources.splitter import Splitter, Value
@@ -76,6 +77,26 @@ class _Batch:
     places: dict[int, tuple[str, int]] = field(default_factory=dict)  # cluster and first time of a part
     size: int = 0
     kept: int = 0  # bytes of rejects
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A chunk of a file that was queued."""
+
+    file: int
+    content: Content
+    chunk: Chunk
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Parts of one shape that are read together."""
+
+    shape: str = ""
+    parts: list[Part | Values] = field(default_factory=list)
+    passed: list[_Passed] = field(default_factory=list)
+    size: int = 0
+    begun: Begun | None = None
 
 
 def run_ingest(
@@ -140,11 +161,12 @@ class _Run:
         self._cursor = Cursor(store.dataset(BATCHES.name).to_table().to_pylist())
         self._progress = progress or (lambda *_: None)
         self._done = 0
-        self._queue: list[Part | Values] = []
-        self._queue_shape, self._queue_size = "", 0
+        self._queue, self._begun = _Queue(), _Queue()
         self._late: list[Reject] = []  # of the file at hand: what may still grow, so no batch counts it
         self._unfinished: dict[str, list[Reject]] = {}
         self._rejects = store.rejects
+        self._saver = ThreadPoolExecutor(1, thread_name_prefix="saver")
+        self._saving: Future[None] | None = None
         self._batch = _Batch()
 
     def ingest(self, path: Path | None, stdin: BinaryIO | None) -> None:
@@ -169,13 +191,23 @@ class _Run:
         self._progress(self._done, self.total, self.report.records)
 
     def close(self) -> None:
-        """Stop reading ahead."""
+        """Stop reading ahead, and wait until nothing is being written."""
         self._reader.close()
+        self._saver.shutdown()
+
+    def _saved(self) -> None:
+        """Wait until the batch before is durable: there is one at a time, and they keep their order."""
+        if self._saving is not None:
+            self._saving.result()
+            self._saving = None
+            self._duplicates.saved()
 
     def finish(self) -> None:
         """Commit what is left, and keep what files ended with that may still grow."""
         self._flush()
+        self._flush()
         self._commit()
+        self._saved()
         for file in self.report.files:
             rejects = self._unfinished[file.path]
             keep_unfinished(self._rejects, file.path, rejects)
@@ -196,11 +228,11 @@ class _Run:
             value = Value(
                 chunk.start, chunk.end, content.lines_before(chunk) + 1, chunk.part.read(), chunk.problem
             )
-            self._queue_up(Values(number, file.path, [value]), VALUES, chunk.part.size())
+            passed = _Passed(number, content, chunk)
+            self._queue_up(Values(number, file.path, [value]), VALUES, chunk.part.size(), passed)
         else:
             part = Part(number, file.path, chunk.part, lambda: content.lines_before(chunk))
-            self._queue_up(part, shape, chunk.part.size())
-        self._consume(number, content, chunk)
+            self._queue_up(part, shape, chunk.part.size(), _Passed(number, content, chunk))
 
     def _take_values(self, content: Content, start: int) -> None:
         """Queue a stream of JSON values that are not one per line."""
@@ -209,8 +241,8 @@ class _Run:
         done, size = start, 0
 
         def queue() -> None:
-            self._queue_up(Values(number, content.name, waiting), VALUES, splitter.offset - done)
-            self._consume(number, content, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail()))
+            passed = _Passed(number, content, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail()))
+            self._queue_up(Values(number, content.name, waiting), VALUES, splitter.offset - done, passed)
 
         for value in splitter.values(_sound(content.blocks(), damage)):
             if value.problem == "truncated":
@@ -226,45 +258,58 @@ class _Run:
         if damage:
             self._late.append(Reject(content.name, splitter.line, f"corrupt: {damage[0]}", b""))
 
-    def _queue_up(self, part: Part | Values, shape: str, size: int) -> None:
+    def _queue_up(self, part: Part | Values, shape: str, size: int, passed: "_Passed") -> None:
         """Add to the queue, which holds parts of one shape and is read when it is long enough."""
         limit = READ_TOGETHER if shape not in (VALUES, OTHER) else VALUES_TOGETHER
-        if self._queue and (shape != self._queue_shape or self._queue_size + size > limit):
+        queue = self._queue
+        if queue.parts and (shape != queue.shape or queue.size + size > limit):
             self._flush()
-        self._queue_shape = shape
-        self._queue.append(part)
-        self._queue_size += size
-
-    def _consume(self, number: int, content: Content, chunk: Chunk) -> None:
-        """Move the cursor of the open batch to the end of a chunk that was queued."""
-        stretches, file = self._batch.stretches, self.report.files[number]
-        if number not in stretches:
-            stretches[number] = _Stretch(content, chunk.start, chunk.end, bytes, file.counts())
-        stretches[number].end = chunk.end
-        stretches[number].tail = lambda: content.tail(chunk)
+        self._queue.shape = shape
+        self._queue.parts.append(part)
+        self._queue.passed.append(passed)
+        self._queue.size += size
 
     def _flush(self) -> None:
-        """Read what is queued into the open batch, and close the batch when it is large enough."""
-        if not self._queue:
-            return
-        queue, size, first = self._queue, self._queue_size, self._reader.next_part
-        self._queue, self._queue_size = [], 0
-        if self._queue_shape == VALUES:
-            rejects = self._reader.read_values([part for part in queue if isinstance(part, Values)])
+        """Begin to read what is queued, and meanwhile put what was begun before into the open batch."""
+        begun, queue = self._begun, self._queue
+        if queue.parts and queue.shape != VALUES:
+            parts = [part for part in queue.parts if isinstance(part, Part)]
+            queue.begun = self._reader.begin(parts, queue.shape)
+        self._begun, self._queue = queue, _Queue()
+        if begun.parts:
+            self._absorb(begun)
+
+    def _absorb(self, queue: "_Queue") -> None:
+        """Put the records of a queue into the open batch, and close the batch when it is large enough."""
+        for passed in queue.passed:
+            self._pass(passed)
+        if queue.begun is not None:
+            numbers = range(min(queue.begun.parts), max(queue.begun.parts) + 1)
+            rejects = self._reader.finish(queue.begun)
         else:
-            rejects = self._reader.read([part for part in queue if isinstance(part, Part)], self._queue_shape)
-        self._count(first, rejects)
+            numbers = range(self._reader.next_part, self._reader.next_part + len(queue.parts))
+            rejects = self._reader.read_values([part for part in queue.parts if isinstance(part, Values)])
+        self._count(numbers, rejects)
         self._batch.rejects += [reject for _, reject in rejects]
         self._batch.kept += sum(min(len(reject.raw), MAX_TEXT) for _, reject in rejects)
-        self._batch.size += size
+        self._batch.size += queue.size
         full = self._batch.size >= BATCH_BYTES or self._reader.alone >= MAX_ALONE
         if full or self._batch.kept >= MAX_REJECTS:
             self._commit()
 
-    def _count(self, first: int, rejects: list[tuple[int, Reject]]) -> None:
+    def _pass(self, passed: "_Passed") -> None:
+        """Move the cursor of the open batch to the end of a chunk."""
+        stretches, file, chunk = self._batch.stretches, self.report.files[passed.file], passed.chunk
+        content = passed.content
+        if passed.file not in stretches:
+            stretches[passed.file] = _Stretch(content, chunk.start, chunk.end, bytes, file.counts())
+        stretches[passed.file].end = chunk.end
+        stretches[passed.file].tail = lambda: content.tail(chunk)
+
+    def _count(self, numbers: range, rejects: list[tuple[int, Reject]]) -> None:
         """Keep what was just read but for duplicates, and put the counts into the report."""
         files = {
-            part: self.report.files[number] for part, number in self._reader.files.items() if part >= first
+            part: self.report.files[number] for part, number in self._reader.files.items() if part in numbers
         }
         self._con.register("fresh", self._reader.fresh)
         self._con.execute("""CREATE OR REPLACE TEMP TABLE met AS
@@ -291,7 +336,7 @@ class _Run:
             elif count:
                 files[part].skip(_KINDS[kind], count)
                 self._batch.unused[part, "skipped", _KINDS[kind]] += count
-        for part, lost in lost_events(self._con, first).items():
+        for part, lost in lost_events(self._con, numbers).items():
             files[part].lost_events += lost
         for part, reject in rejects:
             files[part].refuse(reject.reason)
@@ -308,6 +353,7 @@ class _Run:
             self._con, cluster=self._cluster, source=self._source, refused=batch.unused, places=batch.places
         )
         tables = batch_tables(self._con)
+        self._saved()
         number = self._writer.next_batch()
         ledger = self._duplicates.rows()
         self._reader.clear()
@@ -318,7 +364,7 @@ class _Run:
         tables["ledger"] = ledger
         tables["batches"] = pa.Table.from_pylist(rows, schema=arrow_schema(BATCHES.name))
         rejects = {f"batch-{number:08d}.jsonl": as_lines(batch.rejects)} if batch.rejects else {}
-        self._writer.commit(number, tables, rejects)
+        self._saving = self._saver.submit(self._writer.commit, number, tables, rejects)
         for row in rows:
             self._cursor.add(row)
         self._duplicates.clear(self._reader.generation)

@@ -153,10 +153,10 @@ def notices(
     con.unregister("notice_rows")
 
 
-def lost_events(con: duckdb.DuckDBPyConnection, first_part: int) -> Counter[int]:
-    """Events that Hubble says it lost, per part from ``first_part`` on."""
+def lost_events(con: duckdb.DuckDBPyConnection, parts: range) -> Counter[int]:
+    """Events that Hubble says it lost, per part."""
     found = con.execute(f"""SELECT kept.part, notice FROM kept JOIN decoded USING (template)
-      WHERE kept.part >= {first_part} AND kind = {LOST}""").fetchall()
+      WHERE kept.part BETWEEN {parts.start} AND {parts.stop - 1} AND kind = {LOST}""").fetchall()
     lost: Counter[int] = Counter()
     for part, text in found:
         lost[part] += int(str(_lost(text)["count"]))

@@ -67,12 +67,16 @@ class Duplicates:
         make_kept(con)
 
     def clear(self, generation: int) -> None:
-        """Begin a batch: the one before is committed. In another generation templates have new numbers."""
+        """Begin a batch, the one before is being written. Another generation numbers templates anew."""
         make_kept(self._con)
-        self._known.saved()
+        self._known.next_batch()
         self._own = _Said()
         if generation != self._generation:
             self._learned, self._generation = _Said(), generation
+
+    def saved(self) -> None:
+        """Note that the batch before the open one is in the ledger."""
+        self._known.saved()
 
     def keep(self, fresh: Any) -> dict[tuple[int, int], int]:
         """Add the rows of a read to the open batch, but for duplicates; their number per part and kind."""

@@ -65,7 +65,8 @@ class Known:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._hours: dict[int, _Hour] = {}  # in the order of their last use
-        self._unsaved: dict[int, list[Any]] = {}
+        self._unsaved: dict[int, list[Any]] = {}  # of the open batch, by hour
+        self._saving: dict[int, list[Any]] = {}  # of the batch that is being written
 
     def among(self, prints: Any) -> Any:
         """
@@ -103,9 +104,13 @@ class Known:
         while len(self._hours) > 1 and sum(hour.size for hour in self._hours.values()) > MAX_REMEMBERED:
             del self._hours[next(iter(self._hours))]
 
+    def next_batch(self) -> None:
+        """Note that what was added is on its way into the ledger."""
+        self._saving, self._unsaved = self._unsaved, {}
+
     def saved(self) -> None:
-        """Note that the ledger holds all that was added."""
-        self._unsaved = {}
+        """Note that it got there."""
+        self._saving = {}
 
     def _hour(self, number: int) -> _Hour:
         hour = self._hours.pop(number, None)
@@ -114,7 +119,8 @@ class Known:
             rows = self._ledger.dataset("ledger", day, day).to_table(
                 columns=list(_COLUMNS), filter=pads.field("hour") == number
             )
-            hour = _Hour(pa.concat_tables([rows, *self._unsaved.get(number, [])]))
+            waiting = [*self._saving.get(number, []), *self._unsaved.get(number, [])]
+            hour = _Hour(pa.concat_tables([rows, *waiting]))
         self._hours[number] = hour
         return hour
 

@@ -69,6 +69,14 @@ class Values:
     values: Sequence[Value]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Parts that are read ahead, by their numbers."""
+
+    parts: dict[int, Part]
+    shape: str
+
+
 class Reader:
     """
     Reads parts into a DuckDB connection, on top of what is there; ``close`` it at the end.
@@ -119,29 +127,41 @@ class Reader:
         nothing = decode(f"SELECT 0::BIGINT AS template, 0 AS part, {names}, false AS foreign_keys")
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM ({nothing}) WHERE false")
 
+    def begin(self, parts: Sequence[Part], shape: str) -> "Begun":
+        """Number these parts and read ahead in them; ``finish`` must take them in the same order."""
+        begun = Begun(dict(enumerate(parts, self.next_part)), shape)
+        self.next_part += len(parts)
+        if shape != OTHER:
+            layouts = {number: _layout(part.range) for number, part in begun.parts.items()}
+            self._sheets.add({number: part.range for number, part in begun.parts.items()}, layouts)
+        return begun
+
     def read(self, parts: Sequence[Part], shape: str) -> Found:
         """Add the records of these parts; return what was refused."""
-        numbered = dict(enumerate(parts, self.next_part))
-        self._admit({number: part.file for number, part in numbered.items()})
+        return self.finish(self.begin(parts, shape))
+
+    def finish(self, begun: "Begun") -> Found:
+        """Add the records of parts that were begun."""
+        parts = begun.parts
+        self.files |= {number: part.file for number, part in parts.items()}
         learned, own, rows = self._templates.count, self._own, list[Any]()
-        if shape == OTHER:
-            rejects = self._read_tolerantly(numbered)
+        if begun.shape == OTHER:
+            rejects = self._read_tolerantly(parts)
         else:
-            self._bare = shape == BARE
-            layouts = {number: _layout(part.range) for number, part in numbered.items()}
-            ranges = {number: part.range for number, part in numbered.items()}
+            self._bare = begun.shape == BARE
             rejects = []
-            for sheet in self._sheets.of(ranges, layouts):
-                found, lines = self._read_sheet(sheet, numbered)
+            for sheet in self._sheets.take():
+                found, lines = self._read_sheet(sheet, parts)
                 rows.append(found)
-                rejects += self._read_by_themselves(numbered, lines)
-        self._finish(learned, own, rows)
+                rejects += self._read_by_themselves(parts, lines)
+        self._publish(learned, own, rows)
         return sorted(rejects, key=lambda reject: (reject[0], reject[1].line))
 
     def read_values(self, pieces: Sequence[Values]) -> Found:
         """Add the records of these pieces of streams."""
         numbered = dict(enumerate(pieces, self.next_part))
-        self._admit({number: piece.file for number, piece in numbered.items()})
+        self.next_part += len(pieces)
+        self.files |= {number: piece.file for number, piece in numbered.items()}
         names = {number: piece.name for number, piece in numbered.items()}
         own, rejects, good = self._own, Found(), []
         for number, piece in numbered.items():
@@ -154,14 +174,10 @@ class Reader:
             some = good[start : start + ODD_AT_ONCE]
             texts = as_texts([raw.replace(b"\n", b" ").replace(b"\r", b" ") for _, _, raw in some])
             rejects += self._read_texts(names, some, texts)
-        self._finish(self._templates.count, own, [])
+        self._publish(self._templates.count, own, [])
         return rejects
 
-    def _admit(self, files: dict[int, int]) -> None:
-        self.files |= files
-        self.next_part += len(files)
-
-    def _finish(self, learned: int, own: int, rows: list[Any]) -> None:
+    def _publish(self, learned: int, own: int, rows: list[Any]) -> None:
         """Publish the rows of what was just read, and decode the texts that came with it."""
         alone = self._con.sql(
             f"SELECT {', '.join(FRESH)} FROM decoded WHERE template >= {own}"

@@ -5,8 +5,9 @@ Reading and taking out is work for one core that hardly needs Python's lock; mea
 on the sheet before.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,27 +72,50 @@ class _Piece:
 
 
 class Sheets:
-    """Makes sheets in a thread of its own, which ends with ``close``."""
+    """
+    Makes sheets in a thread of its own, which ends with ``close``.
+
+    What was added is made in its order, one sheet ahead of what is taken.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="sheets")
         self._buffers = [np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.uint8)]
         self._made = 0
+        self._added: deque[tuple[Mapping[int, Range], Mapping[int, Layout | None]]] = deque()
+        self._steps = self._step_by_step()
+        self._ahead: Future[tuple[Sheet | None, bool]] | None = None
 
     def close(self) -> None:
         """Stop the thread."""
         self._pool.shutdown(cancel_futures=True)
 
-    def of(self, parts: Mapping[int, Range], layouts: Mapping[int, Layout | None]) -> Iterator[Sheet]:
-        """Sheets of these parts in their order; the next one is made while one is used."""
-        sheets = self._make(parts, layouts)
-        step: Callable[[], Sheet | None] = lambda: next(sheets, None)  # noqa: E731 - one expression
-        ahead = self._pool.submit(step)
-        while (sheet := ahead.result()) is not None:
-            ahead = self._pool.submit(step)
-            yield sheet
+    def add(self, parts: Mapping[int, Range], layouts: Mapping[int, Layout | None]) -> None:
+        """Make sheets of these parts once those before are made."""
+        self._added.append((parts, layouts))
+        if self._ahead is None:
+            self._ahead = self._pool.submit(next, self._steps)
 
-    def _make(self, parts: Mapping[int, Range], layouts: Mapping[int, Layout | None]) -> Iterator[Sheet]:
+    def take(self) -> Iterator[Sheet]:
+        """Sheets of the parts that were added first and not taken yet, in their order."""
+        last = False
+        while not last and self._ahead is not None:
+            sheet, last = self._ahead.result()
+            self._ahead = self._pool.submit(next, self._steps)
+            if sheet is not None:
+                yield sheet
+
+    def _step_by_step(self) -> Iterator[tuple[Sheet | None, bool]]:
+        """Give one sheet after the other, and whether it is the last of what was added together."""
+        while True:
+            if self._added:
+                yield from self._make(*self._added.popleft())
+            else:
+                yield None, False
+
+    def _make(
+        self, parts: Mapping[int, Range], layouts: Mapping[int, Layout | None]
+    ) -> Iterator[tuple[Sheet | None, bool]]:
         """Fill sheets one after the other; a part that is laid out otherwise starts a new one."""
         waiting: list[_Piece] = []
         filled, counted = 0, dict.fromkeys(parts, 0)
@@ -102,7 +126,7 @@ class Sheets:
             with reading_into(part) as read:
                 while start < part.size():
                     if waiting and (layout != layouts[number] or filled >= self._limit()):
-                        yield self._finish(waiting, filled, counted, layouts)
+                        yield self._finish(waiting, filled, counted, layouts), False
                         waiting, filled = [], 0
                     layout = layouts[number]
                     buffer = self._buffer(min(self._limit(), filled + left))
@@ -110,8 +134,7 @@ class Sheets:
                     waiting.append(_Piece(number, filled, start))
                     start, filled, left = start + taken[0], taken[1], left - taken[0]
                     self._buffers[self._made % 2] = taken[2]
-        if waiting:
-            yield self._finish(waiting, filled, counted, layouts)
+        yield (self._finish(waiting, filled, counted, layouts) if waiting else None), True
 
     def _limit(self) -> int:
         return FIRST_SHEETS[self._made] if self._made < len(FIRST_SHEETS) else SHEET

@@ -198,6 +198,24 @@ def test_trap_A10_a_column_missing_from_a_whole_file_is_said(
     assert [warning for warning in report.warnings if f"no flow has {said}" in warning]
 
 
+def test_trap_A2_lost_events_are_counted_once_whatever_stands_between(
+    tmp_path: Path, store: ObservationStore
+) -> None:
+    """Lines, a list, and lines again: each is read in another way, and begun before the one before is done."""
+    for number, name in enumerate("abc"):
+        lost = {
+            "lost_events": {"source": "HUBBLE_RING_BUFFER", "num_events_lost": str(10**number)},
+            "node_name": "prod/node-1",
+            "time": f"2026-03-02T10:15:3{number}.000000001Z",
+        }
+        values = [wrapped(one) for one in many(30, node_name=f"prod/node-{name}")] + [lost]
+        data = json.dumps(values).encode() if name == "b" else lines(*values)
+        (tmp_path / f"{name}.json").write_bytes(data)
+    report = balanced(run_ingest([str(tmp_path / "*.json")], store=store))
+    assert report.accepted == 90
+    assert [file.lost_events for file in report.files] == [1, 10, 100]
+
+
 def test_trap_A10_flows_without_a_verdict_are_refused(tmp_path: Path, store: ObservationStore) -> None:
     """Nobody can say whether they were allowed: each line is kept as a reject."""
     file = tmp_path / "masked.json"
