@@ -110,4 +110,6 @@ def _replicas(facts: Row) -> str:
     pods, replicas = facts["pods"], facts["replicas"]
     if math.isnan(pods) or math.isnan(replicas):
         return "how many replicas show it is unknown"
+    if pods > replicas:
+        return f"seen from {pods:.0f} pods of a workload that runs {replicas:.0f} at a time"
     return f"seen from {pods:.0f} of {replicas:.0f} replicas"

@@ -7,6 +7,8 @@ from models.domain.confidence import confidence_from_json
 
 #: What became of p_need on the estate's own weeks, for people.
 _MAPS: Final = {"none": "as the model says", "sigmoid": "bent by a sigmoid", "isotonic": "bent by steps"}
+#: Arguments below this weight print as nothing; the JSON has all of them.
+MIN_SHOWN_BITS: Final = 0.05
 _CAUSES: Final = {
     "rare": "rare traffic not seen yet",
     "births": "releases to come",
@@ -30,8 +32,9 @@ def confidence_line(rule: Mapping[str, Any]) -> str:
 
 
 def argument_lines(rule: Mapping[str, Any]) -> list[str]:
-    """The arguments for and against a rule, each with its weight."""
-    return [f"{one.bits:+.1f} bits: {one.because}" for one in confidence_from_json(rule).ledger]
+    """The arguments for and against a rule that weigh something, each with its weight."""
+    weighty = [one for one in confidence_from_json(rule).ledger if abs(one.bits) >= MIN_SHOWN_BITS]
+    return [f"{one.bits:+.1f} bits: {one.because}" for one in weighty]
 
 
 def forecast_lines(found: Mapping[str, Any]) -> list[str]:
