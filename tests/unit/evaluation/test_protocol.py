@@ -7,7 +7,7 @@ import pytest
 import service.commands.evaluate as command
 from jobs.evaluation.document import BEGIN, END, HEADER, figures_text, updated
 from jobs.evaluation.parameters import world_list
-from jobs.evaluation.proposers import Portolan
+from jobs.evaluation.proposers import Nights
 from jobs.evaluation.protocol import Plan, Trial, evaluate, hints_of, run_plans, standard_plans
 from jobs.evaluation.stability import measure_stability
 from jobs.evaluation.summary import COLUMNS, summarise
@@ -84,13 +84,14 @@ def test_evaluate_gives_a_frame_for_a_proposer_of_ones_own():
     assert [posture for _, posture in asked] == ["strict"]
 
 
-def test_quiet_nights_of_the_exact_proposer_flip_no_unchanged_rule():
-    """A rule comes or goes only with what was observed of it."""
+def test_quiet_nights_flip_few_unchanged_rules():
+    """A rule comes or goes with what was observed of it, or because names became a pattern that night."""
     world = small_world(SMALL.quiet())
-    measured = measure_stability(world, Portolan(), "balanced", hints_of(world), nights=1)
+    measured = measure_stability(world, Nights(), "balanced", hints_of(world), nights=1)
     counts = {metric: (hits, total) for metric, _, hits, total in measured.counts}
-    assert counts["unchanged_flips"][0] == 0
     assert counts["unchanged_flips"][1] > 100
+    assert counts["unchanged_flips"][0] < 0.05 * counts["unchanged_flips"][1]
+    assert counts["pair_flips"][0] == 0
     assert counts["rule_changes"][1] > 100
 
 
