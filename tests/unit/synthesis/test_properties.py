@@ -177,7 +177,12 @@ def test_property_M9_renaming_pods_and_label_set_keys_changes_no_policy(world):
             for column in ("label_key", "subject", "peer"):
                 if column in row:
                     row[column] = named.get(row[column], row[column])
-    world.counts = {}
+    world.counts = {
+        tuple(named.get(part, part) for part in key): {
+            column: named.get(value, value) for column, value in row.items()
+        }
+        for key, row in world.counts.items()
+    }
     after = propose(world.observations())
     assert [one.fingerprint for one in after.proposals] == [one.fingerprint for one in before.proposals]
     assert {one.key: [rule.id for rule in one.rules] for one in after.proposals} == {
