@@ -36,13 +36,25 @@ def bare_scan(path: Path) -> int:
         fields = ", ".join(f'count("{field.name}")' for field in columns.FIELDS)
         lines = (
             f"read_json('{path}', format='newline_delimited', ignore_errors=true,"
-            f" columns={columns.read_columns(bare=False)})"
+            f" columns={_columns(json.loads(columns.structure(bare=False)))})"
         )
         hours = con.execute(
             f"SELECT substr(inner_time, 1, 13) AS hour, count(*), {fields}"
             f" FROM (SELECT {columns.fast_select(bare=False)} FROM {lines}) GROUP BY hour"
         ).fetchall()
     return sum(int(row[1]) for row in hours)
+
+
+def _columns(tree: dict[str, Any]) -> str:
+    """Give the ``columns`` argument of ``read_json`` for a nested type."""
+
+    def nested(value: dict[str, Any] | str) -> str:
+        if isinstance(value, str):
+            return value
+        members = ", ".join(f'"{key}" {nested(inner)}' for key, inner in value.items())
+        return f"STRUCT({members})"
+
+    return "{" + ", ".join(f"'{key}': '{nested(value)}'" for key, value in tree.items()) + "}"
 
 
 def full_ingest(path: Path) -> int:

@@ -35,8 +35,9 @@ class InferResult:
     """
     Outcome of a run.
 
-    ``proposals`` are sorted by namespace and name and carry their back-test; ``manifests`` are their
-    objects by proposal key, in enforce mode with all rules.
+    ``proposals`` are sorted by namespace and name and carry their back-test and confidence; ``manifests``
+    are their objects by proposal key, in enforce mode with all rules. ``calibration`` says how forecasts of
+    this estate fared on weeks that they had not seen, ``forecast`` what all policies would deny together.
     ``quarantine`` is everything held back, also of workloads without a proposal; ``fates`` (of what was held
     back, by cell) and ``learned`` are for the next night's run.
     """

@@ -6,6 +6,7 @@ JSON paths in every spelling that re-encoding steps produce (protojson's camelCa
 Both give the same columns, which ``decode`` turns into records.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -120,10 +121,6 @@ FOREIGN_KEYS: Final = (
 )
 
 
-#: Key under which the readers put a number into a line, to know it again.
-TAG: Final = "#"
-
-
 def camel(path: str) -> str:
     """Spell a path as protojson's camelCase: ``flow.is_reply`` is ``flow.isReply``."""
     return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), path)
@@ -140,13 +137,6 @@ def _quoted(path: str) -> str:
 
 
 _Tree = dict[str, "_Tree | str"]
-
-
-def _nested_type(tree: _Tree) -> str:
-    parts = (
-        f'"{key}" {_nested_type(value) if isinstance(value, dict) else value}' for key, value in tree.items()
-    )
-    return f"STRUCT({', '.join(parts)})"
 
 
 def _tree(bare: bool) -> _Tree:
@@ -169,14 +159,9 @@ def _tree(bare: bool) -> _Tree:
     return root
 
 
-def read_columns(*, bare: bool, tagged: bool = False) -> str:
-    """``columns`` argument of ``read_json``, for wrapped lines or bare flows."""
-    parts = [f"'{TAG}': 'BIGINT'"] if tagged else []
-    parts += [
-        f"'{key}': '{_nested_type(value) if isinstance(value, dict) else value}'"
-        for key, value in _tree(bare).items()
-    ]
-    return "{" + ", ".join(parts) + "}"
+def structure(*, bare: bool) -> str:
+    """Nested type that ``json_transform`` takes out of wrapped lines or bare flows."""
+    return json.dumps(_tree(bare))
 
 
 def fast_select(*, bare: bool) -> str:

@@ -24,7 +24,7 @@ from jobs.sources.blanks import as_texts as uuid_texts
 from jobs.sources.decode import UNUSABLE, decode
 from jobs.sources.layout import Layout, layout_of
 from jobs.sources.lines import as_texts, blocks_of_lines
-from jobs.sources.ranges import Block, Range, RangeFiles, reading_into
+from jobs.sources.ranges import Range, reading_into
 from jobs.sources.sheets import Sheet, Sheets
 from jobs.sources.splitter import Value
 from jobs.sources.templates import MAX_TEMPLATES, Templates
@@ -33,12 +33,9 @@ from jobs.sources.texts import MAX_TEXTS, Texts
 WRAPPED, BARE, OTHER = "wrapped", "bare", "other"
 ODD_AT_ONCE: Final = 20_000  # lines unwrapped by one query: what they hold is copied a few times
 DECODED_AT_ONCE: Final = 64 << 20  # bytes of lines decoded by one query
-#: DuckDB reads twice this at a time, and more for a longer line. Larger reads take fresh pages every time.
-USUAL_LINE: Final = 4 << 20
+TAKEN_AT_ONCE: Final = 2048  # lines that one thread of the engine takes
 #: Rows of ``decoded`` for one line have numbers from here on; those of templates lie below.
 OWN: Final = 1 << 40
-#: How a line could spell the key of a number itself.
-_TAG_KEYS: Final = (b'"%s"' % columns.TAG.encode(), b"\\u0023")
 _LOOKED_AT: Final = 256 << 10  # bytes of a part looked at for its layout
 
 Line = tuple[int, int, bytes]  # part, 1-based number in its file, text
@@ -86,9 +83,8 @@ class Reader:
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con
-        self._ranges = RangeFiles.attach(con)
         self._texts = Texts(con)
-        self._templates = Templates(con, self._decode_tagged)
+        self._templates = Templates(con, self._decode)
         self._sheets = Sheets()
         self._bare = False  # how the lines of the read at hand are wrapped
         self._own = OWN  # next number of a line that is decoded by itself
@@ -219,27 +215,36 @@ class Reader:
                 lines.append((part, int(sheet.line[index]), text))
         return rows, lines
 
-    def _decode_tagged(self, texts: Sequence[bytes], first: int) -> Any:
+    def _decode(self, lines: Any, first: int) -> Any:
         """
-        Decode lines, add those that are usable to ``decoded`` and say which: an array of flags.
+        Decode lines (Arrow binaries), add those that are usable to ``decoded`` and say which.
 
-        Each carries its number, from ``first`` on, as a member of its object; a line that may hold such a
-        member itself is not tried.
+        Their numbers there begin at ``first``.
         """
-        names = self._ranges.publish({first: Block(_tagged(texts, first))})
-        scan = (
-            f"read_json({names!r}, columns={columns.read_columns(bare=self._bare, tagged=True)},"
-            f" format='newline_delimited', ignore_errors=true, maximum_object_size={USUAL_LINE})"
-        )
-        raw = (
-            f'SELECT "{columns.TAG}" AS template, NULL::INTEGER AS part,'
-            f" {columns.fast_select(bare=self._bare)} FROM {scan}"
-        )
-        self._con.execute(f"""INSERT INTO decoded
-          SELECT * FROM ({decode(raw)}) WHERE template IS NOT NULL AND kind != {UNUSABLE}""")
+        batches = [
+            pa.record_batch(
+                [
+                    pa.array(np.arange(first + start, first + min(start + TAKEN_AT_ONCE, len(lines)))),
+                    lines.slice(start, TAKEN_AT_ONCE),
+                ],
+                ["number", "line"],
+            )
+            for start in range(0, len(lines), TAKEN_AT_ONCE)
+        ]
+        flags = np.zeros(len(lines), dtype=bool)
+        if not batches:
+            return flags
+        self._con.register("lines", pa.Table.from_batches(batches))
+        parsed = f"TRY(json_transform(decode(line), '{columns.structure(bare=self._bare)}'))"
+        self._con.execute(f"""INSERT INTO decoded SELECT * FROM ({
+            decode(f'''
+            SELECT number AS template, NULL::INTEGER AS part, {columns.fast_select(bare=self._bare)}
+            FROM (SELECT number, unnest(parsed) FROM (SELECT number, {parsed} AS parsed FROM lines))''')
+        })
+          WHERE kind != {UNUSABLE}""")
+        self._con.unregister("lines")
         usable = self._con.sql(f"""SELECT template FROM decoded
-          WHERE template BETWEEN {first} AND {first + len(texts) - 1}""").to_arrow_table()
-        flags = np.zeros(len(texts), dtype=bool)
+          WHERE template BETWEEN {first} AND {first + len(lines) - 1}""").to_arrow_table()
         flags[usable["template"].to_numpy() - first] = True
         return flags
 
@@ -253,7 +258,7 @@ class Reader:
             some, start = lines[start:end], end
             first, self._own = self._own, self._own + len(some)
             self._parts += [part for part, _, _ in some]
-            usable = self._decode_tagged([text for _, _, text in some], first)
+            usable = self._decode(pa.array([text for _, _, text in some], pa.large_binary()), first)
             odd = [some[index] for index in np.flatnonzero(~usable)]
             before = {part: parts[part].lines_before() for part in dict.fromkeys(part for part, _, _ in odd)}
             odd = [(part, line + before[part], text) for part, line, text in odd]
@@ -337,20 +342,3 @@ def _layout(part: Range) -> Layout | None:
     with reading_into(part) as read:
         shown = bytearray(min(part.size(), _LOOKED_AT))
         return layout_of(bytes(shown[: read(0, memoryview(shown))]))
-
-
-def _tagged(texts: Sequence[bytes], first: int) -> bytes:
-    """
-    Give each line its number.
-
-    A line that is no object, or may have such a member, becomes one without.
-    """
-    tag = b'{"%s":%%d,%%s\n' % columns.TAG.encode()
-    lines = [text.strip() for text in texts]
-    suspicious = any(key in b"\n".join(lines) for key in _TAG_KEYS)
-    made = []
-    for number, line in enumerate(lines, first):
-        member = suspicious and any(key in line for key in _TAG_KEYS)
-        usable = line[:1] == b"{" and line[1:2] != b"}" and not member
-        made.append(tag % (number, line[1:]) if usable else b"null\n")
-    return b"".join(made)

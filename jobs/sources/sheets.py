@@ -5,6 +5,7 @@ Reading and taking out is work for one core that hardly needs Python's lock; mea
 on the sheet before.
 """
 
+import mmap
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -129,7 +130,7 @@ class Sheets:
                         yield self._finish(waiting, filled, counted, layouts), False
                         waiting, filled = [], 0
                     layout = layouts[number]
-                    buffer = self._buffer(min(self._limit(), filled + left))
+                    buffer = self._buffer(min(self._limit(), filled + left) + _STEP)
                     taken = _whole_lines(read, buffer, filled, (start, part.size()), self._limit() - filled)
                     waiting.append(_Piece(number, filled, start))
                     start, filled, left = start + taken[0], taken[1], left - taken[0]
@@ -176,8 +177,12 @@ class Sheets:
 
 
 def _grown(buffer: Bytes, size: int) -> Bytes:
-    """Give a longer buffer with the same content."""
-    larger = np.empty(size + PADDING, dtype=np.uint8)
+    """
+    Give a longer buffer with the same content.
+
+    Not from NumPy, which asks the kernel for huge pages: to find them costs more than reading the file.
+    """
+    larger: Bytes = np.frombuffer(mmap.mmap(-1, size + PADDING), dtype=np.uint8)
     larger[: len(buffer)] = buffer
     return larger
 

@@ -24,7 +24,7 @@ MAX_TEMPLATES: Final = 100_000
 _ROWS_PER_BATCH: Final = 16_384  # rows that one thread of the engine takes at a time
 
 Places = Any
-Tagged = Callable[[Sequence[bytes], int], Any]
+Decode = Callable[[Any, int], Any]
 
 
 class Templates:
@@ -35,9 +35,9 @@ class Templates:
     stands for a text that is no template, so that it is not tried again.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, decode_tagged: Tagged) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, decode: Decode) -> None:
         self._con = con
-        self._decode_tagged = decode_tagged
+        self._decode = decode
         self.count = 0
         self.forget()
 
@@ -97,12 +97,12 @@ class Templates:
         if len(chosen):
             numbers = np.arange(self.count + 1, self.count + 1 + len(chosen))
             kept = [news[index] for index in chosen]
-            self._decode_tagged([text[:-1] for text in kept], int(numbers[0]))
+            column = pa.array(kept, pa.large_binary())
+            self._decode(column, int(numbers[0]))
             first = places[np.unique(codes, return_index=True)[1]]
             good = self._proved(sheet, first[chosen], numbers)
             self.count += len(chosen)
             number_of[chosen] = np.where(good, numbers, 0)
-            column = pa.array(kept, pa.large_binary())
             self._con.register("new_texts", pa.table({"template": number_of[chosen], "text": column}))
             self._con.execute("INSERT INTO template_texts SELECT template, text FROM new_texts")
             self._con.unregister("new_texts")
