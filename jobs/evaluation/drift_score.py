@@ -30,9 +30,10 @@ from jobs.evaluation.occurrences import occurrences
 from jobs.evaluation.parameters import WorldParameters
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer, Peer
 from models.domain.policy import Direction
-from models.drift.atoms import part_text, split
+from models.drift.atoms import part_text
 from models.drift.find import find_drift
 from models.drift.finding import TRAFFIC, Finding, Kind
+from models.drift.used_parts import Parts
 from models.manifest.parse import parse_objects
 from models.simulation.compiled import CompiledPolicies
 
@@ -238,16 +239,16 @@ def _count_policies(score: DriftScore, nights: Nights, night: int, findings: lis
 def _count_unused(score: DriftScore, nights: Nights, unused: list[tuple[int, Finding]]) -> None:
     """Whether what was called unused is used again, and whether what was retired was called unused."""
     world = nights.drift.world
-    policies = split(parse_objects([dict(one.manifest) for one in nights.approved], config=CONFIG))
-    compiled = CompiledPolicies(policies, CONFIG)
+    policies = parse_objects([dict(one.manifest) for one in nights.approved], config=CONFIG)
+    compiled, parts = CompiledPolicies(policies, CONFIG), Parts(policies, CONFIG)
     judge = Judge(world, [])
-    texts = [f"{entry.policy} {part_text(entry)}" for entry in policies.entries]
+    texts = [f"{entry.policy} {part_text(entry)}" for entry in parts.entries]
     days_of: dict[str, list[int]] = defaultdict(list)
     links_of: dict[str, set[int]] = defaultdict(set)
     uses = occurrences(world, 0, world.parameters.days, observed=False)
     for direction in Direction:
         rows, table = judge._gate(uses, direction)  # noqa: SLF001 - the same gates, other policies
-        entries = compiled.evaluate(table).entry
+        entries = parts.of_rows(table, compiled.evaluate(table).entry)
         part = uses.iloc[rows]
         for entry, day, link in zip(
             entries.tolist(), part["day"].tolist(), part["link"].tolist(), strict=True
@@ -266,11 +267,11 @@ def _count_unused(score: DriftScore, nights: Nights, unused: list[tuple[int, Fin
     for one in nights.drift.planted:
         if one.kind != RETIRED:
             continue
-        parts = [
+        ended = [
             text
             for text, links in links_of.items()
             if links & set(one.links) and max(days_of[text]) < one.night
         ]
-        if parts and one.night <= last - 10:
+        if ended and one.night <= last - SETTLED_NIGHTS:
             score.planted[RETIRED] += 1
-            score.found[RETIRED] += any(text in called for text in parts)
+            score.found[RETIRED] += any(text in called for text in ended)

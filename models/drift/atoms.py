@@ -5,7 +5,7 @@ An entry of a manifest may hold twenty peers and five ports; "unused" and "chang
 Peers and ports of an entry are ORed, so the parts of an allow entry say together exactly what it says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,24 +17,6 @@ from models.domain.selector import EndpointSelector, Operator, Requirement
 
 _ANY_PEER: Final = "any peer"
 _ANY_PORT: Final = "any port"
-
-
-def split(policies: PolicySet) -> PolicySet:
-    """
-    The same policies with every entry in its smallest parts.
-
-    Parameters
-    ----------
-    policies
-        As parsed.
-
-    Returns
-    -------
-    PolicySet
-        Verdicts are the same. Paths name the entry, so several parts share one; deny entries and
-        entries with requirements on the peer are kept whole.
-    """
-    return replace(policies, entries=tuple(part for entry in policies.entries for part in parts(entry)))
 
 
 def parts(entry: Entry) -> list[Entry]:
@@ -134,7 +116,9 @@ def part_text(entry: Entry, *, default_deny: bool = True) -> str:
     )
 
 
-def meaning(policies: PolicySet, *, default_deny: bool = True) -> Mapping[PolicyRef, frozenset[str]]:
+def meaning(
+    policies: PolicySet, *, default_deny: bool = True, wanted: Collection[PolicyRef] | None = None
+) -> Mapping[PolicyRef, frozenset[str]]:
     """
     What each object says, as a set of texts that does not depend on spelling or order.
 
@@ -142,11 +126,15 @@ def meaning(policies: PolicySet, *, default_deny: bool = True) -> Mapping[Policy
     ----------
     policies
         As parsed.
+    wanted
+        Objects that are asked about; all of them when absent.
     default_deny
         Whether a direction that is not closed makes a difference.
     """
     found: dict[PolicyRef, set[str]] = {}
     for entry in policies.entries:
+        if wanted is not None and entry.policy not in wanted:
+            continue
         texts = found.setdefault(entry.policy, set())
         texts.update(part_text(part, default_deny=default_deny) for part in parts(entry))
     return {policy: frozenset(texts) for policy, texts in found.items()}

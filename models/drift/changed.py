@@ -85,27 +85,41 @@ def compare(
     """
     refused = {one.policy: one for one in (() if line is None else line.not_in_force)}
     gone = {} if line is None else line.last_seen
-    full, soft = meaning(deployed), meaning(deployed, default_deny=False)
     findings: list[Finding] = []
     staged: set[PolicyRef] = set()
     same: set[PolicyRef] = set()
     owners: dict[PolicyRef, Approved] = {}
+    parsed: dict[PolicyRef, PolicySet] = {}
     for one in approved:
         wanted = parse_objects([one.manifest], config=config, linted=True)
-        for policy, texts in sorted(meaning(wanted).items()):
-            owners[policy] = one
-            if policy in refused:
-                continue
-            if policy not in full:
-                findings.append(_missing(one, policy, gone.get(policy)))
-            elif full[policy] == texts:
-                same.add(policy)
-            elif soft[policy] == meaning(wanted, default_deny=False)[policy] and full[policy] != texts:
-                staged.add(policy)
-            else:
-                findings.append(_edited(one, policy, texts, full[policy]))
+        owners.update(dict.fromkeys(wanted.sources, one))
+        parsed.update(dict.fromkeys(wanted.sources, wanted))
+    differ = {
+        policy
+        for policy, one in owners.items()
+        if policy in deployed.sources and not _verbatim(one.manifest, deployed.sources[policy])
+    }
+    full, soft = (meaning(deployed, default_deny=closed, wanted=differ) for closed in (True, False))
+    for policy, one in sorted(owners.items()):
+        if policy in refused:
+            continue
+        if policy not in deployed.sources:
+            findings.append(_missing(one, policy, gone.get(policy)))
+            continue
+        texts = meaning(parsed[policy])[policy] if policy in differ else frozenset()
+        if policy not in differ or full.get(policy) == texts:
+            same.add(policy)
+        elif soft.get(policy) == meaning(parsed[policy], default_deny=False)[policy]:
+            staged.add(policy)
+        else:
+            findings.append(_edited(one, policy, texts, full.get(policy, frozenset())))
     findings += [_refused(one, owners.get(policy)) for policy, one in sorted(refused.items())]
     return Compared(tuple(findings), frozenset(staged), frozenset(same))
+
+
+def _verbatim(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two objects have the same specification word for word."""
+    return all(one.get(key) == other.get(key) for key in ("spec", "specs"))
 
 
 def _subject(one: Approved | None, policy: PolicyRef) -> SubjectRef:

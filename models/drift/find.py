@@ -174,7 +174,7 @@ def _undecidable(scene: Scene) -> list[Finding]:
     if unknown.empty:
         return []
     reasons: dict[str, str] = {}
-    for entry in scene.parts.entries:
+    for entry in scene.parts:
         for peer in entry.peers or ():
             if isinstance(peer, UndecidablePeer):
                 reasons.setdefault(str(entry.policy), peer.reason)

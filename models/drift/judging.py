@@ -48,15 +48,18 @@ class Judged:
     ----------
     verdict
         ``ALLOW``, ``DENY`` or ``UNKNOWN`` of `models.simulation.compiled`.
-    part
-        Index of the deciding part, -1 for none.
+    entry
+        Index of the deciding entry, -1 for none.
     closed
         Whether the subject's direction is closed by default: 0, 1, or 2 when that is not known.
+    table
+        The questions.
     """
 
     verdict: Codes
-    part: NDArray[np.int32]
+    entry: NDArray[np.int32]
     closed: Codes
+    table: EdgeTable
 
 
 def questions(rows: pd.DataFrame, view: ClusterView) -> EdgeTable:
@@ -131,17 +134,18 @@ def judge(rows: pd.DataFrame, policies: PolicySet, view: ClusterView, config: Ag
     rows
         EDGE_DAYS columns.
     policies
-        Parsed; parts (`models.drift.atoms.split`) where a deciding peer is wanted.
+        Parsed.
     view, config
         Of the cluster.
     """
-    found = CompiledPolicies(policies, config).evaluate(questions(rows, view))
-    return Judged(found.verdict, found.entry, found.default_deny)
+    table = questions(rows, view)
+    found = CompiledPolicies(policies, config).evaluate(table)
+    return Judged(found.verdict, found.entry, found.default_deny, table)
 
 
 def excused(
     rows: pd.DataFrame,
-    now: Judged,
+    now: Codes,
     earlier: "list[tuple[Ints, PolicySet]]",
     view: ClusterView,
     config: AgentConfig,
@@ -152,7 +156,7 @@ def excused(
     Parameters
     ----------
     rows, now
-        Rows and what today's policies say of them.
+        Rows and today's verdicts on them.
     earlier
         For every earlier set of policies, the rows that were seen under it.
     view, config
@@ -163,7 +167,7 @@ def excused(
     ndarray of int8
         A row stays denied only if it was denied then too; what nobody can tell is unknown.
     """
-    verdict = now.verdict.copy()
+    verdict = now.copy()
     for where, policies in earlier:
         denied = where[verdict[where] == DENY]
         if len(denied):

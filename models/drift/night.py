@@ -13,15 +13,14 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from models.domain.agent import AgentConfig
 from models.domain.capabilities import CapabilityHints
-from models.domain.policy import PolicyRef, PolicySet
+from models.domain.policy import Entry, PolicyRef, PolicySet
 from models.domain.window import Window
-from models.drift.atoms import split
-from models.drift.judging import Codes, Judged, excused, judge
+from models.drift.judging import Codes, excused, judge
 from models.drift.timeline import Snapshot, Timeline, timeline
+from models.drift.used_parts import Parts
 from models.frames import Observations
 from models.learning.cells import PeerMap, cell_ids, group_codes, to_cells
 from models.simulation.observed import agent_config
@@ -73,7 +72,7 @@ class Scene:
     view: ClusterView
     config: AgentConfig
     timeline: Timeline
-    parts: PolicySet
+    parts: tuple[Entry, ...]
     staged: frozenset[PolicyRef]
     rows: pd.DataFrame
     past: pd.DataFrame
@@ -109,28 +108,37 @@ def set_scene(
     view = cluster_view(everything, fold_edges(_resolver_rows(everything)).edges, hints, "balanced")
     config = agent_config(view)
     line = timeline(snapshots, _microseconds(night.window.start), config)
-    parts = enforced(split(line.current), staged)
+    policies = enforced(line.current, staged)
+    parts = Parts(policies, config)
     owners = {key: workload_id(one) for key, one in view.workloads.by_label_key.items()}
     entities = {("endpoint", key): ("entity", name) for key, name in view.workloads.entities.items()}
     rows = named(night.edge_days, owners, entities)
-    judged = judge(rows, parts, view, config)
-    rows = rows.assign(
-        verdict=_at_their_time(rows, judged, line, staged, view, config),
-        part=judged.part,
-        closed=judged.closed,
-    )
     past = named(night.edge_days.iloc[:0] if history is None else history.edge_days, owners, entities)
-    past = past.assign(part=_parts_of(past, parts, view, config))
-    return Scene(night, history, everything, owners, entities, view, config, line, parts, staged, rows, past)
-
-
-def _parts_of(
-    past: pd.DataFrame, parts: PolicySet, view: ClusterView, config: AgentConfig
-) -> NDArray[np.int32]:
-    """Part of today's policies that would decide each row of the history, -1 for none."""
-    codes, keys = group_codes(past, RAW)
-    found: NDArray[np.int32] = judge(keys, parts, view, config).part[codes]
-    return found
+    # The evaluator's index is made once for both: its cost is that of the policies, not of the rows.
+    codes, earlier = group_codes(past, RAW)
+    judged = judge(pd.concat([rows[list(RAW)], earlier], ignore_index=True), policies, view, config)
+    part = parts.of_rows(judged.table, judged.entry)
+    count = len(rows)
+    rows = rows.assign(
+        verdict=_at_their_time(rows, judged.verdict[:count], line, staged, view, config),
+        part=part[:count],
+        closed=judged.closed[:count],
+    )
+    past = past.assign(part=part[count:][codes])
+    return Scene(
+        night,
+        history,
+        everything,
+        owners,
+        entities,
+        view,
+        config,
+        line,
+        tuple(parts.entries),
+        staged,
+        rows,
+        past,
+    )
 
 
 def together(night: Observations, history: Observations | None) -> Observations:
@@ -149,9 +157,8 @@ def together(night: Observations, history: Observations | None) -> Observations:
 
 
 def named(edge_days: pd.DataFrame, owners: Mapping[str, str], entities: PeerMap) -> pd.DataFrame:
-    """Rows with their cell and the owner of their subject, in one order whatever order they came in."""
-    order = [*RAW, "day", "first_us", "last_us", "flows", "denied", "audited"]
-    rows = edge_days.sort_values(order, kind="stable", ignore_index=True)
+    """Rows with their cell and the owners of both of its ends."""
+    rows = edge_days.reset_index(drop=True)
     cells = to_cells(rows, subjects=owners, peers=entities)
     stopped = rows["denied"] + rows["audited"] + rows["l7_denied"]
     return rows.assign(
@@ -174,7 +181,7 @@ def enforced(policies: PolicySet, staged: frozenset[PolicyRef]) -> PolicySet:
 
 def _at_their_time(  # noqa: PLR0917 - all of it describes one night
     rows: pd.DataFrame,
-    now: Judged,
+    now: Codes,
     line: Timeline,
     staged: frozenset[PolicyRef],
     view: ClusterView,

@@ -91,7 +91,10 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     held
         Ids of what inference holds back.
     """
-    rows = pd.concat([scene.past[scene.rows.columns.intersection(scene.past.columns)], scene.rows])
+    # What is new tonight and has its rule needs no judgement: on a large night that is nearly everything.
+    known = scene.rows["cell"].isin(set(scene.past["cell"])) if scene.history is not None else True
+    asked_for = scene.rows[known | (scene.rows["part"] < 0)]
+    rows = pd.concat([scene.past[scene.rows.columns.intersection(scene.past.columns)], asked_for])
     rows = rows.reset_index(drop=True)
     cell_days = to_cells(rows, subjects=scene.owners, peers=scene.entities)
     incidence = DayIncidence().fit(cell_days, covered(scene, rows))

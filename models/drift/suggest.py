@@ -1,10 +1,10 @@
 """Ready changes: the narrowest rule that would let a connection pass, tried before it is offered."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
-from models.domain.policy import PolicyRef, PolicySet
+from models.domain.policy import Direction, Entry, PolicyRef, PolicySet
 from models.drift.finding import Suggestion
 from models.drift.night import Scene
 from models.simulation.changes import smallest_change
@@ -34,6 +34,11 @@ class Changes:
         self._policies = scene.timeline.current
         self._tried = 0
         self._of_subject: dict[tuple[str, str], tuple[PolicyRef, ...]] = {}
+        self._entries: dict[tuple[str, Direction], list[Entry]] = defaultdict(list)
+        self._of_policy: dict[PolicyRef, list[Entry]] = defaultdict(list)
+        for entry in self._policies.entries:
+            self._entries[(entry.policy.namespace, entry.direction)].append(entry)
+            self._of_policy[entry.policy].append(entry)
 
     def selecting(self, edge: Edge) -> tuple[PolicyRef, ...]:
         """Objects that close the subject's end of an edge, sorted."""
@@ -50,7 +55,7 @@ class Changes:
         self._tried += 1
         if self._tried > MAX_TRIED:
             return Suggestion("add_rule", "Let 'portolan explain' find the rule: this report tried enough.")
-        local = _only(self._policies, selecting)
+        local = self._only(selecting)
         decision = evaluate(local, flow, self._scene.config)
         gates = [gate for gate in decision.gates if gate.verdict is Verdict.DENY]
         change = smallest_change(local, flow, gates[0], selecting, self._scene.config) if gates else None
@@ -64,23 +69,16 @@ class Changes:
         if flow.direction is None:
             return ()
         subject = resolve(flow.subject(flow.direction), self._scene.config)
+        namespace = "" if subject.labels is None else subject.labels.namespace or ""
+        # A policy of a namespace selects there alone; clusterwide ones select everywhere.
+        near = [self._entries[(place, flow.direction)] for place in sorted({"", namespace})]
         return tuple(
-            sorted(
-                {
-                    entry.policy
-                    for entry in self._policies.entries
-                    if entry.direction is flow.direction and selects_subject(entry, subject)
-                }
-            )
+            sorted({entry.policy for found in near for entry in found if selects_subject(entry, subject)})
         )
 
-
-def _only(policies: PolicySet, chosen: Iterable[PolicyRef]) -> PolicySet:
-    """The objects that matter at one gate: what others say does not change its answer."""
-    wanted = frozenset(chosen)
-    return replace(
-        policies,
-        entries=tuple(entry for entry in policies.entries if entry.policy in wanted),
-        rejected=(),
-        sources={policy: item for policy, item in policies.sources.items() if policy in wanted},
-    )
+    def _only(self, chosen: Iterable[PolicyRef]) -> PolicySet:
+        """The objects that matter at one gate: what others say does not change its answer."""
+        wanted = sorted(set(chosen))
+        entries = tuple(entry for policy in wanted for entry in self._of_policy[policy])
+        sources = self._policies.sources
+        return PolicySet(entries, (), {policy: sources[policy] for policy in wanted if policy in sources})

@@ -59,7 +59,7 @@ def unused_parts(scene: Scene, standing: Standing, coverage: NightCoverage) -> l
     kept = _break_glass(scene)
     found = []
     for use in _dead(scene, standing):
-        entry = scene.parts.entries[use.part]
+        entry = scene.parts[use.part]
         if not entry.denies and entry.policy not in kept and not _calendar(use.cells):
             found.append(_finding(scene, standing, entry, use))
     return found
@@ -82,7 +82,10 @@ def _dead(scene: Scene, standing: Standing) -> Iterator[_Use]:
     """Parts whose cells are all as good as dead, in order."""
     days = standing.days
     uses = pd.concat([scene.past[["part", "cell"]], scene.rows[["part", "cell"]]])
-    uses = uses[uses["part"] >= 0].drop_duplicates().sort_values(["part", "cell"], ignore_index=True)
+    uses = uses[uses["part"] >= 0].drop_duplicates()
+    # A cell that is new tonight was not judged; what it uses is in use.
+    fresh = uses.loc[~uses["cell"].isin(standing.cells.index), "part"]
+    uses = uses[~uses["part"].isin(fresh)].sort_values(["part", "cell"], ignore_index=True)
     if uses.empty:
         return
     state = standing.cells.loc[uses["cell"]]
