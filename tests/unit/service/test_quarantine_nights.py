@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 #: One replica of the web tier reads the database all day long: nobody deployed that.
 LATERAL = Call("web", "db", 5432, (8, 9, 10), hours=tuple(range(24)))
 #: Seen once from one replica; the other one comes back from another replica on the next day.
-LONE, TAMED = "203.0.113.7", "203.0.113.8"
+LONE, TAMED = "198.51.100.7", "203.0.113.8"
 PLANTED = (
     LATERAL,
     Call("api", LONE, 443, (8,)),
@@ -108,7 +108,7 @@ def test_what_is_admitted_is_a_rule_at_both_ends_with_the_next_inference(portola
     found = proposed(portolan)
     assert "egress to db in data on TCP/5432" in found["web"][0]
     assert [title for title in found["db"][0] if "web in shop" in title and "5432" in title]
-    assert ("203.0.113.7", "quarantined") in found["api"][1]  # a verdict speaks for no other cell
+    assert ("198.51.100.7", "quarantined") in found["api"][1]  # a verdict speaks for no other cell
     assert not entry(portolan, "db in data")["held"]
 
 
