@@ -53,6 +53,6 @@ def test_every_answer_is_as_documented(document):
         )
         @given(operation.as_strategy())
         def holds(case):
-            case.call_and_validate(checks=CHECKS, timeout=60)
+            case.call_and_validate(checks=CHECKS, timeout=240)
 
         holds()
