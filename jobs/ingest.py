@@ -22,19 +22,13 @@ from jobs.observations.engine import batch_tables
 from jobs.observations.schema import BATCHES, arrow_schema
 from jobs.observations.store import ObservationStore, Writer
 from jobs.rejects import MAX_TEXT, Reject, as_lines, keep_unfinished
-from jobs.sources.assemble import (
-    CLUSTER_NAME,
-    ODD_CLUSTER,
-    assemble,
-    cluster_of,
-    lost_events,
-    notices,
-)
+from jobs.sources.assemble import CLUSTER_NAME, assemble, lost_events, notices
 from jobs.sources.content import CHUNK, Chunk, Content
 from jobs.sources.cursor import Cursor, digest
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS, OTHER_EVENT
 from jobs.sources.duplicates import Duplicates
 from jobs.sources.files import find_files
+from jobs.sources.met import flows_met, kinds_met, meet
 from jobs.sources.ranges import Block
 from jobs.sources.reader import OTHER, Begun, Part, Reader, Values
 from jobs.sources.report import COSTS, FileReport, IngestReport
@@ -311,22 +305,14 @@ class _Run:
         files = {
             part: self.report.files[number] for part, number in self._reader.files.items() if part in numbers
         }
-        self._con.register("fresh", self._reader.fresh)
-        self._con.execute("""CREATE OR REPLACE TEMP TABLE met AS
-          SELECT part, template, count(*) AS records, min(ns) AS first_ns FROM fresh GROUP BY ALL""")
-        self._con.unregister("fresh")
-        found = self._con.execute(f"""SELECT met.part, min({cluster_of(self._cluster)}),
-            min(first_ns) // 1000, {_FACTS} FROM met JOIN decoded USING (template)
-          WHERE kind = {FLOW} GROUP BY met.part""").fetchall()
-        for part, cluster, time_us, *facts in found:
+        meet(self._con, self._reader.fresh)
+        for part, cluster, time_us, *facts in flows_met(self._con, self._cluster):
             self._batch.places[part] = (cluster, time_us)
             files[part].flows += facts[0]
             files[part].odd_clusters += facts[1] if self._cluster is None else 0
             files[part].present.update(dict(zip(COSTS, facts[2:], strict=True)))
-        kinds = self._con.execute("""SELECT met.part, kind, sum(records)::BIGINT FROM met
-          JOIN decoded USING (template) GROUP BY ALL ORDER BY ALL""").fetchall()
         repeated = self._duplicates.keep(self._reader.fresh)
-        counts = Counter({(part, kind): count for part, kind, count in kinds})
+        counts = kinds_met(self._con)
         for (part, kind), count in repeated.items():
             files[part].repeat(count)
             counts[part, kind] -= count
@@ -385,19 +371,6 @@ class _Run:
             "tail_hash": digest(stretch.tail()),
             **{name: counts[name] for name in BATCHES.sums},
         }
-
-
-#: Per part: flows, those with an odd cluster, and how many have each fact of COSTS, in its order. Drops
-#: and socket events never say whether they are replies, so only the others count for that.
-_FACTS: Final = f"""sum(records)::BIGINT,
-    coalesce(sum(records) FILTER ({ODD_CLUSTER}), 0)::BIGINT,
-    coalesce(sum(records) FILTER (is_reply IS NOT NULL
-      OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')), 0)::BIGINT,
-    coalesce(sum(records) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL), 0)::BIGINT,
-    coalesce(sum(records) FILTER (node != ''), 0)::BIGINT,
-    coalesce(sum(records) FILTER (dst_port IS NOT NULL
-      OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')), 0)::BIGINT,
-    coalesce(sum(records) FILTER (src_ip != '' OR dst_ip != ''), 0)::BIGINT"""
 
 
 def _sound(blocks: Iterator[bytes | str], damage: list[str]) -> Iterator[bytes]:

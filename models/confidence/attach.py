@@ -27,7 +27,8 @@ from models.learning.rhythms import Rhythms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.domain.proposal import DirectionDecision, Proposal, Rule
+    from models.domain.proposal import DirectionDecision, Proposal
+    from models.domain.rule import Rule
     from models.frames import Observations
     from models.learning.evidence import Evidence
     from models.synthesis.draft import Draft

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from models.domain.peer import EVERY_NAMESPACE, CidrPeer, EndpointPeer, FqdnPeer
-from models.domain.proposal import opens_world
+from models.domain.rule import opens_world
 from models.learning.cells import CELL_KEY, EXTERNAL, INFRASTRUCTURE, INTERNAL
 from models.learning.days import ObservedDays, observed_days
 from models.learning.incidence import SUMS, DayIncidence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from models.domain.proposal import Port, Rule
+    from models.domain.rule import Port, Rule
     from models.frames import Observations
     from models.synthesis.draft import Draft
     from models.synthesis.edges import Edge

@@ -24,14 +24,11 @@ from models.domain.proposal import (
     BacktestDenial,
     DirectionDecision,
     LeftOut,
-    Port,
     Proposal,
-    Rule,
-    RuleEvidence,
     Subject,
-    Widening,
 )
 from models.domain.quarantine import quarantined_from_json
+from models.domain.rule import Port, Rule, RuleEvidence, Widening
 
 
 def iso(us: int) -> str | None:

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from models.domain.cidr import parse_prefix
 from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer, Peer, peer_to_json
-from models.domain.proposal import stable_id
 from models.domain.proposal_json import iso
+from models.domain.rule import stable_id
 from models.learning.suffixes import registrable
 
 

@@ -21,8 +21,9 @@ from models.domain.peer import (
     LabelSelector,
     Peer,
 )
-from models.domain.proposal import Direction, Port, Proposal, Rule
+from models.domain.proposal import Proposal
 from models.domain.proposal_json import iso
+from models.domain.rule import Direction, Port, Rule
 from models.errors import UnsupportedError
 from models.manifest.yaml_text import to_yaml
 from models.synthesis.entries import Entry, group_entries, port_lists

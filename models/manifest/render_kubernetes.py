@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from models.domain.labels import SERVICE_ACCOUNT_KEY
 from models.domain.peer import EVERY_NAMESPACE, CidrPeer, EndpointPeer, EntityPeer, LabelSelector, Peer
-from models.domain.proposal import Direction, Proposal, Rule
+from models.domain.proposal import Proposal
+from models.domain.rule import Direction, Rule
 from models.errors import UnsupportedError
 from models.manifest.render import chosen_rules, comments, metadata
 from models.synthesis.entries import Entry, group_entries

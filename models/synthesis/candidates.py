@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from models.domain.peer import CidrPeer, EntityPeer
-from models.domain.proposal import Port
+from models.domain.rule import Port
 from models.domain.workload import Workload
 from models.synthesis.addresses import classify
 from models.synthesis.edges import Edge

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.domain.proposal import Direction, DirectionDecision, Rule
+from models.domain.proposal import DirectionDecision
+from models.domain.rule import Direction, Rule
 from models.synthesis.candidates import Excluded
 from models.synthesis.leftovers import works
 from models.synthesis.reasons import ALWAYS_BLOCKING, INEXPRESSIBLE, NEEDS_NO_RULE

@@ -13,7 +13,7 @@ from typing import Final
 import pandas as pd
 
 from models.domain.peer import EndpointPeer, Peer
-from models.domain.proposal import Port, Widening
+from models.domain.rule import Port, Widening
 from models.learning.ports import PortRanges
 from models.synthesis.candidates import Candidate, Excluded
 from models.synthesis.exchange import Exchange

@@ -13,7 +13,7 @@ from typing import Final
 
 from models.domain.cidr import parse_prefix
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer, Peer
-from models.domain.proposal import Direction, Port, Rule
+from models.domain.rule import Direction, Port, Rule
 
 #: Ports per ``toPorts`` element that the schema accepts.
 MAX_PORTS: Final = 40

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.domain.proposal import RuleEvidence
+from models.domain.rule import RuleEvidence
 from models.synthesis.edges import Edge, EdgeTable
 
 _SAMPLES: Final = 3

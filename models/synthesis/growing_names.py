@@ -9,7 +9,7 @@ import pandas as pd
 
 from models.domain.fqdn import FqdnSelector
 from models.domain.peer import FqdnPeer
-from models.domain.proposal import Widening
+from models.domain.rule import Widening
 from models.learning.name_candidates import tidy_name
 from models.learning.names import NamePatterns
 from models.learning.suffixes import is_shared

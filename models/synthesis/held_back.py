@@ -11,8 +11,9 @@ import pandas as pd
 
 from models.domain.confidence import Argument, shown_probability
 from models.domain.peer import FqdnPeer
-from models.domain.proposal import Proposal, Rule, stable_id
+from models.domain.proposal import Proposal
 from models.domain.quarantine import Quarantined
+from models.domain.rule import Rule, stable_id
 from models.domain.window import Window
 from models.learning.cells import CELL_KEY, cell_ids
 from models.synthesis.edges import Edge, EdgeTable

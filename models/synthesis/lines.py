@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector, Peer
-from models.domain.proposal import Direction, Port, Widening, ports_key, stable_id
+from models.domain.rule import Direction, Port, Widening, ports_key, stable_id
 from models.domain.workload import Workload
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange

@@ -10,7 +10,8 @@ from typing import Final
 
 import pandas as pd
 
-from models.domain.proposal import Assumption, Maturity
+from models.domain.proposal import Assumption
+from models.domain.rule import Maturity
 from models.domain.workload import Workload
 from models.frames import Observations
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from models.domain.proposal import stable_id
+from models.domain.rule import stable_id
 from models.domain.workload import Workload
 
 MAX_NAME: Final = 63  # the name becomes a label value in Hubble's attribution

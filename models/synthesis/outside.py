@@ -13,7 +13,7 @@ from typing import Final
 
 import pandas as pd
 
-from models.domain.proposal import Widening
+from models.domain.rule import Widening
 from models.learning.names import NamePatterns
 from models.synthesis.candidates import Candidate, Excluded
 from models.synthesis.exchange import Exchange

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from models.domain.peer import CidrPeer
-from models.domain.proposal import Widening
+from models.domain.rule import Widening
 from models.learning.cidrs import PRICE_UNKNOWN, CidrCover
 from models.synthesis.addresses import classify, exact_prefix
 from models.synthesis.candidates import Candidate

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.domain.peer import EndpointPeer, EntityPeer, LabelSelector, Peer
-from models.domain.proposal import Port
+from models.domain.rule import Port
 from models.domain.workload import Workload
 from models.synthesis.candidates import Candidate
 from models.synthesis.targets import Target, resolver_port_pair

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from models.domain.peer import EntityPeer, FqdnPeer
-from models.domain.proposal import Direction, Rule, RuleEvidence, rule_id
+from models.domain.rule import Direction, Rule, RuleEvidence, rule_id
 from models.synthesis.candidates import Candidate
 from models.synthesis.edges import Edge
 from models.synthesis.evidence import DayIndex, rule_evidence

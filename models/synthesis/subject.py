@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.domain.peer import EndpointPeer, LabelSelector, Peer
-from models.domain.proposal import Assumption, DirectionDecision, Port, Proposal, Rule, Subject
+from models.domain.proposal import Assumption, DirectionDecision, Proposal, Subject
+from models.domain.rule import Port, Rule
 from models.domain.workload import Workload
 from models.synthesis.candidates import Candidate, Excluded
 from models.synthesis.directions import Evidence, decide

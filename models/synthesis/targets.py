@@ -18,7 +18,7 @@ from models.domain.peer import (
     LabelSelector,
     Peer,
 )
-from models.domain.proposal import Port, Widening
+from models.domain.rule import Port, Widening
 from models.domain.workload import Workload
 from models.synthesis.addresses import LOCAL_DNS, classify, exact_prefix, local_dns, writable_names
 from models.synthesis.edges import Edge

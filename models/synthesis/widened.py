@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from models.domain.peer import Peer
-from models.domain.proposal import Widening
+from models.domain.rule import Widening
 from models.synthesis.candidates import Candidate
 from models.synthesis.profiles import workload_key
 

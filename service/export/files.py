@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.domain.proposal import stable_id
+from models.domain.rule import stable_id
 from models.errors import BadInputError, ConflictError
 from service.export.manifests import Kind, Rendered
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from models.domain.proposal import Proposal, Rule
+from models.domain.proposal import Proposal
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.errors import PreconditionFailedError
@@ -20,7 +21,7 @@ from service.proposals import repository
 from service.review import transitions
 from service.review.transitions import RuleState, RuleView, Standing, Verb
 
-#: Flag of a rule that no automation may approve (see ``models.domain.proposal.Rule.flags``).
+#: Flag of a rule that no automation may approve (see ``models.domain.rule.Rule.flags``).
 NEEDS_REVIEW: Final = "needs_review"
 
 

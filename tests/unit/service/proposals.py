@@ -1,7 +1,8 @@
 """Small proposals to decide on."""
 
 from models.domain.peer import CidrPeer, EndpointPeer, LabelSelector
-from models.domain.proposal import DirectionDecision, Port, Proposal, Rule, RuleEvidence, Subject, rule_id
+from models.domain.proposal import DirectionDecision, Proposal, Subject
+from models.domain.rule import Port, Rule, RuleEvidence, rule_id
 
 KEY = "0123456789abcdef"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.propose import propose
-from models.domain.proposal import Port
+from models.domain.rule import Port
 from models.domain.window import Window
 from models.errors import BadInputError
 from models.frames import Observations
