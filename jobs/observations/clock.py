@@ -33,7 +33,8 @@ def with_day(rows: Any) -> Any:
     calendar = ibis.table(CALENDAR, name="calendar")
     numbered = rows.mutate(own_day_number=whole(rows.hour, HOURS_PER_DAY))
     joined = numbered.left_join(calendar, numbered.own_day_number == calendar.day_number)
-    return joined.mutate(day=joined.day.fill_null(NO_DAY)).drop("day_number", "own_day_number")
+    # Chosen, not dropped: Ibis writes what is dropped in the order of a set's hashes.
+    return joined.select(*rows.columns, day=joined.day.fill_null(NO_DAY))
 
 
 def day_of(hour: int) -> str:
