@@ -22,7 +22,7 @@ from sample_data.world.nouns import World
 from sample_data.world.pods import Cluster
 from sample_data.world.records import Line, Records
 from sample_data.world.sample import sample_world
-from sample_data.world.traffic import NANOSECONDS, Traffic
+from sample_data.world.traffic import NANOSECONDS, Judge, Traffic
 from sample_data.world.truth import Truth
 
 LEVEL = 15  # 19 saves a tenth and takes ten times as long
@@ -32,10 +32,10 @@ HERE = Path(__file__).resolve().parent
 class Generator:
     """Renders a world day by day."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, judge: Judge | None = None) -> None:
         self.world = world
         self.cluster = Cluster(world)
-        self.traffic = Traffic(world, self.cluster)
+        self.traffic = Traffic(world, self.cluster, judge)
         self.records = Records(self.cluster)
         self.ambient = Ambient(self.cluster, self.records)
         self.truth = Truth(world, self.cluster)
@@ -101,18 +101,23 @@ def _time(at: int) -> str:
     return f"{_SECONDS[second]}.{rest:09d}Z"
 
 
+def write_day(generator: Generator, day: date, flows: Path) -> None:
+    """Write the files of one day into a folder."""
+    size = 0
+    for name, content in generator.day(day):
+        packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
+        (flows / f"{name}.zst").write_bytes(packed)
+        size += len(packed)
+    print(f"{day} {size / 1e6:.2f} MB")
+
+
 def write(world: World, out: Path, days: int | None = None) -> None:
     """Write the flows and the truth of the first ``days`` days of a world into a folder."""
     generator = Generator(world)
     flows = out / "flows"
     flows.mkdir(parents=True, exist_ok=True)
     for day in world.days_list()[:days]:
-        size = 0
-        for name, content in generator.day(day):
-            packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
-            (flows / f"{name}.zst").write_bytes(packed)
-            size += len(packed)
-        print(f"{day} {size / 1e6:.2f} MB")
+        write_day(generator, day, flows)
     with (out / "truth.yaml").open("w", encoding="utf-8") as file:
         generator.truth.write(file)
 

@@ -6,12 +6,14 @@ and the traffic against an ordinary night of the same length.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from models.drift.finding import Expectation, Finding, Kind, Severity, SubjectRef, Suggestion
 from models.drift.night import Scene
+from models.drift.node_gaps import NodeGap, node_gap
 from models.learning.days import day_exposure
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ MIN_VOLUME: Final = 0.1
 #: Records of an ordinary night below which its volume says nothing.
 _BUSY_RECORDS: Final = 1000
 _MIN_HISTORY_DAYS: Final = 3
+#: Reason: a node was silent for some hours, all others were heard.
+NODE_GAP: Final = "node_gap"
 #: Longest window that is taken for one night.
 MAX_NIGHT_DAYS: Final = 2.0
 
@@ -50,7 +54,9 @@ class NightCoverage:
     history_days
         Fully observed days before tonight.
     reasons
-        Codes of what is missing, sorted; empty when the night was heard.
+        Codes of what is missing, sorted; empty when all of the night was heard.
+    gap
+        A node that was silent for hours and came back.
     """
 
     hours: int
@@ -63,6 +69,7 @@ class NightCoverage:
     usual_records: int | None
     history_days: int
     reasons: tuple[str, ...]
+    gap: NodeGap | None = None
 
     @property
     def silent(self) -> bool:
@@ -71,13 +78,13 @@ class NightCoverage:
 
     @property
     def heard(self) -> bool:
-        """Whether silence of a workload tonight means anything."""
-        return not self.reasons
+        """Whether silence of a workload tonight means anything; a node's gap is too short to take that."""
+        return not frozenset(self.reasons) - {NODE_GAP}
 
     def to_json(self) -> dict[str, Any]:
         """Contract form."""
         return {
-            "state": "none" if self.silent else ("complete" if self.heard else "partial"),
+            "state": "none" if self.silent else ("partial" if self.reasons else "complete"),
             "hours": self.hours,
             "heard_hours": self.heard_hours,
             "heard_share": self.heard_share,
@@ -120,6 +127,8 @@ def night_coverage(scene: Scene) -> NightCoverage:
         reasons.append("events_lost")
     if heard and usual is not None and usual >= _BUSY_RECORDS and records < MIN_VOLUME * usual * share:
         reasons.append("volume_collapsed")
+    gap = None if "nodes_missing" in reasons else node_gap(frame, _listening(scene))
+    reasons += [NODE_GAP] if gap is not None else []
     return NightCoverage(
         hours,
         heard,
@@ -131,7 +140,12 @@ def night_coverage(scene: Scene) -> NightCoverage:
         None if usual is None else round(usual),
         days,
         tuple(sorted(reasons)),
+        gap,
     )
+
+
+def _listening(scene: Scene) -> "pd.DataFrame | None":
+    return None if scene.history is None else scene.history.coverage
 
 
 def _usual(scene: Scene, hours: int) -> tuple[int, float | None, int]:
@@ -157,9 +171,12 @@ _WHY: Final = {
     "hours_missing": "Only {heard} of {hours} hours were heard: what happened in the others is not known.",
     "nodes_missing": "{nodes} of usually {usual} nodes delivered: traffic of the silent ones is missing.",
     "events_lost": "{lost:.1%} of the events were lost on the way: a quiet workload may not have been quiet.",
+    NODE_GAP: "{silent} of {usual} nodes delivered nothing from {since:%H:%M} to {until:%H:%M}: "
+    "what happened there in those {long} hours is not known.",
     "volume_collapsed": "{records:,} records arrived where {volume:,} are usual: something filters or drops "
     "them on the way.",
 }
+_SEVERITY: Final = {"no_data": Severity.HIGH, "volume_collapsed": Severity.HIGH, NODE_GAP: Severity.LOW}
 _REPAIR: Final = Suggestion(
     "repair_source",
     "See that every node's Hubble exporter or relay delivers; 'portolan doctor' says what arrived last.",
@@ -181,13 +198,13 @@ def unheard(scene: Scene, coverage: NightCoverage) -> list[Finding]:
             lost=coverage.lost_share,
             records=coverage.records,
             volume=coverage.usual_records or 0,
+            **_gap_words(coverage.gap),
         )
-        severity = Severity.HIGH if reason in ("no_data", "volume_collapsed") else Severity.MEDIUM
         found.append(
             Finding(
                 kind=Kind.UNKNOWN,
                 detector=reason,
-                severity=severity,
+                severity=_SEVERITY.get(reason, Severity.MEDIUM),
                 confidence=1.0,
                 subject=SubjectRef(),
                 why=why,
@@ -199,6 +216,14 @@ def unheard(scene: Scene, coverage: NightCoverage) -> list[Finding]:
             )
         )
     return found
+
+
+def _gap_words(gap: NodeGap | None) -> dict[str, Any]:
+    """What the sentence about a node's gap needs; nothing where there is none."""
+    if gap is None:
+        return {}
+    since, until = (datetime.fromtimestamp(hour * 3600, UTC) for hour in (gap.first_hour, gap.last_hour + 1))
+    return {"silent": gap.nodes, "since": since, "until": until, "long": gap.hours}
 
 
 #: Denials that the agents counted per one that was recorded from which records are being filtered, and how

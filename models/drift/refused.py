@@ -40,7 +40,9 @@ PERSISTENT_HOURS: Final = 6
 RECENT_DAYS: Final = 14
 _DAY_US: Final = 24 * 3_600_000_000
 _MIN_WORKING_DAYS: Final = 5
-_ANSWERED_SHARE: Final = 0.5
+#: Share of a connection's days on which it has to have been answered to count as one that works. Days and not
+#: records: one connection may be two records (verdict, trace) or twenty, and one answer.
+_WORKING_SHARE: Final = 0.5
 _PRIOR_MEAN: Final = 0.1
 
 
@@ -53,6 +55,7 @@ class _Stop:
     caller: str
     episodes: int
     usual: float
+    worked_days: int  # before tonight, with more answers than resets
 
 
 def refused_traffic(
@@ -144,13 +147,15 @@ def _stops(scene: Scene, standing: Standing, chosen: Any) -> dict[tuple[str, str
     past = scene.past[scene.past["cell"].isin({cell for cell, *_ in about.values()})]
     nights = max(standing.days.count - 1, 1)
     usual = (past.groupby("cell")["stopped"].sum() / nights).to_dict()
+    worked = past[past["answered"] > past["reset"]].groupby("cell")["day"].nunique().to_dict()
     seen = replace(scene.night, edge_days=chosen[list(frames.EDGE_DAYS)])
     found: dict[tuple[str, str], list[_Stop]] = defaultdict(list)
     for edge in fold_edges(seen).edges:
         cell, owner, caller = about[edge[1:8]]
         if scene.view.workload(edge.subject) is None:
             continue
-        stop = _Stop(edge, cell, caller, episodes[edge[1:8]], float(usual.get(cell, 0.0)))
+        often = float(usual.get(cell, 0.0)), int(worked.get(cell, 0))
+        stop = _Stop(edge, cell, caller, episodes[edge[1:8]], *often)
         found[(owner, edge.direction)].append(stop)
     return found
 
@@ -171,7 +176,7 @@ def _finding(
     peer = peer_of(scene.view, stops[0].edge)
     cells = frozenset(one.cell for one in stops)
     legit, codes = standing.looks(cells, frozenset(one.caller for one in stops))
-    sure = _sure(standing, cells)
+    sure = _sure(standing, stops)
     hard = bool(HARD & set(codes)) and bool(cells & standing.new)
     chance = gate.expectation.chance
     caller = by_caller.chance(stops[0].caller)
@@ -216,7 +221,7 @@ def _finding(
         expected=gate.expectation,
         policy=tuple(map(str, changes.selecting(edges[0]))),
         why=_why((subject, edges[0].direction, peer), ports, gate, (hours, sure, codes if odd else ())),
-        suggestion=changes.allow(edges[0]),
+        suggestion=changes.advise(edges[0], _pair(subject, edges[0].direction, peer)[0], odd=odd),
         p_legit=legit,
         verdicts=tuple((name, count) for name, count in (("audited", audited), ("denied", denied)) if count),
         samples=tuple(dict.fromkeys(sample for edge in edges for sample in edge.samples))[:3],
@@ -237,15 +242,15 @@ def _merged(scene: Scene, edges: Sequence[Edge]) -> tuple[str, ...]:
     return tuple(names) if len(names) > 1 else ()
 
 
-def _sure(standing: Standing, cells: Iterable[str]) -> bool:
+def _sure(standing: Standing, stops: Iterable[_Stop]) -> bool:
     """Whether one of the cells worked day after day and was as good as certain to be needed again."""
-    known = standing.cells.index.intersection(sorted(cells))
-    if not len(known):
-        return False
-    state = standing.cells.loc[known]
-    worked = (state["active_days"] >= _MIN_WORKING_DAYS) & (state["flows"] > state["denied"])
-    answered = state["answered"] - state["reset"] > _ANSWERED_SHARE * state["flows"]
-    return bool((worked & answered & (standing.need[known] >= SURE_NEED)).any())
+    active: Any = standing.cells["active_days"]
+    return any(
+        stop.worked_days >= max(_MIN_WORKING_DAYS, _WORKING_SHARE * active[stop.cell])
+        and standing.need[stop.cell] >= SURE_NEED
+        for stop in stops
+        if stop.cell in active.index
+    )
 
 
 def _sweep(scene: Scene, gate: _Gate, stops: Sequence[_Stop]) -> Finding:
@@ -285,6 +290,12 @@ def _first(standing: Standing, cells: frozenset[str], edges: Sequence[Edge]) -> 
     return min(first, int(standing.cells.loc[known, "first_us"].min())) if len(known) else first
 
 
+def _pair(subject: SubjectRef, direction: str, peer: Peer) -> tuple[str, str]:
+    """Caller and called."""
+    names = subject.title, peer.title
+    return names if direction == "egress" else names[::-1]
+
+
 def _why(
     ends: tuple[SubjectRef, str, Peer],
     ports: tuple[tuple[str, int], ...],
@@ -292,7 +303,7 @@ def _why(
     found: tuple[int, bool, tuple[str, ...]],
 ) -> str:
     (subject, direction, peer), (hours, sure, codes) = ends, found
-    pair = (subject.title, peer.title) if direction == "egress" else (peer.title, subject.title)
+    pair = _pair(subject, direction, peer)
     span = f"{hours} hour{'s' if hours > 1 else ''}"
     call = f"Policy stopped {pair[0]} calling {pair[1]} on {ports_text(ports)} in {span}"
     if sure:

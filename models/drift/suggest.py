@@ -41,12 +41,18 @@ class Changes:
             self._of_policy[entry.policy].append(entry)
 
     def selecting(self, edge: Edge) -> tuple[PolicyRef, ...]:
-        """Objects that close the subject's end of an edge, sorted."""
+        """Objects that close the subject's end of an edge, sorted; those that select it where none does."""
         key = (edge.subject, edge.direction)
         if key not in self._of_subject:
             flow = self._flows.question(edge)
             self._of_subject[key] = self._selecting(flow)
         return self._of_subject[key]
+
+    def advise(self, edge: Edge, caller: str, *, odd: bool) -> Suggestion:
+        """What to do about traffic that no rule allows: nothing is opened for what looks wrong."""
+        if odd:
+            return Suggestion("investigate", f"Look into the pods of {caller} before anything is allowed.")
+        return self.allow(edge)
 
     def allow(self, edge: Edge) -> Suggestion:
         """The smallest change that would let an edge pass at its subject's end."""
@@ -72,9 +78,9 @@ class Changes:
         namespace = "" if subject.labels is None else subject.labels.namespace or ""
         # A policy of a namespace selects there alone; clusterwide ones select everywhere.
         near = [self._entries[(place, flow.direction)] for place in sorted({"", namespace})]
-        return tuple(
-            sorted({entry.policy for found in near for entry in found if selects_subject(entry, subject)})
-        )
+        found = [entry for entries in near for entry in entries if selects_subject(entry, subject)]
+        closing = [entry for entry in found if entry.default_deny]
+        return tuple(sorted({entry.policy for entry in closing or found}))
 
     def _only(self, chosen: Iterable[PolicyRef]) -> PolicySet:
         """The objects that matter at one gate: what others say does not change its answer."""

@@ -190,6 +190,7 @@ def _finding(
     kind = Kind.SUSPICIOUS if odd else (Kind.DENIED if audited or denied else Kind.UNCOVERED)
     subject = subject_of(group.workload)
     policies = tuple(map(str, changes.selecting(edges[0])))
+    caller = subject.title if group.direction == "egress" else group.peer.title
     confidence = 1.0 - (seen.chance or 0.0) if odd else (_UNSCREENED if legit is None else legit)
     return Finding(
         kind=kind,
@@ -206,7 +207,7 @@ def _finding(
         expected=Expectation("flows that no deployed rule allows", forwarded + audited, 0.0, 0.0),
         policy=policies,
         why=_why(group, ports, hours=hours, audited=audited, codes=codes if odd else ()),
-        suggestion=changes.allow(edges[0]),
+        suggestion=changes.advise(edges[0], caller, odd=odd),
         p_legit=legit,
         verdicts=tuple(
             (name, count)

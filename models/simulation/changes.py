@@ -85,7 +85,7 @@ def smallest_change(
     gate
         The end that denies it.
     selecting
-        Objects that close this end, in the order in which they are tried.
+        Objects that select this end; the narrowest of those that close it is tried first.
     config
         Agent settings.
     """
@@ -148,7 +148,7 @@ def _candidates(
             yield Change(rule.policy, ({"op": "remove", "path": pointer},), because)
         return
     peer = resolve(flow.peer(gate.direction), config)
-    for policy in sorted(selecting, key=lambda p: (p.kind == KUBERNETES_POLICY, p)):
+    for policy in _by_reach(policies, selecting, gate.direction):
         source = policies.sources.get(policy)
         if source is None:
             continue
@@ -157,6 +157,17 @@ def _candidates(
             because = "adds one rule for this peer and port"
             for patch in _appended(source, gate.direction, entry):
                 yield Change(policy, patch, because)
+
+
+def _by_reach(policies: PolicySet, selecting: Sequence[PolicyRef], direction: Direction) -> list[PolicyRef]:
+    """Objects that close this end before others, and the narrowest subject first: it opens least."""
+    closes: dict[PolicyRef, bool] = dict.fromkeys(selecting, False)
+    needs: dict[PolicyRef, int] = dict.fromkeys(selecting, 0)
+    for entry in policies.entries:
+        if entry.policy in closes and entry.direction is direction:
+            closes[entry.policy] |= entry.default_deny
+            needs[entry.policy] = max(needs[entry.policy], len(entry.subject.requirements))
+    return sorted(selecting, key=lambda p: (p.kind == KUBERNETES_POLICY, not closes[p], -needs[p], p))
 
 
 def _entry(

@@ -56,7 +56,7 @@ class Ambient:
                         _lost("PERF_EVENT_RING_BUFFER", rng.randrange(3, 400), rng.randrange(4)),
                     )
         for gap in self.cluster.world.gaps:
-            if gap.end.date() == day:
+            if gap.lost and gap.end.date() == day:
                 at = int(gap.end.timestamp() * NANOSECONDS) + 1
                 yield at, gap.node, _lost("OBSERVER_EVENTS_QUEUE", gap.lost, None)
 

@@ -67,7 +67,10 @@ class Records:
         opening = self._l4(c, "SYN", answer=False)
         names = names_of(server)
         if isinstance(client, Pod):
-            if self.cluster.dns_visible(client.workload):
+            if c.leaving == "denied":
+                yield from self._refused(c, client, opening, names)
+                return
+            if c.leaving == "audit" or self.cluster.dns_visible(client.workload):
                 yield self._egress_verdict(c, client, opening, names)
             yield self._leaves(c.at + STEP, client, server, opening, "EGRESS", "NEW", names=names)
         if isinstance(server, Pod):
@@ -85,7 +88,7 @@ class Records:
 
     def _egress_verdict(self, c: Connection, client: Pod, opening: tuple[str, str], names: str) -> Line:
         """The visibility policy's verdict: DNS goes to the proxy, the rest matches its allow-all."""
-        verdict, match, tail = "FORWARDED", 4, ""
+        verdict, match, tail = ("AUDIT", 0, "") if c.leaving == "audit" else ("FORWARDED", 4, "")
         if c.dependency.port == 53:
             verdict, match = "REDIRECTED", 2
             tail = f',"egress_allowed_by":{dns_policy(client.workload.namespace)}'
@@ -102,17 +105,24 @@ class Records:
             tail=tail,
         )
 
+    def _refused(self, c: Connection, client: Pod, opening: tuple[str, str], names: str) -> Iterator[Line]:
+        """What the client's own policy stops: a verdict and a drop at its node, and nothing elsewhere."""
+        ends = (client.node, client, c.server, opening, "EGRESS")
+        yield self._verdict_line(c.at, *ends, "DROPPED", names=names)
+        yield self._drop_line(c.at + 900, *ends, *DENIED, names=names)
+
     def _arrival(self, c: Connection, server: Pod, opening: tuple[str, str]) -> Iterator[Line]:
         """What the server's node writes about the first packet."""
         at = c.at + 3 * STEP
-        if c.policy is not None:
+        if c.policy is not None or c.verdict != "forwarded":
             if c.verdict == "denied":
                 yield self._verdict_line(at, server.node, c.client, server, opening, "INGRESS", "DROPPED")
                 yield self._drop_line(at + 900, server.node, c.client, server, opening, "INGRESS", *DENIED)
                 return
             verdict = "AUDIT" if c.verdict == "audit" else "FORWARDED"
-            tail = "" if verdict == "AUDIT" else f',"ingress_allowed_by":{self._policies[c.policy.name]}'
-            match = 0 if verdict == "AUDIT" else 2
+            allowed = c.policy is not None and verdict == "FORWARDED"
+            tail = f',"ingress_allowed_by":{self._policies[c.policy.name]}' if c.policy and allowed else ""
+            match = 2 if allowed else 0
             yield self._verdict_line(
                 at, server.node, c.client, server, opening, "INGRESS", verdict, match=match, tail=tail
             )

@@ -1,6 +1,6 @@
 """Dependencies and lookups of one day as single events: who, to whom, when, with what outcome."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from random import Random
@@ -40,8 +40,9 @@ class Connection:
     client: Side
     server: Side
     source_port: int
-    verdict: str  # forwarded, audit, denied
+    verdict: str  # forwarded, audit, denied: at the server
     policy: IngressPolicy | None  # what selects the server
+    leaving: str = "forwarded"  # the same at the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,17 @@ class Lookup:
 
 
 Event = Connection | Lookup
+#: Verdicts at client and server: (client, server, protocol, port) -> forwarded, audit or denied.
+Judge = Callable[[Side, Side, str, int], tuple[str, str]]
 
 
 class Traffic:
     """The events of a world, day by day; a day does not depend on the days before."""
 
-    def __init__(self, world: World, cluster: Cluster) -> None:
+    def __init__(self, world: World, cluster: Cluster, judge: Judge | None = None) -> None:
         self.world = world
         self.cluster = cluster
+        self._judge = judge
         self._internal = self._names_by_client()
 
     def day(self, day: date) -> Iterator[Event]:
@@ -198,7 +202,11 @@ class Traffic:
             policy = next((p for p in self.world.policies if p.selects(server.workload)), None)
             if policy is not None and not policy.admits(client.workload if isinstance(client, Pod) else None):
                 verdict = "audit" if policy.audit else "denied"
-        return Connection(at, dependency, client, server, port, verdict, policy)
+        if self._judge is None:
+            return Connection(at, dependency, client, server, port, verdict, policy)
+        asked = dependency.port if dependency.icmp_type is None else dependency.icmp_type
+        leaving, verdict = self._judge(client, server, dependency.protocol, asked)
+        return Connection(at, dependency, client, server, port, verdict, policy, leaving)
 
     def _internal_lookup(self, client: Pod, server: Pod, at: int, rng: Random) -> Lookup:
         names = self._internal.get(client.workload.ref, ("kubernetes.default.svc.cluster.local",))

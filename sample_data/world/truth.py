@@ -235,9 +235,9 @@ def _iso(at: datetime) -> str:
 def _outcome(event: Connection) -> str:
     if event.dependency.outcome == "dropped":
         return "dropped"
-    if event.verdict == "denied":
+    if "denied" in (event.leaving, event.verdict):
         return "denied"
-    if event.verdict == "audit" and event.dependency.outcome == "answered":
+    if "audit" in (event.leaving, event.verdict) and event.dependency.outcome == "answered":
         return "audited"
     return event.dependency.outcome
 

@@ -1,28 +1,24 @@
-"""``portolan demo``: the main job on the flows in ``sample_data/``, from files to policies."""
+"""``portolan demo``: the main job on ``sample_data/``, from files to policies, and one night of drift."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.rule import Rule
 
-from models.errors import TooLittleEvidenceError, UnsupportedError
+from models.errors import TooLittleEvidenceError
 from models.manifest.render import to_yaml
+from service.commands import sample
+from service.commands.drift import print_report
 from service.commands.ingest import print_ingest
 from service.commands.options import ConfigFile, DataDir, LogFormatOption, portolan_for
 from service.commands.output import console, print_block, print_table, print_text, reading_progress
 from service.commands.serve import run_server
 from service.proposals import repository, views
 from service.proposals.repository import ProposalFilter
-from service.runs.service import PATIENCE, InferOptions, Start, infer, ingest
 from service.wiring import Portolan
 
-#: Beside the packages; an installed wheel has no such folder.
-FLOWS: Final = Path(__file__).resolve().parents[2] / "sample_data" / "flows"
 DATA_DIR: Final = Path(".demo")
-#: All of the sample: its collector was down for some hours, so fourteen days of it are not whole.
-WINDOW: Final = timedelta(days=16)
 #: Policies shown in full; the rest is a command away.
 EXAMPLES: Final = 3
 #: Longer ones teach nothing more on a screen.
@@ -38,30 +34,39 @@ def demo(
     config: ConfigFile = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Load sample_data, propose, show some policies, and serve; keeps its data in .demo."""
-    if not any(FLOWS.glob("*.jsonl.zst")):
-        raise UnsupportedError(
-            "the sample data comes with a source checkout, and this is an installed package"
-        )
+    """Load sample_data, propose, show some policies, report one night of drift, and serve; uses .demo."""
+    sample.require_sample()
     with portolan_for(data_dir or DATA_DIR, config, log_format) as portolan:
         where = portolan.settings.data_dir
         _heading("Reading sixteen days of flows of a small AKS cluster")
         with reading_progress("ingest") as progress:
-            report = ingest(
-                portolan, [str(FLOWS)], cluster=None, start=Start("cli", PATIENCE), progress=progress
-            )
+            report = sample.read(portolan, sample.FLOWS, progress)
         print_ingest(report.as_json())
         _heading("Proposing a policy for every workload")
-        infer(portolan, InferOptions(window=WINDOW), Start("cli", PATIENCE))
+        sample.propose(portolan)
         _show(portolan)
+        _heading("Two days later: what no longer fits what was deployed")
+        _show_night(portolan)
         _heading("Next")
         print_text(f"portolan proposals --data-dir {where}")
         print_text(f"portolan show shop/api --data-dir {where}")
-        print_text(f'portolan review shop/api approve --reason "looks right" --data-dir {where}')
+        print_text(f'portolan review monitoring/grafana approve --reason "looks right" --data-dir {where}')
         print_text(f"portolan export --out policies --data-dir {where}")
         if not once:
+            print_text("the report of the night is at /drift, the proposals at /")
             print_text()
             run_server(portolan, host=None, port=port, scheduler=False)
+
+
+def _show_night(portolan: Portolan) -> None:
+    approved = sample.approve(portolan)
+    with reading_progress("ingest") as progress:
+        sample.read(portolan, sample.NIGHT_FLOWS, progress)
+    print_text(
+        f"the {approved} policies of {' and '.join(sample.APPROVED)} were approved and rolled out, and then:"
+    )
+    print_text()
+    print_report(sample.report_night(portolan))
 
 
 def _heading(text: str) -> None:

@@ -80,6 +80,14 @@ def _patch(suggestion: Mapping[str, Any] | None) -> str:
     return ""
 
 
+def _change(finding: Mapping[str, Any]) -> str:
+    """The patch; where a whole object is to be put back, what is different in it: comments are short."""
+    suggestion = finding["suggestion"]
+    if suggestion is not None and suggestion.get("manifest"):
+        return "\n".join(finding["merged"])
+    return _patch(suggestion)
+
+
 def markdown(told: Told) -> str:
     """Tables and details that GitHub, GitLab and chats read; every text out of flows is escaped."""
     form = told.to_json()
@@ -103,14 +111,14 @@ def markdown(told: Told) -> str:
         )
     if len(form["findings"]) > _MARKDOWN_FINDINGS:
         lines.append(f"\nand {len(form['findings']) - _MARKDOWN_FINDINGS} more")
-    changes = [one for one in form["findings"][:_MARKDOWN_FINDINGS] if _patch(one["suggestion"])]
+    changes = [one for one in form["findings"][:_MARKDOWN_FINDINGS] if _change(one)]
     if changes:
         lines += ["", "<details><summary>Suggested changes</summary>", ""]
         for finding in changes:
             suggestion = finding["suggestion"]
             lines += [f"**{_escape(finding['why'])}**", "", _escape(suggestion["text"]), ""]
             fence = "~" * 4
-            body = [printable(line, limit=_MAX_LINE) for line in _patch(suggestion).splitlines()]
+            body = [printable(line, limit=_MAX_LINE) for line in _change(finding).splitlines()]
             lines += [fence, *(line for line in body if not line.startswith(fence)), fence, ""]
         lines.append("</details>")
     lines += [f"\n_{_escape(note)}_" for note in summary["notes"]]

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -330,12 +329,3 @@ def test_exported_policies_admit_what_they_were_learned_from(portolan, data, tmp
     assert all(answer["rules"] for answer in judged)
     assert "0 denied" in portolan(*arguments).stdout
     assert "--cases" in portolan("simulate", code=2).stderr
-
-
-@pytest.mark.slow
-def test_the_demo_runs_once_and_exits(portolan, tmp_path):
-    """Make demo without the serving."""
-    done = portolan("demo", "--once", cwd=tmp_path)
-    assert "proposals with" in done.stdout
-    assert done.stdout.count("kind: CiliumNetworkPolicy") == 3
-    assert Path(tmp_path / ".demo" / "portolan.db").exists()

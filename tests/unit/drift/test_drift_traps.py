@@ -186,6 +186,18 @@ def test_trap_K11_the_same_violation_has_the_same_key_on_the_next_night():
     assert keys[0] == keys[1]
 
 
+def test_trap_K8_replies_and_ephemeral_ports_are_no_violations():
+    """Answers go to ports that no rule names: they are folded into the request before anything is judged."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    made = report(world, policies)
+    assert made.findings == ()
+    rows = world.observations().edge_days
+    assert set(rows["port"]) == {53, 5432, 8080}
+    world.edge(pods["api"], pods["web"], 40001, days=[LAST])  # the same port as a request is a violation
+    assert kinds(report(world, policies)) == ["uncovered"]
+
+
 def test_trap_K12_a_dead_exporter_is_no_data_and_never_no_drift():
     """Nothing arrived: one finding says so, and nothing is called unused, new or fine."""
     world, _ = cluster()
@@ -217,6 +229,37 @@ def test_a_scanner_that_is_stopped_every_night_is_no_news_and_a_burst_is():
     )
     loud = [one for one in report(world, policies).findings if one.kind == "denied"]
     assert [(one.subject.workload, one.ports) for one in loud] == [("Deployment/web", (("TCP", 8081),))]
+
+
+def test_a_connection_that_worked_every_day_and_is_stopped_tonight_needs_no_baseline():
+    """Also where each connection is two records, a verdict and a trace, and one answer."""
+    for records_per_connection in (1, 2, 3):
+        world, _ = cluster()
+        policies = policies_of(world)
+        edited = copy.deepcopy(policy(policies, "api"))
+        edited["spec"]["egress"] = [one for one in edited["spec"]["egress"] if "5432" not in str(one)]
+        others = [one for one in policies if one["metadata"]["name"] != edited["metadata"]["name"]]
+        history, night = parts(world)
+        called = history.edge_days["port"] == 5432
+        history = replace(
+            history,
+            edge_days=history.edge_days.assign(
+                flows=history.edge_days["flows"].where(
+                    ~called, history.edge_days["flows"] * records_per_connection
+                )
+            ),
+        )
+        rows = night.edge_days
+        stopped = (rows["port"] == 5432) & (rows["direction"] == "egress")
+        rows = rows.assign(
+            denied=rows["flows"].where(stopped, 0),
+            flows=rows["flows"].where(~stopped, 0),
+            answered=rows["answered"].where(~stopped, 0),
+        )
+        rows = rows[~((rows["port"] == 5432) & (rows["direction"] == "ingress"))].reset_index(drop=True)
+        given = DriftInput(replace(night, edge_days=rows), history, (Snapshot(0, (*others, edited)),))
+        found = [one.detector for one in find_drift(given, NOW).findings]
+        assert found == ["needed_and_stopped"], records_per_connection
 
 
 def test_a_selector_that_matches_nobody_is_named_with_the_nearest_workload():

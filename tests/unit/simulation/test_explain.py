@@ -1,5 +1,6 @@
 """Explanations name the rule, and every change offered has been tried."""
 
+import copy
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -46,6 +47,22 @@ def test_a_default_deny_gets_one_rule_for_this_peer_and_port() -> None:
             },
         },
     )
+
+
+def test_the_rule_goes_to_the_narrowest_policy_that_closes_the_end() -> None:
+    """One in a policy for everybody would open everybody, and one that closes nothing was not asked."""
+    narrow = egress({"toEndpoints": [{"matchLabels": {"app": "api"}}]})
+    everybody = copy.deepcopy(narrow)
+    everybody["metadata"]["name"] = "a-default-deny"
+    everybody["spec"]["endpointSelector"] = {}
+    open_to_all = copy.deepcopy(narrow)
+    open_to_all["metadata"]["name"] = "a-visibility"
+    open_to_all["spec"]["enableDefaultDeny"] = {"egress": False}
+    policies = parse_objects([everybody, open_to_all, narrow], config=CONFIG)
+    flow = PolicyFlow(Direction.EGRESS, WEB, PAY, "TCP", 443)
+    change = explain(policies, flow, CONFIG).changes[Direction.EGRESS]
+    assert change is not None
+    assert str(change.policy) == "CiliumNetworkPolicy/shop/p"
 
 
 def test_an_explicit_deny_is_taken_out_only_as_such() -> None:
