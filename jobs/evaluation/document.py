@@ -47,7 +47,9 @@ it. Probes of the node are in no figure.
 
 - *Needed internal cells covered* counts the cells inside the cluster that were seen, or are of a tenant or
   shard that arrived later.
-- *New tenants, new shards admitted* counts only cells that cross at least one gate under default deny.
+- *New tenants, new shards admitted* counts only cells that cross at least one gate under default deny. Where
+  one tenant alone was there while learning, no role of tenants could be known: whoever comes is a *second
+  tenant*, with rows of its own.
 - *Attack cells admitted* are those of the learning window that the policies made from it would let through;
   for a DNS tunnel, a sample of its questions. *Put before a reviewer* means not admitted, or admitted only by
   rules that no automation may approve. Scans count with every cell, so the mean over families is given too.

@@ -14,7 +14,16 @@ from jobs.evaluation.occurrences import occurrences
 from jobs.evaluation.pairs import PRICE_CLASSES, SHARED, openings, raw_rule_counts
 from jobs.evaluation.proposers import Proposed
 from jobs.evaluation.rulebook import NEEDS_REVIEW, RuleBook, places
-from jobs.evaluation.truth import LEGITIMATE, NEW_RELEASE, NEW_SHARD, NEW_TENANT, SEEN, USE, classified
+from jobs.evaluation.truth import (
+    LEGITIMATE,
+    NEW_RELEASE,
+    NEW_SHARD,
+    NEW_TENANT,
+    SECOND_TENANT,
+    SEEN,
+    USE,
+    classified,
+)
 from jobs.evaluation.world import World
 
 #: Days after learning over which denials are counted.
@@ -75,6 +84,7 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
     for horizon in HORIZONS:
         soon = legit[legit["day"] < learned + horizon]
         parts = {ALL: soon, "without new releases": soon[soon["truth"] != NEW_RELEASE]}
+        parts["of known roles"] = soon[~soon["truth"].isin((NEW_RELEASE, SECOND_TENANT))]
         parts |= {truth: soon[soon["truth"] == truth] for truth in LEGITIMATE}
         for part, rows in parts.items():
             denied = int(rows.loc[~rows["allowed"], "flows"].sum())
@@ -82,10 +92,10 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
             measured.add(f"cells_denied_{horizon}", *_cells(rows), part)
     measured.add("undecided", int(legit["undecided"].sum()), len(legit))
     inside = legit[(legit["client_set"] >= 0) & (legit["server_set"] >= 0)]
-    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, NEW_SHARD))]
+    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, SECOND_TENANT, NEW_SHARD))]
     denied_cells, cells = _cells(known)
     measured.add("internal_covered", cells - denied_cells, cells)
-    for truth in (NEW_TENANT, NEW_SHARD):
+    for truth in (NEW_TENANT, SECOND_TENANT, NEW_SHARD):
         rows = legit[(legit["truth"] == truth) & legit["guarded"]]
         denied_cells, cells = _cells(rows)
         measured.add("newcomers_admitted", cells - denied_cells, cells, truth)

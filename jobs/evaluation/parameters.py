@@ -12,7 +12,7 @@ from typing import Final
 from models.errors import BadInputError
 
 #: Seeds of the worlds that thresholds may be tuned on.
-TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106)
+TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106, 1107, 1108)
 #: Seeds of the worlds that figures are reported on; never used for tuning.
 REPORT_SEEDS: Final = (9201, 9202, 9203, 9204, 9205, 9206, 9207, 9208, 9209, 9210, 9211, 9212)
 #: Seed of the small world of quick runs.
@@ -86,6 +86,10 @@ _TUNE: Final = (
     WorldParameters("tune: restless", 0, 120, churn=2.0, incidents=2.0),
     WorldParameters("tune: rare links", 0, 100, tail=0.5, cron=2.0),
     WorldParameters("tune: half the names", 0, 110, dns_visibility=0.5, loss=0.12, start=date(2026, 4, 18)),
+    WorldParameters("tune: one tenant", 0, 45, tenants=1, start=date(2026, 3, 19)),
+    WorldParameters(
+        "tune: few labels", 0, 70, convention="missing", owners_named=0.5, start=date(2026, 5, 11)
+    ),
 )
 _REPORT: Final = (
     WorldParameters("base", 0, 150, start=date(2026, 5, 4)),

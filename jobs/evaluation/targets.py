@@ -104,6 +104,12 @@ ROWS: Final = (
         "without new releases",
         floor=_both(1e-3),
     ),
+    Row(
+        "Legitimate flows denied in 14 days, new releases and second tenants aside",
+        "flows_denied_14",
+        "of known roles",
+        floor=_both(1e-3),
+    ),
     Row("Legitimate cells denied in 14 days", "cells_denied_14"),
     Row(
         "Cells seen while learning, denied in 14 days",
@@ -120,6 +126,7 @@ ROWS: Final = (
         target=_both(0.996),
     ),
     Row("New tenants of a known role admitted", "newcomers_admitted", "new tenant", "least", _both(0.95)),
+    Row("Second tenants admitted", "newcomers_admitted", "second tenant", "least"),
     Row("New shards of a known role admitted", "newcomers_admitted", "new shard", "least", _both(0.95)),
     *(_attack(family) for family in FAMILIES),
     Row(

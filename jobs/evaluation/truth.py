@@ -20,6 +20,8 @@ RARE: Final = "rare, not yet seen"
 INCIDENT: Final = "incident"
 NEW_RELEASE: Final = "new release"
 NEW_TENANT: Final = "new tenant"
+#: Where learning saw one tenant only, nothing told what tenants share: there was no role yet to be of.
+SECOND_TENANT: Final = "second tenant"
 NEW_SHARD: Final = "new shard"
 ROTATED_ADDRESS: Final = "rotated address"
 ROTATED_NAME: Final = "rotated name"
@@ -38,6 +40,7 @@ LEGITIMATE: Final = (
     ROTATED_UNNAMED,
     VISITOR,
     NEW_TENANT,
+    SECOND_TENANT,
     NEW_SHARD,
     NEW_RELEASE,
     INCIDENT,
@@ -54,6 +57,9 @@ _BY_KIND: Final = {
 }
 #: Probes of the node cross no policy, so they are in no score.
 UNSCORED: Final = "probe"
+#: Tenants from which they have a role in common, and the workload that each of them has.
+MIN_TENANTS: Final = 2
+TENANT_ROLE: Final = "saas-api"
 #: What makes two uses one question to an evaluator.
 USE: Final = ("link", "client_set", "server_set", "address")
 
@@ -88,6 +94,8 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     pairs = pd.MultiIndex.from_frame(uses[["link", "address"]])
     link = uses["link"].to_numpy()
     unseen = np.array([_unseen(world, number, learned) for number in range(len(world.links))], dtype=object)
+    if _tenants(world, learned) < MIN_TENANTS:
+        unseen[unseen == NEW_TENANT] = SECOND_TENANT
     grown = _grown(world, seen_link)
     truth = np.where(grown[link], ROTATED_NAME, unseen[link])
     moved = np.array(
@@ -102,6 +110,11 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     cell = pd.factorize(pd.MultiIndex.from_arrays([link, address]), sort=True)[0]
     made: pd.DataFrame = uses.assign(truth=truth.astype(str), cell=cell, known=seen_link[link])
     return made
+
+
+def _tenants(world: World, learned: int) -> int:
+    """Tenants that were there while learning."""
+    return len({one.namespace for one in world.workloads if one.role == TENANT_ROLE and one.born < learned})
 
 
 def _named(world: World, number: int) -> bool:

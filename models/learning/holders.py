@@ -5,7 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+
+from models.learning import bitmaps
+from models.learning.cells import group_codes
 
 #: Bits of an address that name its holder: as much as is usually handed out to one.
 HOLDER_BITS: Final = {4: 24, 6: 48}
@@ -15,17 +19,36 @@ def holder_days(cells: pd.DataFrame, domains: pd.Series[Any]) -> pd.Series[Any]:
     """
     Days on which the subject called anything of the same holder.
 
-    A holder is known by the registrable domain of its names, and by the network of its addresses.
+    A holder is known by the registrable domain of its names, and by the network and the port of its
+    addresses. Two days that were not fully observed count as two, as far as first and last sight tell.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    domains
+        Registrable domain by cell; missing where there is none.
     """
     bare = (cells["peer_kind"] == "ip").to_numpy()
-    networks = {text: _network(text) for text in sorted(cells["peer"][bare].astype(str).unique())}
-    holder = domains.where(~bare, cells["peer"].map(networks))
-    party = pd.DataFrame({"subject": cells["subject"], "holder": holder, "days": cells["active_days"]})
-    first = cells["first_date"].groupby([cells["subject"], holder]).transform("min")
-    last = cells["last_date"].groupby([cells["subject"], holder]).transform("max")
-    longest = party.groupby(["subject", "holder"])["days"].transform("max")
+    addresses = cells.loc[bare, "peer"].astype(str)
+    networks = {text: _network(text) for text in sorted(addresses.unique())}
+    holder = domains.astype("object")
+    holder.loc[bare] = addresses.map(networks).astype(str) + "|" + cells.loc[bare, "port"].astype(str)
+    keys = pd.DataFrame({"subject": cells["subject"], "holder": holder.fillna("")})
+    codes, _ = group_codes(keys, ("subject", "holder"))
+    together = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.uint64)
+    np.bitwise_or.at(together, codes, cells["days"].to_numpy(dtype=np.uint64))
+    days = pd.Series(bitmaps.count_bits(together)[codes], index=cells.index)
+    by_holder = [cells["subject"], holder]
+    first = cells["first_date"].groupby(by_holder).transform("min")
+    last = cells["last_date"].groupby(by_holder).transform("max")
+    longest = cells["active_days"].groupby(by_holder).transform("max")
     spread = longest.where(first == last, longest.clip(lower=2))
-    return spread.where(holder.notna(), cells["active_days"]).astype(float)
+    return (
+        pd.Series(np.maximum(days, spread), index=cells.index)
+        .where(holder.notna(), cells["active_days"])
+        .astype(float)
+    )
 
 
 def _network(address: str) -> str:

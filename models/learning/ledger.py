@@ -89,7 +89,7 @@ def _sentence(name: str, facts: Row) -> str:
     sentences = {
         "external": "the peer is outside the cluster" if value else "the peer is inside the cluster",
         "concentration": _replicas(facts),
-        "days": f"seen on {value:.0f} {'day' if value == 1 else 'days'}",
+        "days": _days(facts),
         "fail": f"{value:.0%} of the attempts failed",
         "breadth": f"{value:.0f} other peers or ports were new in the same hour",
         "popularity": f"{value:.0f} other teams with other images call the same peer",
@@ -104,6 +104,12 @@ def _sentence(name: str, facts: Row) -> str:
         "owned": "the pod has a controller" if value else "the pod has no controller",
     }
     return sentences[name]
+
+
+def _days(facts: Row) -> str:
+    days = float(facts["days"])
+    text = f"seen on {days:.0f} {'day' if days == 1 else 'days'}"
+    return text if days <= facts["own_days"] else f"{text}, with other addresses of the same network"
 
 
 def _replicas(facts: Row) -> str:

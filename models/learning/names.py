@@ -9,6 +9,7 @@ shared suffix becomes a request to a person.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Self
 
 import numpy as np
@@ -27,13 +28,16 @@ EXTERNAL_MU: Final = 8.0
 #: New names expected within the horizon below which there is no pattern, as for route templates.
 MIN_EXPECTED: Final = 0.5
 #: First day (0-based) from which a name that shows is new and not just seldom (method, section 4: births),
-#: and days on which new names must have come before more of them are expected.
+#: and days on which new names must have come before more of them are expected: fewer where the names are
+#: numbered through, for then the next number says what the next name will be.
 MIN_START: Final = 4
 MIN_BIRTH_DAYS: Final = 3
+MIN_SERIES_BIRTH_DAYS: Final = 2
 #: Upper ends of the size classes that share a mean novelty, and the weight of that mean in names.
 SIZE_CLASSES: Final = (2, 6, 15)
 CLASS_WEIGHT: Final = 4.0
 
+_NUMBER: Final = re.compile(r"\d+")
 _SELECTED: Final = ["subject", "name", "selector", "is_pattern", "observed"]
 _PATTERNS: Final = ["subject", "pattern", "names", "expected_new", "price", "gain"]
 
@@ -141,6 +145,7 @@ class NamePatterns(Estimator):
     def _offers(self, seen: pd.DataFrame, day_count: int) -> dict[str, list[tuple[Candidate, float]]]:
         """Candidates per subject with the new names expected under each, shrunk to their size class."""
         raw: list[tuple[str, Candidate, float]] = []
+        estate = _Estate(seen, day_count, self.horizon)
         for key, own in seen.groupby(level="subject", sort=True):
             subject = str(key)
             mine = own.droplevel("subject")
@@ -152,6 +157,7 @@ class NamePatterns(Estimator):
                     new = max(
                         expected_unseen(x, day_count, self.horizon),
                         _expected_births([born[name] for name in candidate.names], day_count, self.horizon),
+                        estate.expected(candidate),
                     )
                     raw.append((subject, candidate, new))
         means = _class_means(raw)
@@ -193,17 +199,54 @@ class NamePatterns(Estimator):
         return self.lam * len(left) + self.mu * new * share - candidate.price - self.lam
 
 
-def _expected_births(first_days: list[int], day_count: int, horizon: int) -> float:
+class _Estate:
+    """
+    Births of names as the whole estate saw them.
+
+    A content network does not grow for one workload: what a second workload met last week, the first will
+    meet. So births are counted over all subjects, by the first day that any of them saw a name, and a
+    subject expects its share: the part of the pattern's names that it uses itself.
+    """
+
+    def __init__(self, seen: pd.DataFrame, day_count: int, horizon: int) -> None:
+        self._born = {str(name): int(day) for name, day in seen.groupby("name")["first_day"].min().items()}
+        self._names: dict[str, list[str]] = {}
+        for name in sorted(self._born):
+            self._names.setdefault(registrable(name) or name, []).append(name)
+        self._days, self._horizon = day_count, horizon
+        self._known: dict[str, tuple[float, int]] = {}
+
+    def expected(self, candidate: Candidate) -> float:
+        """New names of a pattern within the horizon, for a subject that uses the candidate's names."""
+        if candidate.pattern not in self._known:
+            party = registrable(candidate.names[0]) or candidate.names[0]
+            selector = FqdnSelector(pattern=candidate.pattern)
+            under = [n for n in self._names[party] if selector.matches(n, deep_wildcards=True)]
+            least = MIN_SERIES_BIRTH_DAYS if _is_series(under) else MIN_BIRTH_DAYS
+            births = _expected_births([self._born[n] for n in under], self._days, self._horizon, least)
+            self._known[candidate.pattern] = births, len(under)
+        births, known = self._known[candidate.pattern]
+        return births * len(candidate.names) / max(known, 1)
+
+
+def _is_series(names: list[str]) -> bool:
+    """Whether names differ only in their numbers."""
+    return len(names) > 1 and len({_NUMBER.sub("0", name) for name in names}) == 1
+
+
+def _expected_births(
+    first_days: list[int], day_count: int, horizon: int, birth_days: int = MIN_BIRTH_DAYS
+) -> float:
     """
     New names within the horizon at the pace at which they appeared after the first third of the window.
 
     Names of a content network live for weeks and are used on most days, so none of them is rare and the
     Good-Toulmin series sees no growth; their first days do. Nothing when they came on fewer than
-    `MIN_BIRTH_DAYS` days: a release that adds five names at once will not do so again next week.
+    ``birth_days`` days: a release that adds five names at once will not do so again next week.
     """
     start = max(MIN_START, day_count // 3)
     births = [day for day in first_days if day >= start]
-    if day_count < TERMS or len(set(births)) < MIN_BIRTH_DAYS:
+    if day_count < TERMS or len(set(births)) < birth_days:
         return 0.0
     return len(births) * horizon / (day_count - start)
 

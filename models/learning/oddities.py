@@ -1,9 +1,11 @@
 """
-Two marks of an intruder that no single number shows: one replica that changed, and strangers met at once.
+Marks of an intruder that no single number shows: one replica that changed, strangers met at once, company.
 
 A rollout changes every replica of a workload, and traffic that several replicas make spreads over them.
 So what only one of them began, long after the workload was there, is a leader's work or an intruder's.
-And whoever moves sideways calls several stores of other teams within the hour, for a day or two.
+And whoever moves sideways calls several stores of other teams within the hour, for a day or two. Whoever
+works in a pod by hand does several things within the hour: what one replica called outside once and never
+again makes its other first and last call of that hour odd, too.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ Bools = npt.NDArray[np.bool_]
 
 #: Microseconds after the first sight of an origin from which what it begins is news; before, everything is.
 SETTLED_US: Final = 2 * 24 * 3_600_000_000
+HOUR_US: Final = 3_600_000_000
 #: Attempts of one hour that count: a burst of retries comes from one replica whoever makes it.
 ATTEMPTS_PER_HOUR: Final = 4.0
 #: Chance of so few replicas by accident below which it is none.
@@ -90,9 +93,38 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     home, away = origin.map(teams.get), target.map(teams.get)
     odd = settled(cells, origin) & (home.notna() & away.notna() & (home != away)).to_numpy()
     odd &= (cells["active_days"] <= MAX_BURST_DAYS).to_numpy()
-    hour = cells["first_us"] // 3_600_000_000
+    hour = cells["first_us"] // HOUR_US
     frame = pd.DataFrame({"origin": origin, "hour": hour, "target": target})[odd]
     met = frame.groupby(["origin", "hour"])["target"].transform("nunique")
     found = np.zeros(len(cells), dtype=np.bool_)
     found[odd] = met.to_numpy() >= MIN_STRANGERS
+    return found
+
+
+def beside_lone_sightings(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
+    """
+    Calls inside the cluster that one replica made on one day only, within an hour of such a call outside.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    facts
+        With ``external``, ``single_replica`` and ``party_days``.
+    origin
+        Who opens the connection, by cell.
+    """
+    outside = (facts["external"] == 1.0).to_numpy()
+    once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
+    once &= (cells["active_days"] <= 1).to_numpy()
+    lone = once & outside & (facts["party_days"] <= 1).to_numpy()
+    hour = (cells["first_us"] // HOUR_US).to_numpy()
+    who = pd.factorize(origin)[0]
+    near = {
+        (int(one), int(at) + shift)
+        for one, at in zip(who[lone], hour[lone], strict=True)
+        for shift in (-1, 0, 1)
+    }
+    found = once & ~outside
+    found[found] = [(int(one), int(at)) in near for one, at in zip(who[found], hour[found], strict=True)]
     return found

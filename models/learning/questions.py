@@ -2,7 +2,8 @@
 What a workload's DNS questions give away: tunnels carry bits in labels, generated domains miss.
 
 Per (subject, registrable domain): the entropy of the leftmost labels, the share of questions without an
-answer, and the information rate, the bits of all distinct labels per hour of the window.
+answer, and the information rate, the bits of all distinct labels per hour of the window, of a fortnight at
+most.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ from models.learning.days import HOURS_PER_DAY
 from models.learning.name_candidates import tidy_name
 from models.learning.suffixes import registrable
 
-#: Quantile of the estate above which an information rate is flagged (method, section 5) ...
+#: Quantile of the estate above which an information rate is flagged (method, section 5). Among a few hundred
+#: pairs it is the rate of the highest, and two tunnels would hide each other: so no more than a multiple of
+#: what nine tenths of the pairs stay below, which no handful of tunnels can raise.
 RATE_QUANTILE: Final = 0.999
-#: ... if it is also that many bits an hour: a quiet estate has a highest rate too. Forty hostnames a day
+COMMON_QUANTILE: Final = 0.9
+MAX_OVER_COMMON: Final = 100.0
+#: Bits an hour below which nothing is flagged: a quiet estate has a highest rate too. Forty hostnames a day
 #: of 30 bits each make 50.
 MIN_RATE: Final = 50.0
+#: Days over which the bits of a longer window are spread at most: a tunnel of one weekend must not become
+#: harmless because somebody watches for a quarter.
+MAX_RATE_DAYS: Final = 14.0
 #: Bits per character from which a label looks generated rather than named.
 GENERATED_ENTROPY: Final = 3.0
 #: Generated domains without an answer from which a subject is flagged.
@@ -80,11 +88,19 @@ def question_features(lookups: pd.DataFrame, day_count: float) -> pd.DataFrame:
     grouped = names.groupby(["subject", "domain"], sort=True)
     out = pd.DataFrame({"names": grouped.size(), "entropy": grouped["entropy"].mean()})
     out["nxdomain"] = asked["missed"] / asked["lookups"].clip(lower=1)
-    out["rate"] = grouped["bits"].sum() / max(day_count * HOURS_PER_DAY, 1.0)
-    limit = max(float(out["rate"].quantile(RATE_QUANTILE)), MIN_RATE) if len(out) else MIN_RATE
-    out["flagged"] = out["rate"] >= limit
+    hours = max(min(day_count, MAX_RATE_DAYS) * HOURS_PER_DAY, 1.0)
+    out["rate"] = grouped["bits"].sum() / hours
+    out["flagged"] = out["rate"] >= _rate_limit(out["rate"])
     out["generated"] = _generated(out)
     return out
+
+
+def _rate_limit(rates: pd.Series[float]) -> float:
+    """Bits an hour from which a pair of subject and domain is flagged."""
+    if rates.empty:
+        return MIN_RATE
+    common = MAX_OVER_COMMON * float(rates.quantile(COMMON_QUANTILE))
+    return max(min(float(rates.quantile(RATE_QUANTILE)), common), MIN_RATE)
 
 
 def _label_facts(name: str) -> tuple[float, float]:

@@ -186,6 +186,7 @@ class Screening(Estimator):
             "one_replica_began": facts["one_replica"],
             "strangers_at_once": facts["strangers"],
             "lone_sighting": lone & self.lone_sighting,
+            "beside_lone_sighting": facts["company"] & self.lone_sighting,
             "too_little_evidence": outside & (supports < 2) & self.two_evidence,
         }
         # ranks are taken among what no hard rule caught: a scan of a thousand ports would fill them alone
@@ -206,6 +207,7 @@ _FLAGS: Final = (
     "new_image",
     "one_replica",
     "strangers",
+    "company",
     "party_days",
     "pods",
     "single_replica",

@@ -18,7 +18,7 @@ import pandas as pd
 from models.learning.base import require
 from models.learning.cells import EXTERNAL, INTERNAL, group_codes
 from models.learning.holders import holder_days
-from models.learning.oddities import new_in_one_replica, strangers_at_once
+from models.learning.oddities import beside_lone_sightings, new_in_one_replica, strangers_at_once
 from models.learning.scans import scan_flags
 from models.learning.suffixes import registrable
 
@@ -54,6 +54,9 @@ KNOWN_PORTS: Final = (
 #: Microseconds of an hour, and of the day after a rollout in which news are expected.
 HOUR_US: Final = 3_600_000_000
 ADJACENT_US: Final = 24 * HOUR_US
+#: Microseconds after a rollout in which a new destination outside is shown to a person: what a new image
+#: calls now and then does not all show on its first day.
+SHOWN_US: Final = 72 * HOUR_US
 
 Floats = npt.NDArray[np.float64]
 
@@ -144,14 +147,15 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
         ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``strangers``,
-        ``party_days`` (most days of any name of the same holder), ``only_failed``, ``only_dropped``.
+        ``company``, ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where
+        ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
     inside = (cells["peer_kind"] == "endpoint").to_numpy()
     origin = cells["subject"].where(egress, cells["peer"])
     facts = pd.DataFrame({"external": (cells["zone"] == EXTERNAL).astype(float)}, index=cells.index)
-    facts["days"] = cells["active_days"].astype(float)
+    facts["own_days"] = cells["active_days"].astype(float)
     _add_outcome(facts, cells)
     pods = cells["subject_pods"].where(egress, cells["peer_pods"]) if "subject_pods" in cells else None
     _add_concentration(facts, origin, egress | inside, pods, around)
@@ -161,30 +165,36 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     facts["declared"] = _declared(cells, around)
     facts["named"] = (cells["peer_kind"] == "fqdn").where(cells["zone"] == EXTERNAL, np.nan).astype(float)
     _add_questions(facts, cells, around)
+    # whoever calls one place behind changing addresses is no less steady for it
+    bare = (cells["peer_kind"] == "ip") & (facts["external"] == 1.0)
+    facts["days"] = facts["party_days"].where(bare, facts["own_days"])
     for name in ("regularity", "upload"):
         facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
     facts["debug"] = origin.isin(around.debug).astype(float)
     facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
-    adjacent = _deploy_adjacent(cells, origin, around)
-    facts["deploy_adjacent"] = adjacent.astype(float)
-    facts["new_image"] = origin.isin(around.new_images).to_numpy() & adjacent
+    facts["deploy_adjacent"] = _after_rollout(cells, origin, around, ADJACENT_US).astype(float)
+    shown = _after_rollout(cells, origin, around, SHOWN_US)
+    facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
     facts["one_replica"] = new_in_one_replica(cells, facts, origin, around.rolled_out)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
-    contacts = cells[["first_us", "active_days"]].assign(origin=origin, hour=hour, fail=facts["fail"])
+    facts["company"] = beside_lone_sightings(cells, facts, origin)
+    contacts = cells[["first_us", "active_days"]].assign(
+        origin=origin, hour=hour, fail=facts["fail"], alone=~(facts["pods"] >= 2)
+    )
     facts["scan"] = scan_flags(contacts)
     return facts
 
 
-def _deploy_adjacent(
-    cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings
+def _after_rollout(
+    cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings, within: int
 ) -> npt.NDArray[np.bool_]:
-    """Whether a cell was new within a day after its origin got another pod template."""
+    """Whether a cell was new within that many microseconds after its origin got another pod template."""
     adjacent = np.zeros(len(cells), dtype=np.bool_)
     first = cells["first_us"].to_numpy()
     for subject, rows in origin.reset_index(drop=True).groupby(origin.to_numpy()).indices.items():
         for rollout in around.rolled_out.get(str(subject), ()):
             age = first[rows] - rollout
-            adjacent[rows] |= (age >= 0) & (age <= ADJACENT_US)
+            adjacent[rows] |= (age >= 0) & (age <= within)
     return adjacent
 
 

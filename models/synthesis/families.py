@@ -45,11 +45,14 @@ class Family:
         ``label_keys`` of its workloads, sorted.
     titles
         Their names, in the same order.
+    namespaces
+        Where they live.
     """
 
     peer: EndpointPeer
     members: tuple[tuple[str, ...], ...]
     titles: tuple[str, ...]
+    namespaces: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,8 @@ def _family(view: ClusterView, index: LabelIndex, kind: str, part: list[Workload
         return None
     peer = EndpointPeer("", EVERY_NAMESPACE, (kind,), LabelSelector(labels))
     members = sorted((one.label_keys, f"{one.title} in {one.namespace}") for one in part)
-    return Family(peer, tuple(keys for keys, _ in members), tuple(title for _, title in members))
+    spaces = frozenset(one.namespace for one in part)
+    return Family(peer, tuple(keys for keys, _ in members), tuple(title for _, title in members), spaces)
 
 
 def _namespace_labels(view: ClusterView, part: list[Workload]) -> list[Pair]:

@@ -26,6 +26,9 @@ from models.synthesis.view import ClusterView
 #: Reason code of the screening to the sentence a reviewer reads.
 WHY_ODD: Final = MappingProxyType(
     {
+        "beside_lone_sighting": (
+            "One replica did this once, within an hour of something outside that it did once: so people work."
+        ),
         "debug_or_exec": "It comes from a debug container or an exec session.",
         "dns_information": "The names asked for carry more than names do: data may leave in them.",
         "generated_name": "The name looks generated, and many like it were asked for in vain.",

@@ -22,7 +22,8 @@ from models.synthesis.families import Families, Family
 #: Members of a family that may be admitted without having been seen at a gate, as a share of all. They play
 #: the role, so this is no selector that catches strangers (those are never accepted); each has its price.
 MAX_EXTRA: Final = 0.5
-#: Members of a family that must have been seen before it stands for the others.
+#: Members of a family that must have been seen before it stands for the others; one is enough for a subject
+#: that deals with the namespaces of all the others anyway, as whoever scrapes every tenant does.
 MIN_SEEN: Final = 2
 #: Why a peer needs a person's eye for what it is, and not for how seldom it was seen.
 _ODD: Final = frozenset({"wide_peer", "ownerless_peer", "stale_peer", "one_replica"})
@@ -115,7 +116,10 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
     lines: dict[str, Line] = {}
     home: dict[str, str] = {}
     gates: dict[tuple[str, tuple[Port, ...]], list[Atom]] = defaultdict(list)
+    dealt: dict[str, set[str]] = defaultdict(set)
     for atom in atoms:
+        if isinstance(atom.line.peer, EndpointPeer) and "needs_review" not in atom.flags:
+            dealt[atom.line.direction].add(atom.line.peer.namespace)
         if isinstance(atom.line.peer, EndpointPeer) and not atom.line.resolver:
             gates[(atom.line.direction, atom.line.ports)].append(atom)
         else:
@@ -123,7 +127,7 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
     for (direction, ports), gate in sorted(gates.items()):
         left = gate
         lists: dict[str, list[Line]] = defaultdict(list)
-        for family, members in _families(grouping, direction, ports, gate):
+        for family, members in _families(grouping, direction, ports, gate, dealt[direction]):
             taken = {atom.id for atom in members}
             left = [atom for atom in left if atom.id not in taken]
             line = _family_line(grouping, family, members)
@@ -150,7 +154,7 @@ def _list_id(key: str, direction: str, cluster: str, ports: tuple[Port, ...]) ->
 
 
 def _families(
-    grouping: Grouping, direction: str, ports: tuple[Port, ...], gate: Sequence[Atom]
+    grouping: Grouping, direction: str, ports: tuple[Port, ...], gate: Sequence[Atom], dealt: Collection[str]
 ) -> list[tuple[Family, list[Atom]]]:
     """Families that stand for peers of one direction and port, with the atoms each stands for."""
     found: dict[Family, list[Atom]] = defaultdict(list)
@@ -166,16 +170,21 @@ def _families(
     return [
         (family, atoms)
         for family, atoms in sorted(found.items(), key=lambda pair: pair[0].peer)
-        if _pays(grouping, family, atoms) and not held & {key for keys in family.members for key in keys}
+        if _pays(grouping, family, atoms, dealt)
+        and not held & {key for keys in family.members for key in keys}
     ]
 
 
-def _pays(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> bool:
+def _pays(grouping: Grouping, family: Family, atoms: Sequence[Atom], dealt: Collection[str]) -> bool:
     extra = len(family.members) - len(atoms)
-    if len(atoms) < MIN_SEEN or extra > MAX_EXTRA * len(family.members):
+    if extra > MAX_EXTRA * len(family.members):
         return False
+    if family.namespaces <= set(dealt):
+        # It deals with the other instances, too, so that their members are likely to follow.
+        return not any("needs_review" in atom.flags for atom in atoms)
     ports = len(atoms[0].line.ports)
-    return grouping.rates.alpha * extra * ports < grouping.rates.lam_roles * (len(atoms) - 1)
+    saved = grouping.rates.lam_roles * (len(atoms) - 1)
+    return len(atoms) >= MIN_SEEN and grouping.rates.alpha * extra * ports < saved
 
 
 def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> Line:

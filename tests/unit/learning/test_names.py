@@ -27,6 +27,42 @@ def test_trap_G13_growing_names_become_a_pattern() -> None:
     assert 15 < fitted.patterns_["expected_new"].iloc[0] < 25
 
 
+def births(**first_days: list[int]) -> pd.DataFrame:
+    """Names ``edge-N`` of some subjects, each used daily from its first day of fourteen on."""
+    rows = [
+        (subject, f"edge-{number}.cdn.example.com", 14 - day, day)
+        for subject, days in first_days.items()
+        for number, day in enumerate(days)
+        if day >= 0
+    ]
+    return pd.DataFrame(rows, columns=["subject", "name", "days_seen", "first_day"])
+
+
+def test_trap_G13_what_others_met_tells_what_a_subject_will_meet() -> None:
+    """Neither saw growth enough by itself; together they saw three numbers begin on three days."""
+    alone = NamePatterns().fit(births(a=[0, 0, 1, 0, -1, 9]), 14)
+    assert not len(alone.patterns_)
+    both = NamePatterns().fit(births(a=[0, 0, 1, 0, -1, 9], b=[0, 0, 0, 2, 6, 12]), 14)
+    assert both.patterns_[["subject", "pattern"]].to_numpy().tolist() == [
+        ["a", "edge-*.cdn.example.com"],
+        ["b", "edge-*.cdn.example.com"],
+    ]
+
+
+def test_names_without_numbers_need_more_births() -> None:
+    """Two new words on two days are two releases; two new numbers are a series."""
+    words = births(a=[0, 0, 0, 6, 11])
+    assert len(NamePatterns().fit(words, 14).patterns_)
+    words["name"] = [f"{word}.cdn.example.com" for word in ("api", "www", "auth", "shop", "blog")]
+    assert not len(NamePatterns().fit(words, 14).patterns_)
+
+
+def test_one_birth_is_no_growth() -> None:
+    """However many use the new name."""
+    fitted = NamePatterns().fit(births(a=[0, 0, 0, 9], b=[0, 1, 0, 9], c=[0, 0, 0, 10]), 14)
+    assert not len(fitted.patterns_)
+
+
 def test_stable_names_stay_exact_however_many() -> None:
     """Thirty names that were there every day expect no thirty-first."""
     fitted = fit([(f"svc{i}x.example.com", 14) for i in range(30)])

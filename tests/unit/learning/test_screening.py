@@ -21,6 +21,7 @@ from tests.unit.learning.worlds import coverage, day_names, edge, estate
 
 DAYS = day_names(14)
 WORKLOADS = [f"w{i:03d}" for i in range(60)]
+HOUR_US = 3_600_000_000
 DAY_US = 24 * 3_600_000_000
 TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
 
@@ -131,6 +132,40 @@ def test_a_single_sighting_outside_is_a_rule_that_can_be_relaxed() -> None:
     assert "lone_sighting" not in relaxed
 
 
+def by_hand(hour: int) -> list[dict[str, object]]:
+    """One replica fetches something outside on day 9, and asks a store another team owns at some hour."""
+    begun = 9 * DAY_US
+    outside = {"peer_kind": "ip", "peer_names": "tools.example.net", "pods": 1, "first_us": begun}
+    store = {"port": 5432, "pods": 1, "flows": 2, "first_us": begun + hour * HOUR_US}
+    return [edge("w001", "198.51.100.9", DAYS[9], **outside), edge("w001", "w030", DAYS[9], **store)]
+
+
+@pytest.mark.parametrize(("hour", "odd"), [(0, True), (1, True), (5, False)])
+def test_what_one_replica_did_once_beside_a_lone_call_outside_is_held_back(hour: int, odd: bool) -> None:
+    """So people work who fetched their tools first; hours later it may be anything."""
+    cells = screened(by_hand(hour))
+    mine = cells.loc[(cells["peer"] == "w030") & (cells["port"] == 5432)]
+    assert mine["reasons"].str.contains("beside_lone_sighting").tolist() == [odd]
+    relaxed = screened(by_hand(hour), lone_sighting=False)
+    assert not relaxed["reasons"].str.contains("beside_lone_sighting").any()
+
+
+def test_addresses_of_one_network_are_as_steady_as_the_network() -> None:
+    """A partner behind an address a day is called on fourteen days, and the ledger says of what."""
+    moving = [
+        edge("w001", f"198.51.100.{day + 1}", DAYS[day], peer_kind="ip", port=8883, pods=5)
+        for day in range(14)
+    ]
+    cells = screened(moving)
+    mine = cells.loc[cells["port"] == 8883]
+    assert (mine["days"] == 14).all()
+    assert (mine["own_days"] == 1).all()
+    assert (mine["reasons"] == "").all()
+    said = mine["said"].iloc[0]
+    sentences = [one.because for one in said.evidence(mine.index[0])]
+    assert "seen on 14 days, with other addresses of the same network" in sentences
+
+
 def test_strict_demands_two_kinds_of_evidence_outside() -> None:
     """Two days, two replicas, nobody else: one kind."""
     rows = [
@@ -222,8 +257,8 @@ def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     """And follows the verdicts from then on."""
     cells = screened([])
     flags = (
-        "scan tunnel generated new_image one_replica strangers party_days pods single_replica only_failed "
-        "only_dropped"
+        "scan tunnel generated new_image one_replica strangers company party_days own_days pods "
+        "single_replica only_failed only_dropped"
     )
     facts = cells[[*FEATURES, *flags.split()]]
     few = pd.Series("admit", index=cells.index[:49])
@@ -263,13 +298,11 @@ def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
     assert (terms[1] <= terms[0] + 1e-12) if name in worse else (terms[1] >= terms[0] - 1e-12)
 
 
-def contacts(outcomes: list[float]) -> pd.DataFrame:
+def contacts(outcomes: list[float], days: int = 9, *, alone: bool = True) -> pd.DataFrame:
     """First contacts of one origin, in order."""
-    count = len(outcomes)
-    return pd.DataFrame(
-        {"origin": "o", "first_us": range(count), "hour": range(count), "fail": outcomes, "active_days": 9},
-        index=[f"c{i:02d}" for i in range(count)],
-    )
+    places = range(len(outcomes))
+    columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "active_days": days}
+    return pd.DataFrame(columns | {"alone": alone}, index=[f"c{place:02d}" for place in places])
 
 
 def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
@@ -280,6 +313,45 @@ def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
     flags = scan_flags(contacts([0.0] * 20 + [1.0] * 4))
     assert flags.tolist() == [False] * 20 + [True] * 4
     assert not scan_flags(contacts([float("nan")] * 10)).any()
+
+
+def test_what_several_pods_did_is_not_what_a_scanner_hit() -> None:
+    """Five misses, and between them a success on one day: suspicious of one pod, and not of three."""
+    outcomes = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    assert scan_flags(contacts(outcomes, days=1)).all()
+    hit = scan_flags(contacts(outcomes, days=1, alone=False))
+    assert hit.tolist() == [True, True, False, True, True, True]
+
+
+def tunnels(count: int, names: int) -> list[tuple[str, str, int, int]]:
+    """Workloads that each ask for so many random labels under a domain of their own."""
+    rng = np.random.default_rng(0)
+    alphabet = np.array(list("abcdefghijklmnopqrstuvwxyz234567"))
+    return [
+        (f"t{place}", "".join(rng.choice(alphabet, 40)) + f".evil{place}.net", 0, 1)
+        for place in range(count)
+        for _ in range(names)
+    ]
+
+
+@pytest.mark.parametrize("days", [14, 28, 90])
+def test_tunnels_hide_neither_each_other_nor_in_a_long_window(days: int) -> None:
+    """Three of a few hundred pairs are the top of the estate together; three days of work in a quarter."""
+    plain = [(f"w{place}", f"api.example{place}.com", 0, 90) for place in range(300)]
+    frame = pd.DataFrame([*tunnels(3, 300), *plain], columns=["subject", "name", "rcode", "lookups"])
+    features = question_features(frame, days)
+    found = features.index[features["flagged"]].tolist()
+    assert found == [("t0", "evil0.net"), ("t1", "evil1.net"), ("t2", "evil2.net")]
+
+
+def test_a_chatty_estate_has_a_higher_limit() -> None:
+    """Where every tenth workload crawls hundreds of hosts, hundreds of hosts are no tunnel."""
+    crawls = [
+        (f"w{place}", f"host{host}.example{place}.com", 0, 3) for place in range(60) for host in range(600)
+    ]
+    features = question_features(pd.DataFrame(crawls, columns=["subject", "name", "rcode", "lookups"]), 14)
+    assert (features["rate"] > 10.0).all()
+    assert not features["flagged"].any()
 
 
 def test_a_tunnel_carries_bits_and_a_cdn_does_not() -> None:

@@ -44,6 +44,29 @@ def test_tomorrows_tenant_is_admitted_where_all_tenants_are():
     assert record.change < 0
 
 
+def scraped(world, *, everywhere):
+    """Tenants whose web is scraped everywhere or in one, and whose api is scraped in one."""
+    tenants(world, 2)
+    scraper = world.pod("watch", "scraper")
+    webs = ("tenant-01", "tenant-02") if everywhere else ("tenant-02",)
+    for space in webs:
+        world.edge(scraper, world.pod(space, "web", {"app": "saas-web"}), 9102)
+    world.edge(scraper, world.pod("tenant-02", "api", {"app": "saas-api"}), 9102)
+    return proposal_for(propose(world.observations()), "scraper")
+
+
+def api_peers(proposal):
+    """Namespaces in which the apis are named."""
+    peers = [peer for rule in proposal.rules for peer in (rule.peer.members or (rule.peer,))]
+    return {peer.namespace for peer in peers if ("app", "saas-api") in peer.selector.labels}
+
+
+@pytest.mark.parametrize(("everywhere", "spaces"), [(True, {"*"}), (False, {"tenant-02"})])
+def test_one_member_stands_for_a_family_where_all_its_namespaces_are_dealt_with(everywhere, spaces):
+    """Who scrapes every tenant's web will scrape its api, too; who scrapes in one tenant only will not."""
+    assert api_peers(scraped(World(), everywhere=everywhere)) == spaces
+
+
 def test_a_family_keeps_one_policy_per_namespace():
     """A clusterwide policy could not say "the api of the own namespace"."""
     world = World()
