@@ -145,6 +145,8 @@ class _Run:
         con.execute(
             f"SET threads = {THREADS}; SET preserve_insertion_order = false; SET enable_progress_bar = false"
         )
+        # Checkpoints of a database in memory compress its tables again and again, and make nothing durable.
+        con.execute("SET checkpoint_threshold = '1TB'")
         # It makes joins of lists of names, which takes longer than most of what is decoded by one query.
         con.execute("SET disabled_optimizers = 'in_clause'")
         self.report = IngestReport()

@@ -34,6 +34,8 @@ BLANK_TARGET: Final = b"65432"
 _SLICE: Final = 1 << 18  # bytes searched at once: what stays in the cache
 _LINES: Final = 2048  # lines looked at together, for the same reason
 _WINDOW: Final = 384  # bytes after the uuid in which the ports are looked for
+_KNOWN: Final = 32  # distances to the ports that are tried before a search
+_FEW: Final = 64  # lines that are searched rather than tried on
 _TIME: Final = 32  # bytes looked at for a time; the longest has 30
 _SECONDS_END: Final = 19  # of "2026-03-02T00:00:00"
 _SEPARATORS: Final = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
@@ -113,6 +115,7 @@ class _Blanker:
         self._data, self._layout = data, layout
         self._words = np.ndarray((len(data) - _WORD + 1,), dtype="<u8", buffer=data, strides=(1,))
         self._last = len(data) - PADDING
+        self._known: list[int] = []  # distances to the ports, the usual ones first
 
     def take_out(self, starts: Places, ends: Places) -> Values:
         """Blank these lines."""
@@ -161,11 +164,7 @@ class _Blanker:
         nothing = np.full(len(after), NO_PORT)
         if not layout.source_port:
             return _Ports(nothing, nothing, after, after, after, after)
-        window = self._rows(after, _WINDOW)
-        hit = window[:, :-2] == ord("e")
-        hit &= window[:, 1:-1] == ord("_")
-        hit &= window[:, 2:] == ord("p")
-        key_at = after + hit.argmax(axis=1) - layout.source_port.index(b"e_p")
+        key_at = after + self._distances(after)
         found = fits & self._same(key_at, layout.source_port)
         source_at = key_at + len(layout.source_port)
         source, source_digits = self._number(source_at)
@@ -185,6 +184,31 @@ class _Blanker:
             source_digits,
             target_digits,
         )
+
+    def _distances(self, after: Places) -> Places:
+        """
+        How far from each place the key of the source port seems to stand; anything where there is none.
+
+        It stands in few places, as long as addresses are: those where it stood before are looked at first.
+        """
+        key = self._layout.source_port
+        word = np.uint64(int.from_bytes(key[:_WORD], "little"))
+        distances, left = np.zeros(len(after), dtype=np.int64), np.arange(len(after))
+        for distance in self._known:
+            if len(left) <= _FEW:
+                break
+            there = self._words[after[left] + distance] == word
+            distances[left[there]] = distance
+            left = left[~there]
+        if len(left):
+            window = self._rows(after[left], _WINDOW)
+            hit = window[:, :-2] == ord("e")
+            hit &= window[:, 1:-1] == ord("_")
+            hit &= window[:, 2:] == ord("p")
+            distances[left] = np.maximum(hit.argmax(axis=1) - key.index(b"e_p"), 0)
+            count = np.bincount(distances)
+            self._known = [int(often) for often in np.argsort(-count, kind="stable")[:_KNOWN] if count[often]]
+        return distances
 
     def _rows(self, places: Places, width: int) -> Bytes:
         """Copy ``width`` bytes from each place, shape (n, width)."""

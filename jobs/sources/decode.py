@@ -176,11 +176,18 @@ _RECORD: Final = (
         "notice": "coalesce(lost_events, node_status)",
     }
 )
-#: Long texts that repeat: every row has their hashes, and only the first row of each the text itself.
-TEXTS: Final = (
-    "src_labels", "dst_labels", "src_workloads", "dst_workloads", "src_names", "dst_names",
-    "allowed", "denied",
-)  # fmt: skip
+#: Long texts that repeat, and what each is: every row has their hashes, and only the first row of each the
+#: text itself. What it is goes into the hash, for one text may be a list of labels here and of names there.
+TEXTS: Final = {
+    "src_labels": "labels",
+    "dst_labels": "labels",
+    "src_workloads": "workloads",
+    "dst_workloads": "workloads",
+    "src_names": "names",
+    "dst_names": "names",
+    "allowed": "policies",
+    "denied": "policies",
+}
 #: Hashes of texts that were decoded before (see ``texts``).
 KNOWN_TEXTS: Final = "known_texts"
 
@@ -197,7 +204,10 @@ def decode(raw: str, *, carry: str = "template, part", strict: bool = True) -> s
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name in raw_names)
     added = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name not in raw_names)
     record = ", ".join(f"{sql} AS {name}" for name, sql in _RECORD.items())
-    hashed = ", ".join(f"CASE WHEN {text} IS NOT NULL THEN hash({text}) END AS {text}_hash" for text in TEXTS)
+    hashed = ", ".join(
+        f"CASE WHEN {text} IS NOT NULL THEN hash({text}, {_text(what)}) END AS {text}_hash"
+        for text, what in TEXTS.items()
+    )
     known = f"SELECT text_hash FROM {KNOWN_TEXTS}"
     news = " OR ".join(f"{text}_hash NOT IN ({known})" for text in TEXTS)
     return f"""

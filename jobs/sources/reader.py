@@ -106,14 +106,17 @@ class Reader:
 
     def clear(self) -> None:
         """Forget the rows of single lines: a batch begins. Templates stay."""
-        self.files, self._own, self._parts = {}, OWN, []
+        alone, self._own = self.alone, OWN
+        self.files, self._parts = {}, []
         if self._texts.count > MAX_TEXTS or self._templates.count >= MAX_TEMPLATES:
             self._texts.forget()
             self._templates.forget()
             self._make_decoded()
             self.generation += 1
-        else:
-            self._con.execute(f"DELETE FROM decoded WHERE template >= {OWN}")
+        elif alone:  # made anew: what is deleted from a table keeps its memory
+            self._con.execute(
+                f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM decoded WHERE template < {OWN}"
+            )
 
     def _make_decoded(self) -> None:
         names = ", ".join(

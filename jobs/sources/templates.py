@@ -7,7 +7,7 @@ decoded, it shows what was written into the blanks as its time, uuid and ports. 
 template is decoded by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import duckdb
@@ -58,7 +58,8 @@ class Templates:
         found[~sheet.values.fits] = 0
         misses = np.flatnonzero(found < 0)
         if len(misses):
-            found[misses] = self._learn(sheet, texts.take(pa.array(misses)).to_pylist(), misses)
+            news = texts if len(misses) == len(texts) else texts.filter(pa.array(found < 0))
+            found[misses] = self._learn(sheet, news.dictionary_encode(), misses)
         return found
 
     def _look_up(self, texts: Any) -> Places:
@@ -84,26 +85,23 @@ class Templates:
         numbers[rows["place"].to_numpy()] = rows["template"].to_numpy()
         return numbers
 
-    def _learn(self, sheet: Sheet, texts: Sequence[bytes], places: Places) -> Places:
-        """Decode texts that are new, keep those that are proved, and give the number of each."""
-        codes_of: dict[bytes, int] = {}
-        codes = np.array([codes_of.setdefault(text, len(codes_of)) for text in texts], dtype=np.int64)
-        news = list(codes_of)
+    def _learn(self, sheet: Sheet, texts: Any, places: Places) -> Places:
+        """Decode texts (encoded, so each once) that are new, keep what is proved, and give their numbers."""
+        codes, news = texts.indices.to_numpy(), texts.dictionary
         chosen = np.arange(len(news))
         room = max(MAX_TEMPLATES - self.count, 0)
         if len(news) > room:  # what repeats within a sheet is worth the last room
             chosen = np.flatnonzero(np.bincount(codes) > 1)[:room]
-        number_of = np.zeros(len(news), dtype=np.int64)
+            news = news.take(pa.array(chosen))
+        number_of = np.zeros(len(texts.dictionary), dtype=np.int64)
         if len(chosen):
             numbers = np.arange(self.count + 1, self.count + 1 + len(chosen))
-            kept = [news[index] for index in chosen]
-            column = pa.array(kept, pa.large_binary())
-            self._decode(column, int(numbers[0]))
+            self._decode(news, int(numbers[0]))
             first = places[np.unique(codes, return_index=True)[1]]
             good = self._proved(sheet, first[chosen], numbers)
             self.count += len(chosen)
             number_of[chosen] = np.where(good, numbers, 0)
-            self._con.register("new_texts", pa.table({"template": number_of[chosen], "text": column}))
+            self._con.register("new_texts", pa.table({"template": number_of[chosen], "text": news}))
             self._con.execute("INSERT INTO template_texts SELECT template, text FROM new_texts")
             self._con.unregister("new_texts")
         return number_of[codes]

@@ -22,6 +22,8 @@ MAPS: Final[dict[str, tuple[tuple[str, str], Callable[[str], tuple[str, ...]], t
     "name_map": (("src_names", "dst_names"), lambda text: (labels.names(text),), ("names",)),
     "policy_map": (("allowed", "denied"), lambda text: (labels.policies(text),), ("policies",)),
 }
+#: Where each column stands in the list ``texts`` of ``decoded``; SQL counts from 1.
+_PLACES: Final = {column: place for place, column in enumerate(TEXTS, start=1)}
 #: Distinct texts remembered; beyond it all are forgotten with the next batch, which bounds memory.
 MAX_TEXTS: Final = 200_000
 
@@ -46,7 +48,7 @@ class Texts:
         """Decode the texts of these rows of ``decoded`` that were not seen before."""
         for name, (columns, decode, names) in MAPS.items():
             both = " UNION ALL ".join(
-                f"SELECT {column}_hash AS text_hash, texts[{TEXTS.index(column) + 1}] AS text FROM decoded"
+                f"SELECT {column}_hash AS text_hash, texts[{_PLACES[column]}] AS text FROM decoded"
                 f" WHERE texts IS NOT NULL AND ({where})"
                 for column in columns
             )

@@ -253,3 +253,21 @@ def test_order_and_wraps_change_no_record(order: list[int], wraps: list[int]) ->
     ]
     plain = Read(lines(*map(wrapped, flows))).records
     assert Read(lines(*(forms[wraps[place]](flows[place]) for place in order))).records == plain
+
+
+@pytest.mark.parametrize("names_first", [True, False])
+def test_one_text_is_a_list_of_labels_here_and_of_names_there(names_first: bool) -> None:
+    """Texts are decoded once each, but once for everything that they are."""
+    text = [f"k8s:app=twin-{names_first:d}"]
+    named = flow(uuid="names", destination_names=text)
+    labelled = flow(uuid="labels")
+    labelled["destination"]["labels"] = text
+    made = [named, labelled] if names_first else [labelled, named]
+    found = {record["uuid"]: record for one in made for record in Read(lines(wrapped(one))).records}
+    assert found["names"]["dst_names"] == text[0]
+    both = flow(destination_names=[f"k8s:app=both-{names_first:d}"])
+    both["destination"]["labels"] = both["destination_names"]
+    sets = [row["labels"] for row in Read(lines(wrapped(labelled), wrapped(both))).labels]
+    assert json.dumps(text) in sets
+    assert json.dumps(both["destination_names"]) in sets
+    assert Read(lines(wrapped(both))).record["dst_names"] == both["destination_names"][0]
