@@ -12,15 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from jobs.evaluation.applications import add_applications
-from jobs.evaluation.changes import add_incidents, add_releases, release
+from jobs.evaluation.changes import release
 from jobs.evaluation.draws import busy
 from jobs.evaluation.estate import Estate
-from jobs.evaluation.internet import add_internet
 from jobs.evaluation.nouns import ALWAYS, DAYS, FOREVER, NOBODY, Link, Rhythm, Workload
 from jobs.evaluation.parameters import WorldParameters
-from jobs.evaluation.platform import add_platform, connect_workload
-from jobs.evaluation.world import World, finish
+from jobs.evaluation.world import World, finish, make_estate
 
 #: Days learned from, and the first night that is reported on.
 LEARNED: Final = 14
@@ -132,16 +129,7 @@ class _Plan:
 def make_drift_world(parameters: WorldParameters) -> DriftWorld:
     """Make a world of these parameters and plant its changes."""
     parameters = replace(parameters, days=FIRST_NIGHT + NIGHTS + AFTERWARDS, attacks=False)
-    estate = Estate(parameters)
-    add_platform(estate)
-    shared = len(estate.workloads)
-    add_applications(estate)
-    rng = estate.rng(11)
-    for number in range(shared):
-        connect_workload(estate, number, rng)
-    add_internet(estate)
-    add_releases(estate)
-    add_incidents(estate)
+    estate = make_estate(parameters)
     plan = _Plan(estate, estate.rng(21))
     _add_scanner(plan)
     _retire(plan)

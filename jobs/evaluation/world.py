@@ -80,8 +80,8 @@ class World:
         return int(pd.Timestamp(self.parameters.start, tz="UTC").timestamp()) * 1_000_000
 
 
-def make_world(parameters: WorldParameters) -> World:
-    """Make the world of these parameters."""
+def make_estate(parameters: WorldParameters) -> Estate:
+    """Everything of a world that means well."""
     estate = Estate(parameters)
     add_platform(estate)
     shared = len(estate.workloads)
@@ -92,6 +92,12 @@ def make_world(parameters: WorldParameters) -> World:
     add_internet(estate)
     add_releases(estate)
     add_incidents(estate)
+    return estate
+
+
+def make_world(parameters: WorldParameters) -> World:
+    """Make the world of these parameters."""
+    estate = make_estate(parameters)
     if parameters.attacks:
         add_attacks(estate)
     return finish(estate)

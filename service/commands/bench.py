@@ -13,7 +13,7 @@ from service.commands.options import ConfigFile, DataDir, LogFormatOption, setti
 #: Beside the packages; an installed wheel has no such folder.
 BENCHMARKS: Final = Path(__file__).resolve().parents[2] / "benchmarks"
 #: Files there that make input for the others.
-HELPERS: Final = frozenset({"__init__", "generate"})
+HELPERS: Final = frozenset({"__init__", "estate", "generate", "stored"})
 
 
 def bench(

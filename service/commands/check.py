@@ -1,7 +1,6 @@
 """``portolan check``: what is wrong with policies before a cluster sees them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,14 +13,18 @@ from models.manifest.parse import parse_objects
 from models.simulation.check import PolicyCheck, check_policies, finding_to_json
 from models.simulation.costs import MAP_SIZE
 from models.simulation.findings import Severity
-from service.commands.export import StateOption
 from service.commands.options import (
+    AsOf,
     CiliumVersion,
+    ClusterOption,
     ConfigFile,
     DataDir,
     Format,
+    InPlaceOfFiles,
     LogFormatOption,
     OutputFormat,
+    PolicyFiles,
+    StateOption,
     chosen_release,
     parse_length,
     parse_time,
@@ -40,19 +43,13 @@ MAX_COSTS: Final = 5
 
 def check(
     *,
-    policies: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders of policies; may be given more than once.")
-    ] = None,
-    state: Annotated[
-        StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")
-    ] = None,
+    policies: PolicyFiles = None,
+    state: InPlaceOfFiles = None,
     window: Annotated[
         str | None, typer.Option(help="How far back the stored observations count, as in 14d.")
     ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default.")
-    ] = None,
-    cluster: Annotated[str | None, typer.Option(help="Cluster, where several were observed.")] = None,
+    as_of: AsOf = None,
+    cluster: ClusterOption = None,
     cilium_version: CiliumVersion = None,
     output: Format = OutputFormat.TABLE,
     data_dir: DataDir = None,

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +106,7 @@ def _evaluate_drift(which: str, output: EvaluationFormat, workers: int | None, *
     worlds = world_list(which)
     count = workers or min(MAX_WORKERS, os.cpu_count() or 1, len(worlds))
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)
     found = tables(run_worlds(worlds, count, _progress))
     text = section(found)
     if write:
@@ -124,6 +126,11 @@ def _evaluate_drift(which: str, output: EvaluationFormat, workers: int | None, *
                 print_table(table.headers, table.rows)
                 print_text()
     say(f"{len(worlds)} worlds in {time.monotonic() - started:.0f} s")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """A run that is ended from outside says so, as one that is ended at the keyboard does."""
+    raise KeyboardInterrupt
 
 
 def _progress(done: int, total: int) -> None:

@@ -13,14 +13,15 @@ from jobs.policy_places import PolicyPlaces
 from models.domain.policy import Direction
 from models.errors import BadInputError
 from service.commands.explained import print_explanation
-from service.commands.export import StateOption
 from service.commands.options import (
     CiliumVersion,
+    ClusterOption,
     ConfigFile,
     DataDir,
     Format,
     LogFormatOption,
     OutputFormat,
+    StateOption,
     chosen_release,
     settings_for,
 )
@@ -74,7 +75,7 @@ def explain(
     state: Annotated[
         StateOption, typer.Option(help="Stored proposals that count: approved or any.")
     ] = StateOption.APPROVED,
-    cluster: Annotated[str | None, typer.Option(help="Cluster, where several were observed.")] = None,
+    cluster: ClusterOption = None,
     cilium_version: CiliumVersion = None,
     output: Format = OutputFormat.TABLE,
     data_dir: DataDir = None,

@@ -13,19 +13,13 @@ from service.commands.options import (
     Format,
     LogFormatOption,
     OutputFormat,
+    StateOption,
     portolan_for,
 )
 from service.commands.output import print_json, print_text, say
 from service.export.files import write_export
 from service.export.manifests import Target
 from service.export.service import collect
-
-
-class StateOption(StrEnum):
-    """Which proposals."""
-
-    APPROVED = "approved"
-    ANY = "any"
 
 
 class KindOption(StrEnum):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import (
+    AsOf,
     ConfigFile,
     DataDir,
     Format,
@@ -26,10 +27,7 @@ def infer(
         str | None, typer.Option(help="Cluster to propose for; every observed one by default.")
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="Propose for this namespace only.")] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default."),
-    ] = None,
+    as_of: AsOf = None,
     window: Annotated[str | None, typer.Option(help="How far back to look, as in 14d.")] = None,
     posture: Annotated[
         PostureOption | None, typer.Option(help="How far to reach beyond what was seen.")

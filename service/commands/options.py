@@ -42,6 +42,13 @@ class PostureOption(StrEnum):
     STRICT = "strict"
 
 
+class StateOption(StrEnum):
+    """Which proposals."""
+
+    APPROVED = "approved"
+    ANY = "any"
+
+
 _COMMON = "Options of every command"
 DataDir = Annotated[
     Path | None,
@@ -66,6 +73,17 @@ LogFormatOption = Annotated[
 CiliumVersion = Annotated[
     str | None,
     typer.Option(help="Release whose semantics count.", show_default="the configured one, else the newest"),
+]
+PolicyFiles = Annotated[
+    list[Path] | None, typer.Option(help="Files or folders of policies; may be given more than once.")
+]
+InPlaceOfFiles = Annotated[
+    StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")
+]
+ClusterOption = Annotated[str | None, typer.Option(help="Cluster, where several were observed.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default."),
 ]
 Format = Annotated[OutputFormat, typer.Option("--format", help="Form of the result on standard output.")]
 

@@ -20,12 +20,16 @@ from models.simulation.backtest import replay_seen
 from models.simulation.comparison import compare_seen
 from models.simulation.seen import SeenWindow
 from service.commands.compared import print_comparison
-from service.commands.export import StateOption
 from service.commands.options import (
+    AsOf,
     CiliumVersion,
+    ClusterOption,
     ConfigFile,
     DataDir,
+    InPlaceOfFiles,
     LogFormatOption,
+    PolicyFiles,
+    StateOption,
     chosen_release,
     parse_length,
     parse_time,
@@ -50,9 +54,7 @@ class SimulateFormat(StrEnum):
 
 def simulate(
     *,
-    policies: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders of policies; may be given more than once.")
-    ] = None,
+    policies: PolicyFiles = None,
     flows: Annotated[
         list[str] | None,
         typer.Option(help="Files, folders or globs of Hubble JSON, as for ingest; '-' reads a pipe."),
@@ -64,18 +66,12 @@ def simulate(
         list[Path] | None,
         typer.Option(help="Files or folders of the policies of today: say only what would change from them."),
     ] = None,
-    state: Annotated[
-        StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")
-    ] = None,
+    state: InPlaceOfFiles = None,
     window: Annotated[
         str | None, typer.Option(help="Without --flows: how far back the stored observations go, as in 14d.")
     ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="End of the window (ISO 8601, UTC); the newest observation by default.")
-    ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Cluster whose observations and proposals count.")
-    ] = None,
+    as_of: AsOf = None,
+    cluster: ClusterOption = None,
     cilium_version: CiliumVersion = None,
     output: Annotated[
         SimulateFormat | None,
