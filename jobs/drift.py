@@ -1,9 +1,9 @@
 """The drift run: the night's observations and the deployed policies in, one report out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from jobs.propose import ObservationReader
 from models.domain.capabilities import CapabilityHints
@@ -11,6 +11,7 @@ from models.domain.window import Window
 from models.drift.baseline import BASELINE_NIGHTS
 from models.drift.changed import Approved
 from models.drift.find import DriftInput, find_drift
+from models.drift.regrouped import ProposedGroup
 from models.drift.report import DriftReport
 from models.drift.timeline import Snapshot
 from models.errors import BadInputError
@@ -58,6 +59,8 @@ def run_drift(
     exempt: frozenset[tuple[str, str]] = frozenset(),
     held: frozenset[str] = frozenset(),
     denials_counted: float | None = None,
+    proposed: Sequence[ProposedGroup] = (),
+    calibration: Mapping[str, Any] | None = None,
 ) -> DriftReport:
     """Report on one window; the nights before it are the baseline, as far as they are stored."""
     window = request.window()
@@ -73,5 +76,7 @@ def run_drift(
         exempt=exempt,
         held=held,
         denials_counted=denials_counted,
+        proposed=tuple(proposed),
+        calibration=calibration,
     )
     return find_drift(given, request.generated_at)

@@ -111,14 +111,31 @@ class Nights:
 
     def verdicts(self, night: int) -> "dict[int, tuple[bool, bool]]":
         """Whether the policies of a night deny each link used on it: at egress, at ingress."""
-        uses = occurrences(self.drift.world, night, night + 1, observed=False)
-        found = Judge(self.drift.world, self.manifests(night)).verdicts(uses)
-        return {
-            int(link): (bool(egress), bool(ingress))
-            for link, egress, ingress in zip(
-                uses["link"], found.egress_denied, found.ingress_denied, strict=True
-            )
-        }
+        if night not in self._judged:
+            uses = occurrences(self.drift.world, night, night + 1, observed=False)
+            found = self._judge(night).verdicts(uses)
+            self._judged[night] = {
+                int(link): (bool(egress), bool(ingress))
+                for link, egress, ingress in zip(
+                    uses["link"], found.egress_denied, found.ingress_denied, strict=True
+                )
+            }
+        return self._judged[night]
+
+    @cached_property
+    def _judged(self) -> dict[int, dict[int, tuple[bool, bool]]]:
+        return {}
+
+    @cached_property
+    def _judges(self) -> dict[int, Judge]:
+        return {}
+
+    def _judge(self, night: int) -> Judge:
+        """Policies of a night, read once for all nights between two changes."""
+        changed = sum(change.night <= night for change in self.changes)
+        if changed not in self._judges:
+            self._judges[changed] = Judge(self.drift.world, self.manifests(night))
+        return self._judges[changed]
 
     def _part(self, first: int, last: int) -> Observations:
         made = observe(self.drift.world, first, last) if self._heard(first, last) else self._silence(first)

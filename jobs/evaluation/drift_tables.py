@@ -1,9 +1,11 @@
 """The figures of ``portolan evaluate --drift``: a table of what was found, and one of what was said."""
 
 import multiprocessing
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +23,7 @@ from jobs.evaluation.drift_world import (
 from jobs.evaluation.parameters import WorldParameters
 from jobs.evaluation.tables import TextTable
 from models.drift.finding import KINDS
+from models.errors import PortolanError
 
 BEGIN: Final = "<!-- begin: portolan evaluate --drift --write -->"
 END: Final = "<!-- end: portolan evaluate --drift --write -->"
@@ -37,6 +40,10 @@ GOALS: Final = {
 PRECISION_GOAL: Final = 0.9
 WRONG_UNUSED_GOAL: Final = 0.01
 FALSE_ALARMS_GOAL: Final = 1.0
+
+
+class WorldFailedError(PortolanError):
+    """A world could not be measured; nothing is written then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,33 @@ def run_worlds(
 
 def _each(worlds: Sequence[WorldParameters], workers: int) -> Iterator[Named]:
     if workers <= 1:
-        yield from map(run_world, worlds)
+        yield from map(_run, worlds)
         return
     # As `jobs.evaluation.protocol` does it: a fork would copy threads of libraries.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(run_world, worlds)
+        try:
+            yield from pool.map(_run, worlds)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        except BrokenProcessPool:
+            raise WorldFailedError(
+                "a worker was ended from outside, most likely for want of memory: "
+                "each holds one world; try --workers 1"
+            ) from None
+
+
+def _run(parameters: WorldParameters) -> Named:
+    """Score a world; whatever goes wrong in it is said with its name, in whichever process."""
+    try:
+        return run_world(parameters)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise WorldFailedError(
+            f"the world {parameters.name!r} failed: {type(error).__name__}: {error} "
+            f"({where.filename.rpartition('/')[2]}:{where.lineno})"
+        ) from error
 
 
 def tables(scores: Sequence[Named]) -> list[TextTable]:

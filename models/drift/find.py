@@ -4,9 +4,10 @@ The whole of a drift run: observations, policies and approvals in, one report ou
 A function of its arguments: no clock, no store. The order of rows, objects and approvals changes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,11 +16,14 @@ from models.domain.policy import UndecidablePeer
 from models.drift.baseline import MIN_CLUSTER_NIGHTS
 from models.drift.changed import Approved, Compared, compare
 from models.drift.coverage import NightCoverage, night_coverage, unheard, unseen_denials
+from models.drift.distrust import distrust
 from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
 from models.drift.gates import FRUITLESS, STOPPED, UNRULED, gate_series
+from models.drift.moved_names import explain_moved_names
 from models.drift.night import Scene, set_scene
 from models.drift.reach import idle_policies, reach, unprotected
 from models.drift.refused import refused_traffic
+from models.drift.regrouped import ProposedGroup, regrouped
 from models.drift.report import DriftReport, arranged
 from models.drift.standing import Standing, stand
 from models.drift.suggest import Changes
@@ -57,6 +61,10 @@ class DriftInput:
         Ids of what inference holds back for a person to decide: that it is denied is on purpose.
     denials_counted
         Packets that the agents' own counters say policy dropped in the window; ``None``: not asked.
+    proposed
+        Workloads that share a policy in the newest inference; empty when there was none.
+    calibration
+        What its forecasts were worth, in the form of the contract; ``None`` when there was none.
     """
 
     night: Observations
@@ -67,6 +75,8 @@ class DriftInput:
     exempt: frozenset[tuple[str, str]] = frozenset()
     held: frozenset[str] = frozenset()
     denials_counted: float | None = None
+    proposed: tuple[ProposedGroup, ...] = ()
+    calibration: Mapping[str, Any] | None = None
 
 
 def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
@@ -93,6 +103,8 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
         *unheard(scene, coverage),
         *unseen_denials(scene, coverage, given.denials_counted),
         *compared.findings,
+        *regrouped(given.approved, given.proposed),
+        *distrust(given.calibration),
     ]
     counts = _counts(scene, compared)
     notes: list[str] = []
@@ -146,11 +158,12 @@ def _traffic(
     counts["seen_once"] = working.passing
     counts["held_back_by_screening"] = working.held
     counts["baseline_nights"] = stopped.nights
-    return [
+    found = [
         *working.findings,
         *refused_traffic(scene, standing, (stopped, by_caller), changes, working.cells),
         *sweeps(scene, standing, fruitless),
     ]
+    return explain_moved_names(scene, found)
 
 
 def _counts(scene: Scene, compared: Compared) -> dict[str, int]:

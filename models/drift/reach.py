@@ -110,7 +110,7 @@ def idle_policies(
         Objects that another finding speaks of already.
     """
     findings = []
-    meant = {_name(one.manifest): one for one in approved}
+    meant = {name_of(one.manifest): one for one in approved}
     names = [member for one in scene.view.workloads.all for member in one.members]
     for policy in sorted(found.selected):
         places = found.selected[policy]
@@ -137,7 +137,8 @@ def _for_jobs(one: Approved | None) -> bool:
     )
 
 
-def _name(manifest: Mapping[str, Any]) -> tuple[str, str]:
+def name_of(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Namespace and name of an object."""
     metadata = manifest.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")

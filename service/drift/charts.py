@@ -85,6 +85,7 @@ def expectation(expected: Mapping[str, Any] | None) -> Range | None:
     low, high, observed = (float(expected[name]) for name in ("low", "high", "observed"))
     most = max(high, observed, 1.0)
     scale = _RANGE_WIDTH / most
-    text = f"{observed:g} {expected['what']}, usually {low:g} to {high:g}"
+    usual = f"{low:g} to {high:g}" if high else "none"
+    text = f"{observed:g} {expected['what']}, usually {usual}"
     width = max((high - low) * scale, 2.0)
     return Range(round(low * scale, 1), round(width, 1), round(observed * scale, 1), text)

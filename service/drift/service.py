@@ -14,8 +14,10 @@ from jobs.drift import DriftRequest, run_drift
 from jobs.drift_counters import count_denials
 from jobs.runs import RunRequest, RunResult
 from models.drift.changed import Approved
+from models.drift.regrouped import ProposedGroup
 from models.drift.report import DriftReport
 from models.errors import UnsupportedError
+from service.calibration.views import calibration_of
 from service.db.tables import QuarantineRow
 from service.drift import notify, repository, snapshots
 from service.drift.snapshots import Deployed
@@ -131,6 +133,8 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
         approved = approved_policies(session, cluster.name, chosen_version(portolan, None))
         exempt = _exempt(session, cluster.name)
         held = _held(session, cluster.name)
+        proposed = _proposed(session, cluster.name)
+        calibration = calibration_of(session, cluster.name)
     counted = None if settings.prometheus_url is None else count_denials(settings.prometheus_url, window)
     report = run_drift(
         FoldedObservations(portolan.store),
@@ -141,6 +145,8 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
         exempt=exempt,
         held=held,
         denials_counted=counted,
+        proposed=proposed,
+        calibration=calibration,
     )
     return _kept(portolan, report, deployed, run_id, record=options.record)
 
@@ -199,6 +205,15 @@ def _exempt(session: Session, cluster: str) -> frozenset[tuple[str, str]]:
         for one in row.body.get("without_proposal", [])
     ]
     return frozenset((str(one["namespace"]), str(name)) for one in found for name in one["workloads"])
+
+
+def _proposed(session: Session, cluster: str) -> tuple[ProposedGroup, ...]:
+    """Whom the newest inference gives one policy."""
+    return tuple(
+        ProposedGroup(row.namespace, row.name, tuple(row.workloads.split(", ")))
+        for row in proposals.list_proposals(session, ProposalFilter(cluster=cluster))
+        if row.workloads and not row.withdrawn
+    )
 
 
 def _held(session: Session, cluster: str) -> frozenset[str]:

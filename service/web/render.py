@@ -1,5 +1,6 @@
 """Templates: everything escaped, nothing undefined."""
 
+import re
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from service.web.contexts import (
 )
 
 HERE: Final = Path(__file__).parent
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
 
 Page = ProposalsPage | ProposalPage | QuarantinePage | RunsPage | CalibrationPage | ErrorPage
 #: Template of each page.
@@ -34,6 +36,11 @@ TEMPLATES: Final[dict[type, str]] = {
 
 def _when(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _moment(text: str) -> str:
+    """A time of the contract, as people read it; anything else stays as it is."""
+    return f"{text[:10]} {text[11:16]}" if _ISO.match(text) else text
 
 
 def _count(number: float) -> str:
@@ -55,7 +62,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: _visible(value) if isinstance(value, str) and type(value) is str else value,
     )
-    made.filters |= {"when": _when, "count": _count}
+    made.filters |= {"when": _when, "count": _count, "moment": _moment}
     return made
 
 
