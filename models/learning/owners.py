@@ -19,6 +19,9 @@ RUN_KINDS: Final = frozenset({"CronJob", "Job"})
 
 _HASH_LABELS: Final = ("pod-template-hash", "rollouts-pod-template-hash")
 _JOB_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")
+#: ``kubectl run`` labels a pod with its own name, and ``kubectl debug node/...`` names one after the node.
+_RUN_LABEL: Final = "run"
+_NODE_DEBUGGER: Final = "node-debugger-"
 _SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand
 _DEPLOYMENT_POD: Final = re.compile(rf"(?P<name>.+)-(?P<hash>[{_SAFE}]{{6,10}})-[{_SAFE}]{{5}}")
 _CRONJOB_POD: Final = re.compile(rf"(?P<name>.+)-(?P<minute>[0-9]{{8,10}})-[{_SAFE}]{{5}}")
@@ -93,7 +96,11 @@ def owner_of_pod_name(pod: str, labels: Mapping[str, str]) -> Owner:
     (Owner(kind='Deployment', name='web'), Owner(kind='StatefulSet', name='db'))
     >>> owner_of_pod_name("report-29301840-k8r4n", {}), owner_of_pod_name("agent-x2xvz", {})
     (Owner(kind='CronJob', name='report'), Owner(kind='DaemonSet', name='agent'))
+    >>> owner_of_pod_name("debug-x2xvz", {"run": "debug-x2xvz"})
+    Owner(kind='Pod', name='debug-x2xvz')
     """
+    if labels.get(_RUN_LABEL) == pod or pod.startswith(_NODE_DEBUGGER):
+        return Owner("Pod", pod)
     job = next((labels[key] for key in _JOB_LABELS if labels.get(key)), "")
     if job and pod.startswith(f"{job}-"):
         return owner_of_record("Job", job, labels) or Owner("Job", job)

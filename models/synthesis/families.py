@@ -133,20 +133,37 @@ def find_families(
     )
     found: list[Family] = []
     nameless: list[str] = []
-    for (kind, _), part in sorted(parts.items()):
-        if not _several(part):
-            continue
-        family = _family(view, index, kind, part)
-        if family is None:
-            nameless.append(kind)
-        else:
-            found.append(family)
+    for kind in sorted({kind for kind, _ in parts}):
+        named, rest = _named(
+            view, index, kind, [part for place, part in sorted(parts.items()) if place[0] == kind]
+        )
+        found += named
+        nameless += [kind] * rest
     return Families(
         tuple(found),
         {member: family for family in found for member in family.members},
         {str(key): str(role) for key, role in roles.roles_.items()},
         tuple(nameless),
     )
+
+
+def _named(
+    view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]]
+) -> tuple[list[Family], int]:
+    """
+    Families of a kind, and how many parts are none because no label names them alone.
+
+    Labels that tell a kind from everything else may not tell its parts from each other: then the whole kind
+    is the family, and each rule weighs what that opens.
+    """
+    wanted = [part for part in parts if _several(part)]
+    families = [_family(view, index, kind, part) for part in wanted]
+    if len(parts) > 1 and None in families:
+        whole = _family(view, index, kind, [one for part in parts for one in part])
+        if whole is not None:
+            return [whole], 0
+    named = [family for family in families if family is not None]
+    return named, len(families) - len(named)
 
 
 def _several(part: Sequence[Workload]) -> bool:

@@ -6,7 +6,7 @@ length (`models.learning.roles`); a role counts only if a conjunction of labels 
 nobody else, living or gone, so that tomorrow's shard is selected by it and no neighbour is.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -29,6 +29,10 @@ MIN_VOUCHERS: Final = 2
 VOUCHING_SHARE: Final = 0.5
 #: Cells that are held back with the places of their edges, by workload.
 _Refused = Mapping[str, Mapping[str, frozenset[int]]]
+
+
+#: Namespace and kind, and role.
+_Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,16 @@ def find_population(
     roles = Roles(
         alpha=ENDS * rates.alpha, lam=rates.lam_roles, hysteresis=MARGIN, key_bonus=-MARGIN, across_keys=False
     ).fit(cells, keys, {key: role for key, role in previous.items() if key in plain})
-    parts: dict[tuple[str, str], list[Workload]] = defaultdict(list)
+    parts: dict[_Place, list[Workload]] = defaultdict(list)
     for key, role in roles.roles_.items():
         parts[(keys[str(key)], str(role))].append(plain[str(key)])
     did = {str(key): frozenset(own) for key, own in cells.groupby("workload", sort=True)["cell"]}
     vouched = frozenset[int]().union(*(_vouched(part, did, refused) for part in parts.values()))
     for place, part in parts.items():
         parts[place] = _without_refused(part, did, refused, vouched)
+    for whole in _whole_kinds(view.workloads, parts, did, rates):
+        if _without_refused(whole, did, refused, vouched) == whole:
+            _join(parts, whole)
     merged = [one for part in sorted(parts) for one in _selectable(view.workloads, parts[part])]
     role_of = {str(key): str(role) for key, role in roles.roles_.items()}
     return Population(_with(view, merged), role_of, vouched)
@@ -131,6 +138,57 @@ def _without_refused(
             for cell, places in refused.get(workload_key(one), {}).items()
         )
     ]
+
+
+def _whole_kinds(
+    workloads: Workloads,
+    parts: Mapping[_Place, list[Workload]],
+    did: Mapping[str, frozenset[str]],
+    rates: Exchange,
+) -> list[list[Workload]]:
+    """
+    Kinds of workloads that labels tell from everything else, and their parts not from each other.
+
+    Three of four shards do the same, the fourth is scraped, too. No label says "the three", so the choice is
+    one policy for the four or four policies: what the others would be opened to is weighed against the rules
+    of all.
+    """
+    kinds: dict[tuple[str, str], dict[_Place, list[Workload]]] = defaultdict(lambda: defaultdict(list))
+    for place, part in sorted(parts.items()):
+        for one in part:
+            if kind := kind_key(one):
+                kinds[(place[0], kind)][place].append(one)
+    found = []
+    for _, by_part in sorted(kinds.items()):
+        whole = sorted((one for part in by_part.values() for one in part), key=workload_key)
+        nameless = any(len(part) > 1 and _merge(workloads, part) is None for part in by_part.values())
+        if (
+            len(by_part) > 1
+            and nameless
+            and _pays(whole, did, rates)
+            and _merge(workloads, whole) is not None
+        ):
+            found.append(whole)
+    return found
+
+
+def _pays(whole: Sequence[Workload], did: Mapping[str, frozenset[str]], rates: Exchange) -> bool:
+    """Whether one policy for all is worth what it opens to those that did not need it."""
+    counts = Counter(cell for one in whole for cell in did.get(workload_key(one), ()))
+    opened = sum(len(whole) - count for count in counts.values())
+    saved = counts.total() - len(counts)
+    return ENDS * rates.alpha * opened + MARGIN <= rates.lam_roles * saved
+
+
+def _join(parts: dict[_Place, list[Workload]], whole: list[Workload]) -> None:
+    """Let workloads of several parts be one, in the place of the first."""
+    keys = {workload_key(one) for one in whole}
+    places = [
+        place for place, part in sorted(parts.items()) if any(workload_key(one) in keys for one in part)
+    ]
+    for place in places:
+        parts[place] = [one for one in parts[place] if workload_key(one) not in keys]
+    parts[(places[0][0], f"{places[0][1]}, whole")] = whole
 
 
 def _selectable(workloads: Workloads, part: list[Workload]) -> list[Workload]:

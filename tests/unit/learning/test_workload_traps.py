@@ -221,6 +221,19 @@ def test_trap_F14_without_a_recorded_owner_pod_names_and_labels_tell(pods, membe
     assert learn_workloads(world.observations()).by_label_key[one.key].members == (member,)
 
 
+@pytest.mark.parametrize(
+    ("pod", "labels"), [("debug-x2xvz", {"run": "debug-x2xvz"}), ("node-debugger-aks-nodepool1-k8r4n", {})]
+)
+def test_trap_F14_a_pod_that_a_person_started_has_no_owner(pod, labels):
+    """Its name may end as a DaemonSet's does; ``kubectl run`` and ``kubectl debug`` leave their marks."""
+    world = World()
+    one = world.pod("shop", "x", labels, workload="", pod_names=[pod])
+    (workload,) = learn_workloads(world.observations()).all
+    assert workload.members == (f"Pod/{pod}",)
+    assert workload.ownerless
+    assert one.key in workload.label_keys
+
+
 def test_trap_F15_a_workload_that_is_gone_gets_no_proposal_and_is_stale_as_a_peer():
     """A policy for a ghost helps nobody, nor does a rule for one."""
     world = World()

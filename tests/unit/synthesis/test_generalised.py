@@ -111,6 +111,45 @@ def test_shards_share_one_policy_and_its_ids_outlive_a_new_shard():
     assert "role" in one.flags
 
 
+def test_shards_share_one_policy_although_one_of_them_does_more():
+    """No label says "the other three": one policy for four costs less than four."""
+    world = World()
+    shards(world, [0, 1, 2, 3])
+    last = world.pod("index", "shard-3", {"app": "shard", "ordinal": "3"})
+    world.edge(world.pod("watch", "scraper"), last, 9102)
+    one = proposal_for(propose(world.observations()), "shard-0")
+    assert one.subject.selector.labels == (("app", "shard"),)
+    assert len(one.subject.workloads) == 4
+
+
+def test_shards_that_do_much_more_keep_policies_of_their_own():
+    """What the others would be opened to is worth more than the lines it saves."""
+    world = World()
+    shards(world, [0, 1, 2])
+    last = world.pod("index", "shard-2", {"app": "shard", "ordinal": "2"})
+    for number in range(8):
+        world.edge(last, world.pod("platform", f"store-{number}x", {"app": f"store{number}"}), 5432 + number)
+    one = proposal_for(propose(world.observations()), "shard-0")
+    assert one.subject.workloads == ("Deployment/shard-0",)
+
+
+def test_a_family_is_its_whole_kind_where_no_label_tells_its_parts():
+    """The web of one tenant does so much more that it plays another role; its label is that of all webs."""
+    world = World()
+    store = tenants(world, 3)
+    odd = world.pod("tenant-03", "web", {"app": "saas-web"})
+    for number in range(8):
+        world.edge(odd, world.pod("platform", f"extra{number}"), 7000 + number)
+    for space in ("tenant-01", "tenant-02", "tenant-03"):
+        world.edge(world.pod(space, "web", {"app": "saas-web"}), store, 6379)
+    named = [
+        rule.peer
+        for rule in ingress(proposal_for(propose(world.observations()), "store"))
+        if rule.ports[0].number == 6379
+    ]
+    assert [(peer.namespace, peer.selector.labels) for peer in named] == [("*", (("app", "saas-web"),))]
+
+
 def test_workloads_that_do_different_things_share_no_policy():
     """A common label is not a role."""
     world = World()
