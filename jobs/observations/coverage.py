@@ -13,9 +13,7 @@ from jobs.observations.clock import (
     with_day,
 )
 from jobs.observations.records import NOTICES, TAKEN
-from jobs.observations.schema import COVERAGE
-
-ASIDE_PREFIX: Final = "aside_"
+from jobs.observations.schema import ASIDE_PREFIX, COVERAGE
 
 #: Notice kinds and the measure each adds to. A node that was unavailable delivered nothing: no measure.
 _MEASURES: Final = {"lost": "lost_events", "rejected": "rejects", "skipped": "skipped"}

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jobs.observations import fold_frames, fold_names
+from jobs.observations import fold_shape
 from jobs.observations.clock import US_PER_HOUR, day_of
+from jobs.observations.compiled import fold_columns, fold_statements
 from jobs.observations.delta import naming
 from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
+from jobs.observations.fold_keys import EDGE, PER_DAY, SPAN, STEPS, UNITED
 from jobs.observations.fold_links import link_changes
 from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
-from jobs.observations.fold_plan import PER_DAY, UNITED, columns, statements
-from jobs.observations.fold_rows import EDGE, SPAN
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
@@ -30,7 +30,7 @@ from models.errors import PortolanError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the engine may use before it spills to disk; far more than 20,000 edges over two weeks need.
-_MEMORY: Final = "1500MB"
+_MEMORY: Final = "600MB"
 REPLY_ONLY: Final = "reply_only"
 
 
@@ -49,6 +49,7 @@ def fold(store: ObservationStore, cluster: str, window: Window) -> frames.Observ
             "memory_limit": _MEMORY,
             "temp_directory": spill,
             "preserve_insertion_order": "false",
+            "checkpoint_threshold": "1TB",
         }
         try:
             with duckdb.connect(config=config) as con:
@@ -76,7 +77,7 @@ class _Fold:
         first_hour, last_hour = _hours(window.start), _hours(window.end - timedelta(microseconds=1))
         self.first_day, self.last_day = day_of(first_hour), day_of(last_hour)
         self.before, self.after = _shifted(self.first_day, -1), _shifted(self.last_day, 1)
-        con.register("steps", pa.table({"step": pa.array(fold_names.STEPS, pa.int64())}))
+        con.register("steps", pa.table({"step": pa.array(STEPS, pa.int64())}))
         span = (cluster, first_hour, last_hour + 1, self.first_day, self.last_day)
         con.register("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
 
@@ -95,12 +96,12 @@ class _Fold:
 
     def _keep(self, stage: str) -> None:
         """Add to a stage that several statements read."""
-        self.con.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{stage}" ({columns(stage)})')
-        self.con.execute(f'INSERT INTO "{stage}" {statements()[stage]}')
+        self.con.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{stage}" ({fold_columns()[stage]})')
+        self.con.execute(f'INSERT INTO "{stage}" {fold_statements()[stage]}')
 
     def _rows(self, statement: str) -> pd.DataFrame:
         """Rows of a statement; sums come wider than 64 bits and are brought back."""
-        table = self.con.sql(statements()[statement]).to_arrow_table()
+        table = self.con.sql(fold_statements()[statement]).to_arrow_table()
         narrow = pa.schema(
             [
                 field.with_type(pa.int64()) if pa.types.is_decimal(field.type) else field
@@ -119,17 +120,17 @@ class _Fold:
         endpoints, identities = self._rows("endpoints_by_day"), self._rows("identity_rows")
         self._resolve(endpoints, identities)
         coverage = self._rows("coverage_rows")
-        coverage_frame = fold_frames.coverage_frame(self.cluster, coverage)
+        coverage_frame = fold_shape.coverage_frame(self.cluster, coverage)
         edge_days = self._edge_days(coverage_frame)
         in_window = endpoints["day"].between(self.first_day, self.last_day)
-        pods = fold_frames.pods_frame(self.cluster, endpoints[in_window])
+        pods = fold_shape.pods_frame(self.cluster, endpoints[in_window])
         return frames.Observations(
             cluster=self.cluster,
             window=self.window,
             edge_days=edge_days,
             edge_pods=self._edge_pods(edge_days),
             edge_routes=self._edge_routes(edge_days),
-            identities=fold_frames.identities_frame(self.cluster, identities, pods),
+            identities=fold_shape.identities_frame(self.cluster, identities, pods),
             pods=pods,
             lookups=self._lookups(),
             coverage=coverage_frame,
@@ -168,26 +169,26 @@ class _Fold:
         reply_days = set(coverage.loc[coverage["replies"] > 0, "day"])
         d["replies_visible"] = (d.pop("traces") > 0) & d["day"].isin(reply_days)
         d["cluster"] = self.cluster
-        return fold_frames.shaped(d, frames.EDGE_DAYS)
+        return fold_shape.shaped(d, frames.EDGE_DAYS)
 
     def _edge_pods(self, edge_days: pd.DataFrame) -> pd.DataFrame:
         counted = self._rows("pods_per_edge")
         kept = edge_days[["cluster", *EDGE]].drop_duplicates().merge(counted, on=list(EDGE), how="left")
         kept[["subject_pods", "peer_pods"]] = kept[["subject_pods", "peer_pods"]].fillna(0)
-        return fold_frames.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
+        return fold_shape.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
 
     def _edge_routes(self, edge_days: pd.DataFrame) -> pd.DataFrame:
         found = self._rows("routes")
         key = [name for name in EDGE if name != "icmp_type"]
         found = found.merge(edge_days[["cluster", *key]].drop_duplicates(), on=key)
         found = found[(found["flows"] > 0) | (found["l7_denied"] > 0)]
-        return fold_frames.shaped(
+        return fold_shape.shaped(
             found, frames.EDGE_ROUTES, ["cluster", *key, "l7_kind", "l7_method", "l7_route"]
         )
 
     def _lookups(self) -> pd.DataFrame:
         found = self._rows("lookups_frame")
-        return fold_frames.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
+        return fold_shape.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
 
     def _set_aside(self, coverage: pd.DataFrame) -> pd.DataFrame:
         """What is in no edge. A contact of two pods has a row for each of them and counts once."""
@@ -200,10 +201,8 @@ class _Fold:
         arcs = arcs_of(rows.groupby(["reason", *EDGE], as_index=False).sum())
         once = arcs.groupby(contact, as_index=False)["flows"].max()
         counted = once.groupby("reason", as_index=False).agg(flows=("flows", "sum"), edges=("flows", "size"))
-        merged = pd.concat([counted, fold_frames.aside_of_coverage(coverage)])
-        return fold_frames.shaped(
-            merged.assign(cluster=self.cluster), frames.SET_ASIDE, ["cluster", "reason"]
-        )
+        merged = pd.concat([counted, fold_shape.aside_of_coverage(coverage)])
+        return fold_shape.shaped(merged.assign(cluster=self.cluster), frames.SET_ASIDE, ["cluster", "reason"])
 
 
 def _shifted(day: str, days: int) -> str:

@@ -5,8 +5,8 @@ from typing import Any, Final
 import pandas as pd
 
 from jobs.observations.fold_direction import AMBIGUOUS, MISREPORTED, UNMARKED, resolve_directions
+from jobs.observations.fold_keys import LINK
 from jobs.observations.fold_peers import behind, each, link_local
-from jobs.observations.fold_rows import LINK
 
 _CHANGES: Final = [
     *(f"c_{name}" for name in LINK),

@@ -12,13 +12,12 @@ from typing import Any, Final
 import ibis
 
 from jobs.observations.clock import US_PER_HOUR, US_PER_SECOND, whole
-from jobs.observations.fold_rows import EDGE, LINK, within
+from jobs.observations.fold_keys import EDGE, LINK, MAX_TTL_SECONDS
+from jobs.observations.fold_rows import within
 from jobs.observations.schema import LOOKUPS
 
 #: Resolvers in pods, and pools of connections, outlive a TTL by minutes.
 GRACE_SECONDS: Final = 300
-#: A longer TTL says nothing more: an answer older than a day would have to be from before the window.
-MAX_TTL_SECONDS: Final = 24 * 3600
 #: Lookups from before the window that may still name its first flows.
 LOOK_BACK_HOURS: Final = 24
 
@@ -44,10 +43,6 @@ def lifetimes() -> Any:
         address=spread.ip,
         live_hour=spread.hour + spread.step,
     )
-
-
-#: Hours that one answer can reach into: its TTL and grace, and the hour in which they end.
-STEPS: Final = range(MAX_TTL_SECONDS // 3600 + 2)
 
 
 def lookup_names(rows: Any, alive: Any) -> Any:

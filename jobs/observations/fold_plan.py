@@ -11,18 +11,9 @@ from typing import Any, Final
 import ibis
 
 from jobs.observations import fold_frames, fold_names, fold_rows
-from jobs.observations.fold_rows import EDGE
+from jobs.observations.fold_keys import DAILY, EDGE, NAMED, PER_DAY, ROUTES, UNITED, WORDS
 from jobs.observations.schema import EDGES
 
-DAILY, WORDS, ROUTES, NAMED, UNITED = (
-    "stage_daily",
-    "stage_words",
-    "stage_routes",
-    "stage_named",
-    "stage_united",
-)
-#: Stages that grow day by day.
-PER_DAY: Final = (DAILY, WORDS, ROUTES, NAMED)
 #: Texts of an edge-day by the column they come from.
 _TEXTS: Final = {
     "policies": "policies",
@@ -43,13 +34,16 @@ def statements() -> dict[str, str]:
 
 
 @cache
-def columns(stage: str) -> str:
+def columns() -> dict[str, str]:
     """
-    Columns of a stage as the engine declares them.
+    Columns of the stages as the engine declares them.
 
     Its sums are wider than 64 bits unless a declared column says otherwise, and Ibis does not know that.
     """
-    schema = _expressions()[stage].schema()
+    return {stage: _declared(_expressions()[stage].schema()) for stage in (*PER_DAY, UNITED)}
+
+
+def _declared(schema: Any) -> str:
     return ", ".join(f'"{name}" {_ENGINE_TYPES[str(kind).lstrip("!")]}' for name, kind in schema.items())
 
 

@@ -12,35 +12,12 @@ from typing import Any, Final
 import ibis
 
 from jobs.observations.clock import HOURS_PER_DAY
+from jobs.observations.fold_keys import EDGE, LINK, SPAN
 from jobs.observations.schema import EDGES, Table
-
-#: What makes two rows rows of one edge, before orientation and peers are resolved.
-LINK: Final = (
-    "subject",
-    "direction",
-    "peer_kind",
-    "peer",
-    "protocol",
-    "port",
-    "icmp_type",
-    "oriented",
-)
-#: The same after resolution: the key of EDGE_DAYS without cluster and day.
-EDGE: Final = LINK[:-1]
 
 _SIDES: Final = ("subject", "peer")
 _SUMS: Final = ("flows", "connections", "answered", "reset", "verdict_events", "trace_events")
 _ALLOWED: Final = ("forwarded", "audit")
-
-#: One row: the cluster and the stretch of hours that are folded. A table rather than literals, so that
-#: the same SQL serves every fold, and no name of a cluster is ever part of it.
-SPAN: Final = {
-    "of_cluster": "string",
-    "first_hour": "int64",
-    "end_hour": "int64",
-    "first_day": "string",
-    "last_day": "string",
-}
 
 
 def within(table: Table, *, look_back_hours: int = 0, by_hour: bool = True, by_day: bool = True) -> Any:

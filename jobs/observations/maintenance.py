@@ -9,14 +9,12 @@ reading stay until ``vacuum`` removes them hours later.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 import duckdb
-import ibis
 
-from jobs.observations.aggregate import merge
+from jobs.observations.compiled import merge_statements
 from jobs.observations.schema import BATCHES, BY_NAME, LEDGER, TABLES
 from jobs.observations.store import ObservationStore, Writer
 
@@ -60,13 +58,6 @@ class Vacuumed:
     files: int
 
 
-@cache
-def _merge_sql(name: str) -> str:
-    rows = ibis.table(BY_NAME[name].columns, name="rows")
-    ordered = merge(rows, BY_NAME[name]).order_by(*BY_NAME[name].keys)
-    return str(ibis.to_sql(ordered, dialect="duckdb"))
-
-
 def compact(writer: Writer, *, minimum_files: int = 2) -> list[Compacted]:
     """Merge the rows of every day that is spread over at least ``minimum_files`` files."""
     done = []
@@ -78,7 +69,7 @@ def compact(writer: Writer, *, minimum_files: int = 2) -> list[Compacted]:
             with duckdb.connect(config={"threads": 2}) as con:
                 con.register("rows", stored.dataset(day, day))
                 before = con.sql("SELECT count(*) FROM rows").fetchall()[0][0]
-                merged = con.sql(_merge_sql(table.name)).to_arrow_table()
+                merged = con.sql(merge_statements()[table.name]).to_arrow_table()
             stored.replace_day(day, merged.cast(stored.schema))
             done.append(Compacted(table.name, day, files, before, merged.num_rows))
     return done

@@ -16,7 +16,7 @@ from jobs.observations import aggregate, answers, coverage
 from jobs.observations.clock import CALENDAR
 from jobs.observations.normalise import normalise
 from jobs.observations.records import ANSWERS, LABEL_SETS, NOTICES, TAKEN, TEMPLATES
-from jobs.observations.schema import COVERAGE, EDGE_PODS, EDGES, ENDPOINTS, IDENTITIES, LOOKUPS
+from jobs.observations.schema import COVERAGE, EDGE_PODS, EDGES, ENDPOINTS, IDENTITIES, LOOKUPS, TABLES
 
 INPUTS: Final = {
     "templates": TEMPLATES,
@@ -64,3 +64,12 @@ def batch_plan() -> Plan:
         COVERAGE.name: coverage.coverage(coverage.heard(normalised), aggregate.aside(contact)),
     }
     return Plan(stages=stages, results=results)
+
+
+def merge_plan() -> dict[str, str]:
+    """SQL per table that merges its partial rows, in the order of its key."""
+    merged = {
+        table.name: aggregate.merge(ibis.table(table.columns, name="rows"), table).order_by(*table.keys)
+        for table in TABLES
+    }
+    return {name: str(ibis.to_sql(rows, dialect="duckdb")) for name, rows in merged.items()}

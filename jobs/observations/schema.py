@@ -154,6 +154,9 @@ LOOKUPS: Final = Table(
     maxima={"last_us": "int64", "ttl_max": "int64"},
 )
 
+#: Begins the reason of coverage rows that count records which are no edge.
+ASIDE_PREFIX: Final = "aside_"
+
 COVERAGE: Final = Table(
     "coverage",
     keys={
