@@ -1,14 +1,15 @@
 """Deployed policies from a cluster, read-only: everything that policies are made of and refer to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 
+from jobs.cluster_objects import Resource, connect, listed
 from models.errors import UnsupportedError
 
-#: API group, version, kind and plural of what is read; True where the kind belongs to a namespace.
-RESOURCES: Final = (
+#: What is read.
+RESOURCES: Final[tuple[Resource, ...]] = (
     ("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies", True),
     ("cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", False),
     ("cilium.io", "v2", "CiliumCIDRGroup", "ciliumcidrgroups", False),
@@ -19,8 +20,6 @@ RESOURCES: Final = (
 )
 _POLICIES: Final = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy")
 _ABSENT: Final = 404
-_PAGE: Final = 500
-_TIMEOUT: Final = 30.0  # seconds
 
 log = structlog.get_logger()
 
@@ -40,19 +39,16 @@ def read_cluster() -> tuple[list[dict[str, Any]], bool]:
         If no cluster is configured, it cannot be reached, or it refuses to show its policies.
     """
     # Imported here: nobody who reads policies from files needs a Kubernetes client.
-    from httpx2 import HTTPError, Timeout  # noqa: PLC0415
-    from lightkube import Client  # noqa: PLC0415
-    from lightkube.core.exceptions import ApiError, ConfigError  # noqa: PLC0415
+    from httpx2 import HTTPError  # noqa: PLC0415
+    from lightkube.core.exceptions import ApiError  # noqa: PLC0415
 
-    try:
-        client = Client(timeout=Timeout(_TIMEOUT))
-    except (ConfigError, OSError, ValueError) as error:
-        raise UnsupportedError(f"no cluster to read from: {error}") from None
+    client = connect()
     objects: list[dict[str, Any]] = []
     complete = True
-    for group, version, kind, plural, namespaced in RESOURCES:
+    for resource in RESOURCES:
+        kind, plural = resource[2:4]
         try:
-            objects += list(_listed(client, (group, version, kind, plural), namespaced=namespaced))
+            objects += list(listed(client, resource))
         except ApiError as error:
             if error.status.code == _ABSENT:
                 continue  # the kind is not installed there
@@ -64,24 +60,6 @@ def read_cluster() -> tuple[list[dict[str, Any]], bool]:
         except HTTPError as error:
             raise UnsupportedError(f"the cluster cannot be reached: {error}") from None
     return sorted(objects, key=_place), complete
-
-
-def _listed(client: Any, about: tuple[str, str, str, str], *, namespaced: bool) -> Iterator[dict[str, Any]]:
-    """Objects of one kind, page by page, as plain mappings that name their kind."""
-    from lightkube.generic_resource import (  # noqa: PLC0415 - see above
-        create_global_resource,
-        create_namespaced_resource,
-        get_generic_resource,
-    )
-
-    group, version, kind, _ = about
-    named = f"{group}/{version}" if group else version
-    resource = get_generic_resource(named, kind)  # type: ignore[no-untyped-call]
-    if resource is None:
-        resource = create_namespaced_resource(*about) if namespaced else create_global_resource(*about)
-    where = {"namespace": "*"} if namespaced else {}
-    for item in client.list(resource, chunk_size=_PAGE, **where):
-        yield {**dict(item), "kind": kind, "apiVersion": named}
 
 
 def _place(item: Mapping[str, Any]) -> tuple[str, str, str]:

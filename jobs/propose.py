@@ -1,5 +1,6 @@
 """The infer run: observations in, proposals out, every one of them replayed and linted before it is kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 from models.confidence.attach import confident
 from models.domain.agent import NEWEST
 from models.domain.capabilities import CapabilityHints
+from models.domain.cron_job import CronJob
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.proposal_json import left_out_to_json, proposal_to_json
 from models.domain.quarantine import Quarantined
@@ -118,6 +120,7 @@ def run_infer(
     rejected_rules: frozenset[str] = frozenset(),
     memory: Memory = NO_MEMORY,
     previous: Learned = NOTHING_LEARNED,
+    cron_jobs: Sequence[CronJob] = (),
 ) -> InferResult:
     """Propose policies for one cluster from the window that ends at ``as_of``."""
     observations = store.observations(cluster, Window.ending(as_of, window_length))
@@ -129,6 +132,7 @@ def run_infer(
         rejected_rules=rejected_rules,
         memory=memory,
         previous=previous,
+        cron_jobs=cron_jobs,
     )
 
 
@@ -141,6 +145,7 @@ def propose(
     rejected_rules: frozenset[str] = frozenset(),
     memory: Memory = NO_MEMORY,
     previous: Learned = NOTHING_LEARNED,
+    cron_jobs: Sequence[CronJob] = (),
 ) -> InferResult:
     """Draft, render, lint and replay the proposals of a window."""
     made = draft(
@@ -154,7 +159,7 @@ def propose(
     )
     made, manifests = _linted(made)
     policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
-    sure = confident(made, replay(made, policies), observations)
+    sure = confident(made, replay(made, policies), observations, cron_jobs)
     set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
     return InferResult(
         cluster=observations.cluster,

@@ -115,6 +115,15 @@ class DriftSettings(Section):
         return self
 
 
+class CronJobSettings(Section):
+    """Which jobs are due although no window showed them."""
+
+    paths: tuple[str, ...] = ()
+    """Files or folders of Kubernetes objects with CronJobs, such as a Git checkout."""
+    from_cluster: bool = False
+    """Read the CronJobs from the cluster that kubectl would speak to."""
+
+
 class RetentionSettings(Section):
     """How long things are kept."""
 
@@ -200,6 +209,8 @@ class Settings(BaseSettings):
     """`generous`, `balanced` or `strict`: how far a proposal may reach beyond what was seen."""
     capabilities: CapabilitySettings = CapabilitySettings()
     """What the target cluster can enforce."""
+    cron_jobs: CronJobSettings = CronJobSettings()
+    """What forecasts know of scheduled jobs."""
     drift: DriftSettings = DriftSettings()
     """Nightly drift."""
     schedule: ScheduleSettings = ScheduleSettings()

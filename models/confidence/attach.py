@@ -19,6 +19,7 @@ from models.confidence.calibration import carry_horizon
 from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
 from models.confidence.policy_cells import PolicyCells, legitimacy, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
+from models.confidence.scheduled import jobs_of, never_ran, unseen_key, with_runs
 from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
@@ -27,6 +28,7 @@ from models.learning.rhythms import Rhythms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.domain.cron_job import CronJob
     from models.domain.proposal import DirectionDecision, Proposal
     from models.domain.rule import Rule
     from models.frames import Observations
@@ -62,7 +64,12 @@ class Confident:
     forecast: dict[str, Any]
 
 
-def confident(draft: Draft, proposals: Sequence[Proposal], observations: Observations) -> Confident:
+def confident(
+    draft: Draft,
+    proposals: Sequence[Proposal],
+    observations: Observations,
+    cron_jobs: Sequence[CronJob] = (),
+) -> Confident:
     """
     Put numbers beside the proposals of a draft.
 
@@ -74,10 +81,13 @@ def confident(draft: Draft, proposals: Sequence[Proposal], observations: Observa
         Of the draft, replayed.
     observations
         ``edge_days`` and ``coverage``.
+    cron_jobs
+        Those the cluster told of.
     """
     cells = policy_cells(draft, observations)
     report = calibrate(cells.admitted, cells.days)
-    scored = _scored(cells, draft, report)
+    timed = with_runs(cells.cells, cells.days, cron_jobs, proposals, CONFIDENCE_HORIZON)
+    scored = _scored(cells, draft, report, timed)
     provenance = draft.screened.provenance
     far = RuleConfidence().fit(cells.rules, scored, cells.days, provenance)
     near = RuleConfidence().fit(
@@ -89,24 +99,33 @@ def confident(draft: Draft, proposals: Sequence[Proposal], observations: Observa
         columns=_UNIT,
     )
     held = _held_back(scored.loc[cells.held_back], draft)
-    complete = Completeness().fit(cells.admitted, cells.days, units=units, held_back=held)
+    complete = Completeness().fit(
+        timed.loc[cells.admitted.index],
+        cells.days,
+        units=units,
+        held_back=held,
+        jobs=jobs_of(cron_jobs, proposals),
+    )
     ledger = _Ledger(draft, cells, scored, numbers)
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
-    return Confident(tuple(done), report.to_json(), _totals(complete, report.shock, proposals))
+    silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
+    forecast = _totals(complete, report.shock, proposals, cron_jobs)
+    forecast["not_observed"] += silent
+    return Confident(tuple(done), report.to_json(), forecast)
 
 
-def _scored(cells: PolicyCells, draft: Draft, report: CalibrationReport) -> pd.DataFrame:
+def _scored(cells: PolicyCells, draft: Draft, report: CalibrationReport, timed: pd.DataFrame) -> pd.DataFrame:
     """Cells with ``p_need_7d``, ``p_need`` (35 days), ``p_legit``, ``place`` and ``rhythm``."""
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
-    near = model.predict(cells.cells, cells.days)
-    far = model.predict(cells.cells, cells.days, CONFIDENCE_HORIZON)
+    near = model.predict(timed, cells.days)
+    far = model.predict(timed, cells.days, CONFIDENCE_HORIZON)
     shown = report.recalibration.predict(near, cells.cells["zone"])
     of_place = _legit_of_place(draft)
     return cells.cells.join(legitimacy(cells, of_place)).assign(
         p_need_7d=shown,
         p_need=carry_horizon(shown, near, far),
-        rhythm=Rhythms().fit(cells.cells, cells.days).rhythm_,
+        rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
 
 
@@ -231,9 +250,13 @@ def _magnitude(flows: float) -> float:
     return float(f"{flows:.1g}")
 
 
-def _totals(complete: Completeness, shock: float, proposals: Sequence[Proposal]) -> dict[str, Any]:
+def _totals(
+    complete: Completeness, shock: float, proposals: Sequence[Proposal], cron_jobs: Sequence[CronJob]
+) -> dict[str, Any]:
     """Sums over policies, for the cluster and per namespace."""
     keys: dict[str, set[str]] = defaultdict(set)
+    for one in cron_jobs:
+        keys[one.namespace].add(unseen_key(one))
     for proposal in proposals:
         keys[proposal.namespace].add(proposal.key)
     return {

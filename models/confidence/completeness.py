@@ -138,9 +138,12 @@ class Completeness(Estimator):
         self.horizon_ = horizon_for(days.count, self.horizon)
         self.uncovered_ = uncovered_phases(days)
         self.reason_ = _reason(days, provisional=self.provisional_)
+        self._strangers = pd.DataFrame(columns=["mean", "variance"], dtype=float)
         if not self.estimable_ or not len(rows):
             self.completeness_ = _without_numbers(rows)
             return self
+        due = jobs_ahead(jobs, cells, days, self.horizon)
+        self._strangers = due.loc[~due.index.isin(rows["subject"])]
         known = cells.assign(novelty=novelty(cells, days), zone=_two_zones(cells["zone"]))
         reach = Reach(days.count, self.horizon_, self.horizon)
         rare = rare_ahead(known, _rare_units(known, rows), reach)
@@ -148,7 +151,7 @@ class Completeness(Estimator):
         parts = {
             "rare": _collapse(rare),
             "births": births.set_index(_UNIT),
-            "calendar": _calendar(rows, jobs_ahead(jobs, known, days, self.horizon)),
+            "calendar": _calendar(rows, due),
             "held_back": _held_back(rows, held_back),
         }
         self.completeness_ = self._combine(rows, parts, known, days.count)
@@ -185,7 +188,7 @@ class Completeness(Estimator):
 
     def total(self, shock: float = CLUSTER_SHOCK, subjects: frozenset[str] | None = None) -> dict[str, float]:
         """
-        Sum over policies, with the common shock.
+        Sum over policies, with the common shock; and of jobs that are due and that no policy selects yet.
 
         Parameters
         ----------
@@ -206,8 +209,11 @@ class Completeness(Estimator):
             rows = rows.loc[rows.index.get_level_values("subject").isin(subjects)]
         if not self.estimable_:
             return dict.fromkeys(("expected", "variance", "low", "high"), float("nan"))
-        mean = float(rows["expected"].sum())
-        variance = float(rows["variance"].sum()) + (shock * mean) ** 2
+        strangers = self._strangers
+        if subjects is not None:
+            strangers = strangers.loc[strangers.index.isin(subjects)]
+        mean = float(rows["expected"].sum()) + float(strangers["mean"].sum())
+        variance = float(rows["variance"].sum() + strangers["variance"].sum()) + (shock * mean) ** 2
         low, high = count_interval(mean, variance)
         return {"expected": mean, "variance": variance, "low": float(low), "high": float(high)}
 

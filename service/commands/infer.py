@@ -1,5 +1,6 @@
 """``portolan infer``: proposals from what was observed."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,12 @@ def infer(
     posture: Annotated[
         PostureOption | None, typer.Option(help="How far to reach beyond what was seen.")
     ] = None,
+    cron_jobs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Files or folders with CronJobs, whose runs are expected; may be given more than once."
+        ),
+    ] = None,
     output: Format = OutputFormat.TABLE,
     data_dir: DataDir = None,
     config: ConfigFile = None,
@@ -39,7 +46,12 @@ def infer(
 ) -> None:
     """Propose a policy for every workload; a new version appears only where the meaning changed."""
     options = InferOptions(
-        cluster, namespace, parse_time(as_of), parse_length(window), posture.value if posture else None
+        cluster,
+        namespace,
+        parse_time(as_of),
+        parse_length(window),
+        posture.value if posture else None,
+        tuple(cron_jobs or ()),
     )
     with portolan_for(data_dir, config, log_format) as portolan:
         result = run(portolan, options, Start("cli", PATIENCE))
@@ -51,5 +63,7 @@ def infer(
         f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
         f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"
     )
+    if counts["cron_jobs"] or counts["cron_jobs_unread"]:
+        print_text(f"{counts['cron_jobs']} CronJobs known, {counts['cron_jobs_unread']} could not be read")
     if counts["quarantine_open"]:
         print_text(f"{counts['quarantine_open']} held back until somebody decides: 'portolan quarantine'")

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import structlog
 
 from jobs.config import FileSource
+from jobs.cron_jobs import read_cron_jobs
 from jobs.ingest import run_ingest
 from jobs.maintain import run_maintain
 from jobs.memory import Night, told
@@ -15,8 +17,9 @@ from jobs.propose import InferResult, run_infer
 from jobs.pull import pull
 from jobs.runs import OBSERVATIONS_LEASE, Claim, RunRequest, RunResult
 from jobs.sources.report import IngestReport
+from models.domain.cron_job import CronJob
 from models.domain.window import Window
-from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
+from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError, UnsupportedError
 from models.synthesis.learned import NOTHING_LEARNED
 from models.synthesis.view import Posture
 from service.observed import queries
@@ -147,6 +150,7 @@ class InferOptions:
     as_of: datetime | None = None
     window: timedelta | None = None
     posture: Posture | None = None
+    cron_jobs: tuple[Path, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Same for the record of the run."""
@@ -156,6 +160,7 @@ class InferOptions:
             "as_of": self.as_of.astimezone(UTC).isoformat() if self.as_of else None,
             "window_seconds": int(self.window.total_seconds()) if self.window else None,
             "posture": self.posture,
+            "cron_jobs": [str(path) for path in self.cron_jobs],
         }
 
 
@@ -193,7 +198,8 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
         names = ", ".join(cluster.name for cluster in observed)
         raise NotFoundError(f"cluster {wanted!r} was not observed; there are {names}")
     clusters = [cluster for cluster in observed if wanted in {None, cluster.name}]
-    total: dict[str, int] = {}
+    cron_jobs, unread = _cron_jobs(portolan, options)
+    total: dict[str, int] = {"cron_jobs": len(cron_jobs), "cron_jobs_unread": len(unread)}
     config = replace(
         config, window=options.window or config.window, posture=options.posture or config.posture
     )
@@ -216,11 +222,29 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
             rejected_rules=rejected,
             memory=memory,
             previous=NOTHING_LEARNED if night is None else night.learned,
+            cron_jobs=cron_jobs,
         )
         for key, value in _keep(portolan, result, cluster.name, options.namespace, run_id).items():
             total[key] = total.get(key, 0) + value
     _logged("infer.done", run_id, total)
     return {"clusters": [cluster.name for cluster in clusters], **total}
+
+
+def _cron_jobs(portolan: Portolan, options: InferOptions) -> tuple[tuple[CronJob, ...], tuple[str, ...]]:
+    """
+    Those of the command, else those of the configuration; what cannot be read is said, and counted.
+
+    A cluster that cannot be asked tonight is no reason to propose nothing.
+    """
+    settings = portolan.settings.cron_jobs
+    paths = options.cron_jobs or tuple(map(Path, settings.paths))
+    try:
+        jobs, unread = read_cron_jobs(paths, from_cluster=settings.from_cluster and not options.cron_jobs)
+    except UnsupportedError as error:
+        jobs, unread = (), (str(error),)
+    for why in unread:
+        log.warning("infer.cron_job_unread", reason=why)
+    return jobs, unread
 
 
 def _keep(

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from jobs.cron_jobs import read_cron_jobs
 from jobs.drift_cluster import read_cluster
 from jobs.drift_counters import count_denials
 from models.domain.window import Window
@@ -117,6 +118,23 @@ def test_a_cluster_that_hides_its_policies_is_an_error_and_one_that_hides_servic
         read_cluster()
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, serve(hides("services")).url))
     assert read_cluster() == ([], False)
+
+
+def test_cron_jobs_come_from_files_and_from_the_cluster(tmp_path, monkeypatch, serve):
+    """Both together; a cluster that hides them is one clear sentence."""
+    job = {"metadata": {"name": "nightly", "namespace": "shop"}, "spec": {"schedule": "0 3 * * *"}}
+    shown = serve(lambda *_: (200, {"items": [job], "metadata": {}}))
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, shown.url))
+    checkout = tmp_path / "jobs.yaml"
+    checkout.write_text(json.dumps(job | {"kind": "CronJob", "metadata": {"name": "weekly"}}))
+    found, refused = read_cron_jobs([checkout], from_cluster=True)
+    assert [(one.namespace, one.name) for one in found] == [("default", "weekly"), ("shop", "nightly")]
+    assert refused == ()
+    assert shown.asked[0][0] == "/apis/batch/v1/cronjobs"
+    hidden = serve(lambda *_: status(403, "forbidden"))
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, hidden.url))
+    with pytest.raises(UnsupportedError, match="does not show its cronjobs: forbidden"):
+        read_cron_jobs([], from_cluster=True)
 
 
 def test_no_cluster_is_one_clear_sentence(tmp_path, monkeypatch):
