@@ -17,6 +17,11 @@ class Expected:
     direction: str = ""
     policy: str = ""
 
+    @property
+    def since(self) -> str:
+        """Day from which it is there to be told: what was done to the policies, one night earlier."""
+        return "2026-11-16" if self.planted in FROM_THE_ROLLOUT else "2026-11-17"
+
 
 REMOVED = "a rule removed by hand: orders may not call the mainframe's bridge any more"
 WIDENED = "a rule added by hand: checkout may call all of the internet on 443"
@@ -26,6 +31,7 @@ RETIRED = "a dependency that ended with release 2.8.0 on 9 November: orders left
 NEW = "a new dependency that nobody proposed a rule for yet"
 LATERAL = "an intruder in one replica of cart, whose policy is gone"
 UNPROTECTED = "a new workload without a policy"
+FROM_THE_ROLLOUT = (REMOVED, WIDENED, DELETED, HAND_MADE, RETIRED)
 SILENT = "an exporter that was down from 12:00 to 18:00 on one of three nodes"
 
 CART = "shop/Deployment/cart"
@@ -152,7 +158,7 @@ def write_truth(out: TextIO) -> None:
     )
     out.write("findings:\n")
     for one in EXPECTED:
-        row = {key: value for key, value in asdict(one).items() if value}
+        row = {key: value for key, value in (asdict(one) | {"since": one.since}).items() if value}
         out.write(f"- {json.dumps(row)}\n")
     out.write("not_told:\n")
     out.writelines(f"- {json.dumps({'what': what, 'why': why})}\n" for what, why in QUIET)

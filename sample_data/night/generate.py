@@ -100,7 +100,7 @@ def main() -> None:
         if out is None:
             sample.approve(portolan)
             sample.read(portolan, sample.NIGHT_FLOWS)
-            PAGE.write_text(page(sample.report_night(portolan)), encoding="utf-8")
+            PAGE.write_text(page(sample.report_nights(portolan)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def _show_night(portolan: Portolan) -> None:
         f"the {approved} policies of {' and '.join(sample.APPROVED)} were approved and rolled out, and then:"
     )
     print_text()
-    print_report(sample.report_night(portolan))
+    print_report(sample.report_nights(portolan))
 
 
 def _heading(text: str) -> None:

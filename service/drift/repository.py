@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from models.drift.finding import Finding, Kind, Severity
 from models.drift.life import Life, MuteRule, State, missed, seen
 from models.drift.report import DriftReport
 from service.db.tables_drift import DriftFindingRow, DriftMuteRow, DriftReportRow
+
+_NEWEST: Final = (DriftReportRow.window_end.desc(), DriftReportRow.generated_at.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,14 @@ def as_rule(row: DriftMuteRow) -> MuteRule:
     return MuteRule(row.kind, row.namespace, row.workload, row.peer, row.until)
 
 
-def save_report(session: Session, report: DriftReport, run_id: str) -> None:
-    """Keep a report and move every finding of its cluster on."""
+def save_report(session: Session, report: DriftReport, run_id: str) -> bool:
+    """
+    Keep a report and move every finding of its cluster on; gives whether it did.
+
+    A look back at a night before the newest one is kept and moves nothing: what is gone since is not back.
+    """
+    ends = select(func.max(DriftReportRow.window_end)).where(DriftReportRow.cluster == report.cluster)
+    newest = session.scalar(ends)
     session.add(
         DriftReportRow(
             id=run_id,
@@ -72,6 +81,8 @@ def save_report(session: Session, report: DriftReport, run_id: str) -> None:
             body=report.to_json(),
         )
     )
+    if newest is not None and report.window.end < newest:
+        return False
     rules = [as_rule(row) for row in mute_rules(session)]
     known = {
         row.key: row
@@ -93,6 +104,7 @@ def save_report(session: Session, report: DriftReport, run_id: str) -> None:
         if key not in named:
             heard = report.coverage.heard
             apply_life(row, missed(life_of(row), Kind(row.kind), report.generated_at, heard=heard))
+    return True
 
 
 def _describe(row: DriftFindingRow, finding: Finding, cluster: str, place: int) -> None:
@@ -137,8 +149,8 @@ def standing(session: Session, cluster: str, keys: Iterable[str]) -> dict[str, D
 def list_reports(
     session: Session, *, cluster: str | None = None, since: datetime | None = None, limit: int = 50
 ) -> list[DriftReportRow]:
-    """Reports, newest first, without their bodies."""
-    query = select(DriftReportRow).order_by(DriftReportRow.generated_at.desc(), DriftReportRow.id)
+    """Reports, newest night first, without their bodies."""
+    query = select(DriftReportRow).order_by(*_NEWEST, DriftReportRow.id)
     if cluster is not None:
         query = query.where(DriftReportRow.cluster == cluster)
     if since is not None:
@@ -147,13 +159,13 @@ def list_reports(
 
 
 def find_report(session: Session, report_id: str | None, cluster: str | None = None) -> DriftReportRow | None:
-    """One report with its body: by id, or the newest."""
+    """One report with its body: by id, or the newest of the newest night."""
     query = select(DriftReportRow).options(undefer(DriftReportRow.body))
     if report_id is not None:
         return session.scalar(query.where(DriftReportRow.id == report_id))
     if cluster is not None:
         query = query.where(DriftReportRow.cluster == cluster)
-    return session.scalar(query.order_by(DriftReportRow.generated_at.desc()).limit(1))
+    return session.scalar(query.order_by(*_NEWEST).limit(1))
 
 
 def remove_reports_before(session: Session, moment: datetime) -> None:

@@ -71,10 +71,13 @@ class Told:
         As made.
     states
         ``state`` and ``news`` by key of finding; empty when nothing is kept about it.
+    newest
+        Whether findings moved on with it; a look back at an older night tells nobody anything.
     """
 
     report: DriftReport
     states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    newest: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Contract form, with the state of each finding."""
@@ -105,7 +108,7 @@ def report_drift(
 
     request = RunRequest(KIND, KIND, trigger, options.parameters(), wait=wait, not_if_done_since=due)
     result: RunResult = portolan.runner.run(request, work)
-    if options.record:
+    if options.record and told[0].newest:
         notify.tell(portolan.settings.drift, told[0].report, told[0].states, run_id=result.run_id)
     return told[0]
 
@@ -153,13 +156,15 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
 
 def _kept(portolan: Portolan, report: DriftReport, deployed: Deployed, run_id: str, *, record: bool) -> Told:
     keys = [finding.key(report.cluster) for finding in report.findings]
+    newest = True
     if record:
         with portolan.database.write() as session:
             snapshots.record(session, report.cluster, deployed, portolan.clock())
-            repository.save_report(session, report, run_id)
+            newest = repository.save_report(session, report, run_id)
     with portolan.database.read() as session:
         rows = repository.standing(session, report.cluster, keys)
-        return Told(report, {key: (row.state, row.news) for key, row in rows.items()})
+        states = {key: (row.state, row.news if newest else "") for key, row in rows.items()}
+        return Told(report, states, newest)
 
 
 def _until(cluster: ObservedCluster, now: datetime) -> datetime:

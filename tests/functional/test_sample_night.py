@@ -52,12 +52,25 @@ def demo(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(demo):
-    """The kept report, over HTTP, and the page of it."""
+def served(demo):
+    """Both kept reports, newest first, over HTTP, and the page of the newest."""
     with serving(demo.data, "--no-scheduler") as client:
         page = client.get("/drift")
         assert page.status_code == 200
-        return client.get("/api/v1/drift/reports/newest").json(), page.text
+        ids = [line["id"] for line in client.get("/api/v1/drift/reports").json()["items"]]
+        return [client.get(f"/api/v1/drift/reports/{one}").json() for one in ids], page.text
+
+
+@pytest.fixture(scope="module")
+def report(served):
+    """The report of the night with planted things, and its page."""
+    return served[0][0], served[1]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Findings that the truth file asks for."""
+    return yaml.safe_load((NIGHT / "truth.yaml").read_text(encoding="utf-8"))["findings"]
 
 
 def told(finding):
@@ -86,14 +99,32 @@ def test_the_demo_runs_once_and_exits(demo):
     assert (demo.data / "portolan.db").exists()
 
 
-def test_the_report_holds_every_planted_thing_and_nothing_else(report):
-    """One finding per row of the truth file, one row per finding."""
-    rows = yaml.safe_load((NIGHT / "truth.yaml").read_text(encoding="utf-8"))["findings"]
-    findings = report[0]["findings"]
+def check(rows, findings):
+    """One finding per row of the truth, one row per finding."""
     missed = [row for row in rows if sum(fits(row, finding) for finding in findings) != 1]
     assert missed == []
     assert [finding["why"] for finding in findings if not any(fits(row, finding) for row in rows)] == []
     assert len(rows) == len(findings)
+
+
+def test_the_report_holds_every_planted_thing_and_nothing_else(report, truth):
+    """Tuesday, with everything."""
+    assert report[0]["window"]["start"].startswith("2026-11-17")
+    check(truth, report[0]["findings"])
+
+
+def test_an_ordinary_night_holds_only_what_was_done_to_the_policies(served, truth):
+    """Monday: the first night of enforcement, with scans, a dead database and a leftover client dropped."""
+    before = served[0][1]
+    assert before["window"]["start"].startswith("2026-11-16")
+    check([row for row in truth if row["since"] == "2026-11-16"], before["findings"])
+
+
+def test_what_was_told_the_night_before_is_no_news(report, truth):
+    """The page marks as new what began on Tuesday, and nothing else."""
+    began = sum(row["since"] == "2026-11-17" for row in truth)
+    assert report[1].count('<span class="news">new</span>') == began
+    assert f"{began} new, {len(truth) - began} known" in report[1]
 
 
 def test_every_kind_of_finding_is_in_the_sample(report):

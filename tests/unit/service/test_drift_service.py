@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from models.domain.window import Window
 from models.drift.find import DriftInput, find_drift
 from models.drift.timeline import Snapshot
 from service.configfile import load_settings
@@ -70,6 +71,23 @@ def test_a_finding_is_told_as_news_on_one_night_only(portolan, made):
             "resolved"
         }
     assert set(keep(portolan, made, 3).values()) == {("regressed", "back")}
+
+
+def test_a_look_back_is_kept_and_moves_nothing(portolan, made):
+    """What is gone is not back because somebody asked for an older night; the newest stays the newest."""
+    first = replace(made, findings=())
+    day = timedelta(days=1)
+    older = replace(made, window=Window(made.window.start - day, made.window.end - day))
+    keep(portolan, made, 0)
+    keep(portolan, first, 1)
+    assert {state for state, _ in keep(portolan, older, 2).values()} == {"resolved"}
+    with portolan.database.read() as session:
+        assert repository.find_report(session, None).body["findings"] == []
+        assert [row.window_end for row in repository.list_reports(session)] == [
+            made.window.end,
+            made.window.end,
+            older.window.end,
+        ]
 
 
 def test_people_acknowledge_reopen_and_silence_over_rest(portolan, made):
