@@ -28,6 +28,8 @@ from models.synthesis.view import ClusterView
 #: this many of any name. Two strangers may be a production and its copy, which nobody means to open to all.
 MIN_NAMESPACES: Final = 2
 MIN_UNLIKE_NAMESPACES: Final = 3
+#: Namespaces that a sentence names.
+_SHOWN: Final = 3
 #: Said by the namespace itself, so it names one namespace and never a family of them.
 _OWN_NAME: Final = f"{NAMESPACE_LABELS_PREFIX}kubernetes.io/metadata.name"
 
@@ -69,13 +71,13 @@ class Families:
     role_of
         Role by workload (`workload_key`), for tomorrow night.
     nameless
-        Kinds of workloads that do the same in several namespaces and that no label names alone.
+        What is to be said of members of roles that no label names alone, by their ``label_keys``.
     """
 
     all: tuple[Family, ...] = ()
     of: Mapping[tuple[str, ...], Family] = field(default_factory=dict)
     role_of: Mapping[str, str] = field(default_factory=dict)
-    nameless: tuple[str, ...] = ()
+    nameless: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
 def find_families(
@@ -132,26 +134,27 @@ def find_families(
         {key: view.workloads.labels[key] for one in view.workloads.all for key in one.label_keys}
     )
     found: list[Family] = []
-    nameless: list[str] = []
+    nameless: dict[tuple[str, ...], str] = {}
     for kind in sorted({kind for kind, _ in parts}):
         named, rest = _named(
             view, index, kind, [part for place, part in sorted(parts.items()) if place[0] == kind]
         )
         found += named
-        nameless += [kind] * rest
+        for part in rest:
+            nameless |= dict.fromkeys((one.label_keys for one in part), _wish(kind, part))
     return Families(
         tuple(found),
         {member: family for family in found for member in family.members},
         {str(key): str(role) for key, role in roles.roles_.items()},
-        tuple(nameless),
+        nameless,
     )
 
 
 def _named(
     view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]]
-) -> tuple[list[Family], int]:
+) -> tuple[list[Family], list[list[Workload]]]:
     """
-    Families of a kind, and how many parts are none because no label names them alone.
+    Families of a kind, and the parts that are none because no label names them alone.
 
     Labels that tell a kind from everything else may not tell its parts from each other: then the whole kind
     is the family, and each rule weighs what that opens.
@@ -161,9 +164,19 @@ def _named(
     if len(parts) > 1 and None in families:
         whole = _family(view, index, kind, [one for part in parts for one in part])
         if whole is not None:
-            return [whole], 0
+            return [whole], []
     named = [family for family in families if family is not None]
-    return named, len(families) - len(named)
+    return named, [part for part, family in zip(wanted, families, strict=True) if family is None]
+
+
+def _wish(kind: str, part: Sequence[Workload]) -> str:
+    """What a label would be good for."""
+    spaces = sorted({one.namespace for one in part})
+    more = f" and {len(spaces) - _SHOWN} more" if len(spaces) > _SHOWN else ""
+    return (
+        f"{kind} does the same in {', '.join(spaces[:_SHOWN])}{more}, and no label is theirs alone: "
+        "with one, the rules of whom they call and who calls them would admit the next of them, too."
+    )
 
 
 def _several(part: Sequence[Workload]) -> bool:

@@ -209,6 +209,8 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
     doubtful = workload.ownerless or "indistinguishable" in workload.flags
     review = {"needs_review"} if doubtful or any("needs_review" in rule.flags for rule in rules) else set()
     reasons = list(workload.notes)
+    if wish := setting.families.nameless.get(workload.label_keys):
+        reasons.append(wish)
     if workload.ownerless:
         reasons.append("These are bare pods without an owner: nothing starts them again.")
     if any(rule.direction == "egress" for rule in rules):

@@ -133,6 +133,20 @@ def test_shards_that_do_much_more_keep_policies_of_their_own():
     assert one.subject.workloads == ("Deployment/shard-0",)
 
 
+def test_a_role_that_no_label_names_is_told_what_a_label_would_bring():
+    """A stranger carries the label of all tenants, so each is listed, and the owner can mend that."""
+    world = World()
+    tenants(world, 3)
+    world.edge(world.pod("other", "impostor", {"app": "saas-api"}), world.pod("other", "sink"), 9999)
+    told = [
+        one.reasons
+        for one in propose(world.observations()).proposals
+        if one.subject.workloads == ("Deployment/api",)
+    ]
+    wish = "Deployment/api does the same in tenant-01, tenant-02, tenant-03, and no label is theirs alone: "
+    assert [sum(text.startswith(wish) for text in reasons) for reasons in told] == [1, 1, 1]
+
+
 def test_a_family_is_its_whole_kind_where_no_label_tells_its_parts():
     """The web of one tenant does so much more that it plays another role; its label is that of all webs."""
     world = World()
