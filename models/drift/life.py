@@ -97,7 +97,7 @@ class MuteRule:
         )
 
 
-def seen(before: Life | None, finding: Finding, now: datetime, *, muted: bool) -> Life:
+def seen(before: Life | None, finding: Finding, now: datetime, *, muted: bool, again: bool = False) -> Life:
     """
     A finding that tonight's report names.
 
@@ -111,13 +111,18 @@ def seen(before: Life | None, finding: Finding, now: datetime, *, muted: bool) -
         Time of the report.
     muted
         Whether a rule silences it.
+    again
+        Whether the same night was reported on before: what was news then still is news.
     """
     if before is None:
         state = State.MUTED if muted else State.OPEN
         return Life(state, finding.severity, now, now, news="" if muted else "new")
-    after = replace(before, severity=finding.severity, last_reported=now, reports=before.reports + 1, news="")
+    kept = before.news if again else ""
+    after = replace(
+        before, severity=finding.severity, last_reported=now, reports=before.reports + 1, news=kept
+    )
     if muted:
-        return replace(after, state=State.MUTED, acknowledged_until=None, resolved_at=None)
+        return replace(after, state=State.MUTED, acknowledged_until=None, resolved_at=None, news="")
     worse = SEVERITIES.index(finding.severity) < SEVERITIES.index(before.severity)
     if before.state is State.RESOLVED:
         return replace(after, state=State.REGRESSED, resolved_at=None, news="back")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
+from jobs.memory import ANOTHER_NIGHT
 from models.drift.finding import Finding, Kind, Severity
 from models.drift.life import Life, MuteRule, State, missed, seen
 from models.drift.report import DriftReport
@@ -61,14 +62,19 @@ def as_rule(row: DriftMuteRow) -> MuteRule:
     return MuteRule(row.kind, row.namespace, row.workload, row.peer, row.until)
 
 
-def save_report(session: Session, report: DriftReport, run_id: str) -> bool:
+def save_report(session: Session, report: DriftReport, run_id: str) -> frozenset[str] | None:
     """
-    Keep a report and move every finding of its cluster on; gives whether it did.
+    Keep a report and move every finding of its cluster on.
 
     A look back at a night before the newest one is kept and moves nothing: what is gone since is not back.
+
+    Returns
+    -------
+    frozenset of str or None
+        Keys of what became news with it; ``None`` for a look back.
     """
-    ends = select(func.max(DriftReportRow.window_end)).where(DriftReportRow.cluster == report.cluster)
-    newest = session.scalar(ends)
+    newest = find_report(session, None, report.cluster)
+    again = newest is not None and _same_night(newest, report)
     session.add(
         DriftReportRow(
             id=run_id,
@@ -81,20 +87,24 @@ def save_report(session: Session, report: DriftReport, run_id: str) -> bool:
             body=report.to_json(),
         )
     )
-    if newest is not None and report.window.end < newest:
-        return False
+    if newest is not None and report.window.end < newest.window_end:
+        return None
     rules = [as_rule(row) for row in mute_rules(session)]
     known = {
         row.key: row
         for row in session.scalars(select(DriftFindingRow).where(DriftFindingRow.cluster == report.cluster))
     }
     named: set[str] = set()
+    fresh: set[str] = set()
     for place, finding in enumerate(report.findings):
         key = finding.key(report.cluster)
         named.add(key)
         row = known.get(key)
         muted = any(rule.matches(finding, report.generated_at) for rule in rules)
-        life = seen(None if row is None else life_of(row), finding, report.generated_at, muted=muted)
+        before = None if row is None else life_of(row)
+        life = seen(before, finding, report.generated_at, muted=muted, again=again)
+        if life.news and (before is None or life.news != before.news or not again):
+            fresh.add(key)
         if row is None:
             row = DriftFindingRow(key=key, cluster=report.cluster, reviewer="", reason="", revision=0)
             session.add(row)
@@ -104,7 +114,13 @@ def save_report(session: Session, report: DriftReport, run_id: str) -> bool:
         if key not in named:
             heard = report.coverage.heard
             apply_life(row, missed(life_of(row), Kind(row.kind), report.generated_at, heard=heard))
-    return True
+    return frozenset(fresh)
+
+
+def _same_night(row: DriftReportRow, report: DriftReport) -> bool:
+    """Whether a report speaks of the night of another one, and of no later morning."""
+    gaps = report.window.end - row.window_end, report.generated_at - row.generated_at
+    return all(timedelta() <= gap < ANOTHER_NIGHT for gap in gaps)
 
 
 def _describe(row: DriftFindingRow, finding: Finding, cluster: str, place: int) -> None:

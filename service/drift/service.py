@@ -71,13 +71,13 @@ class Told:
         As made.
     states
         ``state`` and ``news`` by key of finding; empty when nothing is kept about it.
-    newest
-        Whether findings moved on with it; a look back at an older night tells nobody anything.
+    fresh
+        Keys of what became news with it: all that anybody is sent.
     """
 
     report: DriftReport
     states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    newest: bool = True
+    fresh: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """Contract form, with the state of each finding."""
@@ -108,8 +108,9 @@ def report_drift(
 
     request = RunRequest(KIND, KIND, trigger, options.parameters(), wait=wait, not_if_done_since=due)
     result: RunResult = portolan.runner.run(request, work)
-    if options.record and told[0].newest:
-        notify.tell(portolan.settings.drift, told[0].report, told[0].states, run_id=result.run_id)
+    if options.record:
+        states = {key: state for key, state in told[0].states.items() if key in told[0].fresh}
+        notify.tell(portolan.settings.drift, told[0].report, states, run_id=result.run_id)
     return told[0]
 
 
@@ -156,15 +157,16 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
 
 def _kept(portolan: Portolan, report: DriftReport, deployed: Deployed, run_id: str, *, record: bool) -> Told:
     keys = [finding.key(report.cluster) for finding in report.findings]
-    newest = True
+    fresh: frozenset[str] | None = frozenset()
     if record:
         with portolan.database.write() as session:
             snapshots.record(session, report.cluster, deployed, portolan.clock())
-            newest = repository.save_report(session, report, run_id)
+            fresh = repository.save_report(session, report, run_id)
     with portolan.database.read() as session:
         rows = repository.standing(session, report.cluster, keys)
-        states = {key: (row.state, row.news if newest else "") for key, row in rows.items()}
-        return Told(report, states, newest)
+        # A look back is no news, whatever is news about the same finding on the newest night.
+        states = {key: (row.state, "" if fresh is None else row.news) for key, row in rows.items()}
+        return Told(report, states, fresh or frozenset())
 
 
 def _until(cluster: ObservedCluster, now: datetime) -> datetime:

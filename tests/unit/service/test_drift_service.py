@@ -73,6 +73,20 @@ def test_a_finding_is_told_as_news_on_one_night_only(portolan, made):
     assert set(keep(portolan, made, 3).values()) == {("regressed", "back")}
 
 
+def test_news_of_a_night_stays_news_when_the_night_is_reported_again(portolan, made):
+    """An engineer who runs the command in the morning still sees what the nightly run found, and nobody is sent it twice."""
+    with portolan.database.write() as session:
+        assert len(repository.save_report(session, made, f"{RUN}0")) == len(made.findings)
+    hours = timedelta(hours=5)
+    window = Window(made.window.start + hours, made.window.end + hours)
+    later = replace(made, generated_at=made.generated_at + hours, window=window)
+    with portolan.database.write() as session:
+        assert repository.save_report(session, later, f"{RUN}1") == frozenset()
+    with portolan.database.read() as session:
+        rows = repository.list_findings(session, repository.FindingFilter(news=True))
+        assert {(row.state, row.news, row.reports) for row in rows} == {("open", "new", 2)}
+
+
 def test_a_look_back_is_kept_and_moves_nothing(portolan, made):
     """What is gone is not back because somebody asked for an older night; the newest stays the newest."""
     first = replace(made, findings=())
