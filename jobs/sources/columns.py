@@ -120,6 +120,15 @@ FOREIGN_KEYS: Final = (
     "dropReasonDesc",
 )
 
+#: Members that are objects where they are there at all. Of another type they would read as absent, and the
+#: flow as one without ports, without an end or without its layer 7: such a line is refused.
+OBJECTS: Final = (
+    *("flow.IP", "flow.source", "flow.destination", "flow.event_type", "flow.aggregate"),
+    *("flow.l4", "flow.l4.TCP", "flow.l4.UDP", "flow.l4.SCTP", "flow.l4.ICMPv4", "flow.l4.ICMPv6"),
+    *("flow.l7", "flow.l7.dns", "flow.l7.http"),
+)
+_NO_OBJECTS: Final = ("ARRAY", "VARCHAR", "BOOLEAN", "BIGINT", "UBIGINT", "HUGEINT", "DOUBLE")
+
 
 def camel(path: str) -> str:
     """Spell a path as protojson's camelCase: ``flow.is_reply`` is ``flow.isReply``."""
@@ -214,3 +223,11 @@ def tolerant_select(values: str) -> str:
             value = text if field.kind == "VARCHAR" else f"try_cast({text} AS {field.kind})"
         items.append(f'{value} AS "{field.name}"')
     return ", ".join(items) + ", false AS foreign_keys"
+
+
+def other_type(doc: str, *, bare: bool = False, every_spelling: bool = False) -> str:
+    """SQL: whether one of OBJECTS is something else in a JSON text; false where that is no JSON."""
+    found = [path for name in OBJECTS for path in (spellings(name) if every_spelling else (name,))]
+    listed = ", ".join(f"'$.{_quoted(path.removeprefix('flow.') if bare else path)}'" for path in found)
+    others = ", ".join(f"'{kind}'" for kind in _NO_OBJECTS)
+    return f"coalesce(TRY(list_has_any(json_type({doc}, [{listed}]), [{others}])), false)"

@@ -196,10 +196,12 @@ def decode(raw: str, *, carry: str = "template, part", strict: bool = True) -> s
     """
     SQL that turns ``raw`` (a query with the columns of ``columns.FIELDS`` and ``carry``) into records.
 
+    ``raw`` also says whether there are ``foreign_keys``, and members of an ``other_type`` than Hubble's.
+
     ``kind`` is 0 and ``reason`` says why where the line is not usable as it stands; ``strict`` also
     refuses what another spelling of the keys could explain.
     """
-    spelling = "foreign_keys OR odd_l4" if strict else "false"
+    spelling = "foreign_keys OR odd_l4 OR other_type" if strict else "false"
     raw_names = {field.name for field in FIELDS}
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name in raw_names)
     added = ", ".join(f"{sql} AS {name}" for name, sql in _BASE.items() if name not in raw_names)
@@ -222,6 +224,7 @@ def decode(raw: str, *, carry: str = "template, part", strict: bool = True) -> s
                ELSE node_name END AS node,
           CASE WHEN shape = {UNUSABLE} THEN 'not a flow'
                WHEN {spelling} THEN 'other spelling'
+               WHEN other_type THEN 'member of another type'
                WHEN shape = {OTHER_EVENT} THEN ''
                WHEN shape = {FLOW} AND NOT has_ends THEN 'no source and no destination'
                WHEN shape = {FLOW} AND NOT has_verdict THEN 'no verdict'

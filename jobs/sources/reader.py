@@ -123,7 +123,9 @@ class Reader:
             f'NULL::{"BOOLEAN" if field.kind == "PRESENT" else field.kind} AS "{field.name}"'
             for field in columns.FIELDS
         )
-        nothing = decode(f"SELECT 0::BIGINT AS template, 0 AS part, {names}, false AS foreign_keys")
+        nothing = decode(
+            f"SELECT 0::BIGINT AS template, 0 AS part, {names}, false AS foreign_keys, false AS other_type"
+        )
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM ({nothing}) WHERE false")
 
     def begin(self, parts: Sequence[Part], shape: str) -> "Begun":
@@ -238,11 +240,15 @@ class Reader:
         if not batches:
             return flags
         self._con.register("lines", pa.Table.from_batches(batches))
-        parsed = f"TRY(json_transform(decode(line), '{columns.structure(bare=self._bare)}'))"
+        parsed = f"TRY(json_transform(doc, '{columns.structure(bare=self._bare)}'))"
+        other = columns.other_type("doc", bare=self._bare)
         self._con.execute(f"""INSERT INTO decoded SELECT * FROM ({
             decode(f'''
-            SELECT number AS template, NULL::INTEGER AS part, {columns.fast_select(bare=self._bare)}
-            FROM (SELECT number, unnest(parsed) FROM (SELECT number, {parsed} AS parsed FROM lines))''')
+            SELECT number AS template, NULL::INTEGER AS part, other_type,
+              {columns.fast_select(bare=self._bare)}
+            FROM (SELECT number, other_type, unnest(parsed)
+              FROM (SELECT number, {parsed} AS parsed, {other} AS other_type
+                FROM (SELECT number, TRY(decode(line)) AS doc FROM lines)))''')
         })
           WHERE kind != {UNUSABLE}""")
         self._con.unregister("lines")
@@ -334,7 +340,8 @@ class Reader:
 def _tolerant() -> str:
     """Query that decodes the table ``docs``, trying every spelling."""
     raw = (
-        f"SELECT part, line, doc, {columns.tolerant_select('v')}"
+        f"SELECT part, line, doc, {columns.tolerant_select('v')},"
+        f" {columns.other_type('doc', every_spelling=True)} AS other_type"
         f" FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
     )
     return decode(raw, carry="part, line, doc, reason", strict=False)

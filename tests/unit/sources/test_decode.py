@@ -271,3 +271,27 @@ def test_one_text_is_a_list_of_labels_here_and_of_names_there(names_first: bool)
     assert json.dumps(text) in sets
     assert json.dumps(both["destination_names"]) in sets
     assert Read(lines(wrapped(both))).record["dst_names"] == both["destination_names"][0]
+
+
+@pytest.mark.parametrize("place", [lambda one: one, wrapped, lambda one: camel(wrapped(one))])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "shop/frontend"},
+        {"destination": ["10.0.0.1"]},
+        {"IP": "10.0.0.1"},
+        {"l4": "TCP"},
+        {"l4": {"TCP": 8080}},
+        {"event_type": 4},
+        {"l7": {"type": "REQUEST", "dns": "api.example.com."}},
+        {"l7": True},
+    ],
+)
+def test_a_member_of_another_type_is_refused_and_not_read_as_absent(
+    place: Any, changes: dict[str, Any]
+) -> None:
+    """A flow without ports, or without an end, would be another flow."""
+    honest = flow(l7=None, uuid="honest")
+    read = Read(lines(place(honest), place(flow(**changes)), place(flow(l7=None, uuid="too"))))
+    assert sorted(record["uuid"] for record in read.records) == ["honest", "too"]
+    assert read.reasons == [(2, "member of another type")]
