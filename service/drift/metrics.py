@@ -23,7 +23,12 @@ router = APIRouter(include_in_schema=False)
 #: States that ask for somebody's attention.
 ACTIVE: Final = frozenset({State.OPEN.value, State.REGRESSED.value})
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_CALIBRATION: Final = ("ece", "brier", "coverage")
+#: Figures of a calibration, and where its form has them.
+_CALIBRATION: Final = (
+    ("ece", "p_need", "ece"),
+    ("brier", "p_need", "brier"),
+    ("coverage", "completeness", "interval_coverage"),
+)
 _REPORTS: Final = 500
 
 
@@ -96,8 +101,8 @@ class _Collector:
         )
         for row in newest_inferences(self._session):
             figures = row.body.get("calibration") or {}
-            for name in _CALIBRATION:
-                value = figures.get(name)
+            for name, part, field in _CALIBRATION:
+                value = figures.get(part, {}).get(field)
                 if isinstance(value, int | float):
                     family.add_metric([row.cluster, name], float(value))
         return family
