@@ -6,8 +6,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from service.dependencies import NameQuery, PortolanDep, ReadSession
-from service.drift.render import html, nights_of
+from service.drift.render import html, nights_of, style_source
 from service.drift.repository import find_report, standing
+from service.security import content_security_policy
 from service.web.contexts import ErrorPage
 from service.web.render import render_page
 
@@ -34,4 +35,7 @@ def drift_page(
         finding["state"] = "open" if found is None else found.state
         told_now = newest is not None and newest.id == row.id
         finding["news"] = found.news if found is not None and told_now else None
-    return HTMLResponse(html(form, nights_of(portolan, row.cluster)))
+    page = html(form, nights_of(portolan, row.cluster), served=True)
+    # The page is whole in itself, so its styles are inline: the only ones that the browser may apply.
+    policy = content_security_policy(style_source())
+    return HTMLResponse(page, headers={"content-security-policy": policy})

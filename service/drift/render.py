@@ -1,5 +1,7 @@
 """A report for people: Markdown for a pull request or a chat, one HTML page that needs nothing else."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -43,8 +45,18 @@ def nights_of(portolan: Portolan, cluster: str) -> list[Night]:
     return [newest[end] for end in sorted(newest)]
 
 
-def html(form: Mapping[str, Any], nights: Sequence[Night]) -> str:
-    """One page: styles and charts inside, no script, nothing loaded."""
+def style_source() -> str:
+    """What a content security policy calls the styles of the page, so that it need not allow any others."""
+    style = environment().get_template("drift_report.css").render(kinds=[kind.value for kind in KINDS])
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
+
+def html(form: Mapping[str, Any], nights: Sequence[Night], *, served: bool = False) -> str:
+    """
+    One page: styles and charts inside, no script, nothing loaded.
+
+    Served by Portolan it leads to its other pages; as a file it leads nowhere.
+    """
     findings = [
         {
             **finding,
@@ -60,6 +72,7 @@ def html(form: Mapping[str, Any], nights: Sequence[Night]) -> str:
     template = environment().get_template("drift_report.html")
     return template.render(
         report=form,
+        served=served,
         findings=findings,
         news=[finding for finding in findings if finding.get("news")],
         kinds=[kind.value for kind in KINDS],

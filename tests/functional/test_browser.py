@@ -1,11 +1,12 @@
 """A reviewer in a real browser: Debian's Chromium against the installed server."""
 
 import shutil
+import subprocess
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.functional.conftest import serving
+from tests.functional.conftest import PROGRAM, environment, serving
 
 pytestmark = pytest.mark.browser
 
@@ -86,3 +87,20 @@ def test_the_runs_are_shown(page):
     page.goto("/proposals")
     page.get_by_role("link", name="Runs").click()
     expect(page.locator("tbody")).to_contain_text("infer")
+
+
+def test_the_drift_report_is_styled_and_leads_back(page, tmp_path):
+    """The browser applies its inline styles, which a policy that allows none would have forbidden."""
+    for arguments in (
+        ["export", "--state", "any", "--out", "policies"],
+        ["drift", "--policies", "policies", "--record"],
+    ):
+        subprocess.run(
+            [PROGRAM, *arguments, "--data-dir", "data"],
+            cwd=tmp_path, env=environment(), check=True, capture_output=True, timeout=240,
+        )  # fmt: skip
+    page.goto("/drift")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Drift")
+    assert page.evaluate("getComputedStyle(document.querySelector('.cards')).display") == "flex"
+    page.get_by_role("link", name="Quarantine").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("uarantine")

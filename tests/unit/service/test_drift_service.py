@@ -1,6 +1,9 @@
 """Drift in the review state: snapshots, states of findings, rules of silence, messages, metrics, pages."""
 
+import base64
+import hashlib
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -148,6 +151,19 @@ def test_reports_trends_page_and_metrics_say_the_same(portolan, made):
     )
     assert line in metrics
     assert 'portolan_drift_last_report_age_seconds{cluster="prod"} 0.0' in metrics
+
+
+def test_the_browser_may_apply_the_styles_of_the_page_and_no_others(portolan, made):
+    """They are inline, so the policy of the page names them by their hash; other pages allow none."""
+    keep(portolan, made, 0)
+    client = client_of(portolan)
+    page = client.get("/drift")
+    styles = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in styles]
+    assert len(hashes) == 1
+    assert f"style-src 'sha256-{hashes[0]}';" in page.headers["content-security-policy"]
+    assert 'href="/proposals"' in page.text
+    assert "style-src 'self';" in client.get("/runs").headers["content-security-policy"]
 
 
 def test_without_a_report_the_page_says_how_to_get_one(portolan):
