@@ -58,9 +58,11 @@ def print_entry(one: Mapping[str, Any]) -> None:
     print_text()
     for why in one["why"]:
         print_text(f"- {why}")
-    replicas = f" of {one['replicas']}" if one["replicas"] else ""
+    days, pods, replicas = one["days_seen"], one["pods"], one["replicas"]
+    spread = f"{pods} of {replicas}" if replicas >= pods else str(pods)
     print_text(
-        f"seen on {one['days_seen']} days, {one['flows']:,} records from {one['pods']}{replicas} pods, "
+        f"seen on {days} day{'' if days == 1 else 's'}, {one['flows']:,} records from {spread} "
+        f"pod{'' if max(pods, replicas) == 1 else 's'}, "
         f"first {one['first_seen']}, last {one['last_seen']}"
     )
     if one["samples"]:

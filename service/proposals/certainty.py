@@ -16,6 +16,10 @@ _CAUSES: Final = {
     "held_back": "held back",
 }
 
+#: Namespaces that a forecast names: those that expect at least this much, and this many of them.
+MIN_SHOWN: Final = 0.1
+MAX_SHOWN: Final = 5
+
 
 def confidence_line(rule: Mapping[str, Any]) -> str:
     """How sure a rule is, in one line."""
@@ -107,12 +111,22 @@ def _percent(share: float | None) -> str:
     return "above 99 %" if share >= 0.995 else f"{share:.0%}"  # noqa: PLR2004  # would be written as 100 %
 
 
-def total_line(forecast: Mapping[str, Any] | None) -> str:
-    """What all policies together would deny; empty where nothing was estimated."""
+def total_lines(forecast: Mapping[str, Any] | None) -> list[str]:
+    """What all policies together would deny, where most of it, and what nobody could know; maybe nothing."""
     if forecast is None or forecast["cluster"]["expected_denied_edges_7d"] is None:
-        return ""
+        return []
     low, high = forecast["cluster"]["interval"]
-    return (
-        f"With every proposal enforced as it is, {forecast['cluster']['expected_denied_edges_7d']:.0f} "
-        f"legitimate edges would be denied in the next 7 days, between {low} and {high}."
-    )
+    said = [
+        (
+            f"With every proposal enforced as it is, {forecast['cluster']['expected_denied_edges_7d']:.0f} "
+            f"legitimate edges would be denied in the next 7 days, between {low} and {high}."
+        )
+    ]
+    named = [one for one in forecast["namespaces"] if (one["expected_denied_edges_7d"] or 0.0) >= MIN_SHOWN]
+    most = sorted(named, key=lambda one: (-one["expected_denied_edges_7d"], one["namespace"]))[:MAX_SHOWN]
+    if most:
+        told = ", ".join(f"{one['namespace']} {one['expected_denied_edges_7d']:.1f}" for one in most)
+        said.append(f"Most of them in: {told}.")
+    if forecast["not_observed"]:
+        said.append(f"Not observed, so unknown: {'; '.join(forecast['not_observed'])}.")
+    return said

@@ -21,7 +21,7 @@ from service.proposals.certainty import (
     confidence_line,
     forecast_lines,
     reliability_rows,
-    total_line,
+    total_lines,
 )
 from service.proposals.evidence import evidence_line
 from service.proposals.repository import ProposalFilter
@@ -145,7 +145,7 @@ def calibration_page(session: ReadSession) -> HTMLResponse:
             "lines": calibration_lines(one["calibration"]),
             "points": points(one["calibration"]),
             "rows": reliability_rows(one["calibration"]),
-            "forecast": total_line(one["forecast"]),
+            "forecast": total_lines(one["forecast"]),
         }
         for one in calibrations(session)
     ]

@@ -6,7 +6,7 @@ from service.proposals.certainty import (
     confidence_line,
     forecast_lines,
     reliability_rows,
-    total_line,
+    total_lines,
 )
 from service.web.reliability import SIDE, points
 
@@ -90,7 +90,20 @@ def test_the_diagram_puts_truth_on_the_diagonal():
 
 def test_totals_are_silent_without_a_number():
     """Nothing estimated, nothing said."""
-    assert total_line(None) == ""
-    assert total_line({"cluster": {"expected_denied_edges_7d": None, "interval": None}}) == ""
-    said = total_line({"cluster": {"expected_denied_edges_7d": 12.4, "interval": [5, 21]}})
-    assert "12 legitimate edges would be denied in the next 7 days, between 5 and 21" in said
+    assert total_lines(None) == []
+    silent = {"expected_denied_edges_7d": None, "interval": None}
+    assert total_lines({"cluster": silent, "namespaces": [], "not_observed": ["Monday"]}) == []
+
+
+def test_totals_say_where_most_is_expected_and_what_is_unknown():
+    """Namespaces that expect next to nothing are not worth a name."""
+    spaces = [("web", 0.04), ("shop", 9.0), ("batch", 3.36)]
+    forecast = {
+        "cluster": {"expected_denied_edges_7d": 12.4, "interval": [5, 21]},
+        "namespaces": [{"namespace": name, "expected_denied_edges_7d": number} for name, number in spaces],
+        "not_observed": ["Monday", "CronJob batch/closing (0 4 3 * *): due on 2026-04-03, never seen to run"],
+    }
+    total, most, unknown = total_lines(forecast)
+    assert "12 legitimate edges would be denied in the next 7 days, between 5 and 21" in total
+    assert most == "Most of them in: shop 9.0, batch 3.4."
+    assert unknown.startswith("Not observed, so unknown: Monday; CronJob batch/closing (0 4 3 * *): due on")
