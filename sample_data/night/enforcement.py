@@ -56,5 +56,7 @@ def _known(side: Side) -> Known:
     if isinstance(side, Pod):
         return Known(side.labels, side.ip, (), None, ())
     if isinstance(side, Address):
-        return Known(RESERVED[side.entity][1], side.ip, side.names, None, ())
+        # A name whose answer ran out goes on counting while its address is in use.
+        names = side.names or ((side.external.name,) if side.external.name else ())
+        return Known(RESERVED[side.entity][1], side.ip, names, None, ())
     return Known(RESERVED["host"][1], side.ip, (), None, ())

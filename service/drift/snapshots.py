@@ -42,7 +42,9 @@ def read_deployed(paths: Sequence[Path], *, from_cluster: bool) -> Deployed:
     if from_cluster:
         objects, complete = read_cluster()
         return Deployed(tuple(objects), "cluster", complete)
-    return Deployed(tuple(read_objects(paths)), ", ".join(map(str, paths)), complete=False)
+    # However a place is spelled, its earlier nights are those of the same place.
+    source = ", ".join(str(path.resolve()) for path in paths)
+    return Deployed(tuple(read_objects(paths)), source, complete=False)
 
 
 def record(session: Session, cluster: str, deployed: Deployed, now: datetime) -> None:
