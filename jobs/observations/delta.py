@@ -22,8 +22,11 @@ APP_ID: Final = "portolan"
 #: Opening a table replays the log from the last checkpoint; ten small files cost less than one more.
 _CHECKPOINT_EVERY: Final = "20"
 _DESCRIPTION: Final = f"Portolan observations, layout {VERSION}"
+#: Rows that one thread of a reader takes: a day of a large cluster is to be read by several.
+_ROW_GROUP: Final = 131_072
+_QUICK: Final = WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP)
 #: Compacted days are read every night and written once.
-_DENSE: Final = WriterProperties(compression="ZSTD", compression_level=3)
+_DENSE: Final = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=_ROW_GROUP)
 
 
 @contextmanager
@@ -104,6 +107,7 @@ class Table:
                 rows,
                 mode="append",
                 commit_properties=CommitProperties(app_transactions=[Transaction(APP_ID, batch)]),
+                writer_properties=_QUICK,
                 storage_options=self._options,
             )
         return True

@@ -20,7 +20,7 @@ from jobs.observations.clock import US_PER_HOUR, day_of
 from jobs.observations.compiled import fold_columns, fold_statements
 from jobs.observations.delta import naming
 from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
-from jobs.observations.fold_keys import EDGE, PER_DAY, SPAN, STEPS, UNITED
+from jobs.observations.fold_keys import DAILY, DAYS, EDGE, PER_DAY, SPAN, STEPS, TODAY, UNITED
 from jobs.observations.fold_links import link_changes
 from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
 from jobs.observations.store import ObservationStore
@@ -77,9 +77,20 @@ class _Fold:
         first_hour, last_hour = _hours(window.start), _hours(window.end - timedelta(microseconds=1))
         self.first_day, self.last_day = day_of(first_hour), day_of(last_hour)
         self.before, self.after = _shifted(self.first_day, -1), _shifted(self.last_day, 1)
-        con.register("steps", pa.table({"step": pa.array(STEPS, pa.int64())}))
+        self._hold("steps", pa.table({"step": pa.array(STEPS, pa.int64())}))
         span = (cluster, first_hour, last_hour + 1, self.first_day, self.last_day)
-        con.register("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
+        self._hold("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
+
+        stored = [
+            day for day in store.table("edges").files_by_day() if self.first_day <= day <= self.last_day
+        ]
+        self._days = stored or [self.first_day]
+
+    def _hold(self, name: str, rows: pa.Table) -> None:
+        """Make a small table of the engine's own: it knows how small, and joins the large ones to it."""
+        self.con.register("held", rows)
+        self.con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM held')
+        self.con.unregister("held")
 
     def _read(self, name: str, first_day: str, last_day: str) -> None:
         """Let the engine's view of a table be these days of it."""
@@ -119,6 +130,8 @@ class _Fold:
             self._read_days()
         endpoints, identities = self._rows("endpoints_by_day"), self._rows("identity_rows")
         self._resolve(endpoints, identities)
+        left_out = self._rows("left_out")
+        self._turn_to_days()
         coverage = self._rows("coverage_rows")
         coverage_frame = fold_shape.coverage_frame(self.cluster, coverage)
         edge_days = self._edge_days(coverage_frame)
@@ -134,13 +147,12 @@ class _Fold:
             pods=pods,
             lookups=self._lookups(),
             coverage=coverage_frame,
-            set_aside=self._set_aside(coverage),
+            set_aside=self._set_aside(coverage, left_out),
         )
 
     def _read_days(self) -> None:
         """Take what is needed of every day, one after the other: memory follows the day, not the window."""
-        stored = [d for d in self.store.table("edges").files_by_day() if self.first_day <= d <= self.last_day]
-        for day in stored or [self.first_day]:
+        for day in self._days:
             self._read("edges", day, day)
             self._read("lookups", _shifted(day, -1), day)
             for stage in PER_DAY:
@@ -160,6 +172,13 @@ class _Fold:
         self.con.register("peer_changes", peers)
         self.con.register("link_changes", links)
         self._keep(UNITED)
+
+    def _turn_to_days(self) -> None:
+        """Count edges day by day: all days at once take memory as they take days."""
+        for day in self._days:
+            self._hold("today", pa.table({name: [day] for name in TODAY}))
+            self._keep(DAYS)
+        self.con.execute(f'DROP TABLE "{DAILY}"')
 
     def _edge_days(self, coverage: pd.DataFrame) -> pd.DataFrame:
         d = self._rows("edge_days")
@@ -190,9 +209,8 @@ class _Fold:
         found = self._rows("lookups_frame")
         return fold_shape.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
 
-    def _set_aside(self, coverage: pd.DataFrame) -> pd.DataFrame:
+    def _set_aside(self, coverage: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:
         """What is in no edge. A contact of two pods has a row for each of them and counts once."""
-        out = self._rows("left_out")
         marked = out["oriented"].map({"known": MISREPORTED, "unknown": UNMARKED})
         out["reason"] = out["aside"].where(out["aside"] != "", marked)
         quiet = self._rows("silent").assign(reason=REPLY_ONLY, flows=0)

@@ -30,15 +30,18 @@ SPAN: Final = {
     "last_day": "string",
 }
 
-DAILY, WORDS, ROUTES, NAMED, UNITED = (
+DAILY, WORDS, ROUTES, NAMED, UNITED, DAYS = (
     "stage_daily",
     "stage_words",
     "stage_routes",
     "stage_named",
     "stage_united",
+    "stage_days",
 )
-#: Stages that grow day by day.
+#: Stages that grow day by day, each from one day of the store.
 PER_DAY: Final = (DAILY, WORDS, ROUTES, NAMED)
+#: One row: the day of which DAYS grows.
+TODAY: Final = {"of_day": "string"}
 
 #: A longer TTL says nothing more: an answer older than a day would have to be from before the window.
 MAX_TTL_SECONDS: Final = 24 * 3600

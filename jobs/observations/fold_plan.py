@@ -2,7 +2,7 @@
 Every statement of a fold, compiled once: Ibis takes longer to write them than an engine to run them.
 
 ``PER_DAY`` statements read one day of the store each and add to a stage; the others read stages.
-``peer_changes`` and ``link_changes`` are registered between the two.
+``peer_changes`` and ``link_changes`` are registered between the two, and ``today`` for every day of ``DAYS``.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ from typing import Any, Final
 import ibis
 
 from jobs.observations import fold_frames, fold_names, fold_rows
-from jobs.observations.fold_keys import DAILY, EDGE, NAMED, PER_DAY, ROUTES, UNITED, WORDS
+from jobs.observations.fold_keys import DAILY, DAYS, EDGE, NAMED, PER_DAY, ROUTES, TODAY, UNITED, WORDS
 from jobs.observations.schema import EDGES
 
 #: Texts of an edge-day by the column they come from.
@@ -40,7 +40,7 @@ def columns() -> dict[str, str]:
 
     Its sums are wider than 64 bits unless a declared column says otherwise, and Ibis does not know that.
     """
-    return {stage: _declared(_expressions()[stage].schema()) for stage in (*PER_DAY, UNITED)}
+    return {stage: _declared(_expressions()[stage].schema()) for stage in (*PER_DAY, UNITED, DAYS)}
 
 
 def _declared(schema: Any) -> str:
@@ -62,6 +62,10 @@ def _expressions() -> dict[str, Any]:
     united_expr = fold_names.united(fold_rows.resolved(ibis.table(words_expr.schema(), name=WORDS)))
     united = ibis.table(united_expr.schema(), name=UNITED)
     resolved = fold_rows.resolved(daily)
+    today = ibis.table(TODAY, name="today")
+    of_today = daily.join(today, daily.day == today.of_day).select(*daily.columns)
+    days_expr = fold_rows.days(fold_rows.resolved(of_today))
+    days = ibis.table(days_expr.schema(), name=DAYS)
     moving = daily.filter(daily.peer_kind.isin(("ip", "unresolved", "entity")))
     return {
         DAILY: daily_expr,
@@ -69,14 +73,15 @@ def _expressions() -> dict[str, Any]:
         ROUTES: routes_expr,
         NAMED: named_expr,
         UNITED: united_expr,
+        DAYS: days_expr,
         "links": fold_rows.links(daily),
         "peers": moving.select("day", "peer_kind", "peer").distinct(),
         "backends": ibis.table(named_expr.schema(), name=NAMED).distinct(),
         "endpoints_by_day": fold_frames.endpoint_rows(),
         "identity_rows": fold_frames.identity_rows(),
         "coverage_rows": fold_frames.coverage_rows(),
-        "edge_days": _edge_days(fold_rows.days(resolved), united),
-        "silent": _silent(fold_rows.days(resolved)),
+        "edge_days": _edge_days(days, united),
+        "silent": _silent(days),
         "left_out": fold_rows.left_out(resolved),
         "lookups_frame": fold_frames.lookups_rows(),
         "pods_per_edge": fold_frames.pods_per_edge(fold_rows.resolved(fold_frames.pod_rows())),
