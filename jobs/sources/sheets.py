@@ -19,7 +19,7 @@ from jobs.sources.blanks import PADDING, Bytes, Places, Values, line_ends, take_
 from jobs.sources.layout import Layout
 from jobs.sources.ranges import Range, reading_into
 
-SHEET: Final = 192 << 20  # bytes of a sheet
+SHEET: Final = 128 << 20  # bytes of a sheet
 #: While nothing is known yet every line is new: small sheets keep small what must be learned at once.
 FIRST_SHEETS: Final = (2 << 20, 8 << 20, 32 << 20)
 _STEP: Final = 4 << 20  # bytes read at a time
