@@ -2,7 +2,7 @@
 Policy that nobody uses any more: by the probability that it is needed again, never by a number of days.
 
 Method, section 8: removal is recommended for a part of a rule when the probability that any of its cells
-returns within 35 days is at most 0.05, it was used on at least four days, it is idle for at least seven,
+returns within 35 days is at most 0.03, it was used on at least four days, it is idle for at least seven,
 and no calendar stands behind it. Everything else is watched, and nothing is said.
 """
 
@@ -29,8 +29,8 @@ from models.manifest.parse import parse_objects
 from models.simulation.changes import apply_patch
 
 #: Probability of being needed within 35 days up to which removal is recommended. The method says 0.10, which
-#: bounds each recommendation; for at most one wrong one in a hundred of all, half of it is needed.
-MAX_NEED: Final = 0.05
+#: bounds each recommendation; for at most one wrong one in a hundred of all, a third of it is needed.
+MAX_NEED: Final = 0.03
 MIN_ACTIVE_DAYS: Final = 4
 MIN_IDLE_DAYS: Final = 7
 #: Full days between first and last use below which a use may be one run of a monthly job over a few days.
