@@ -38,13 +38,15 @@ class Activity:
 
     @classmethod
     def of(cls, observations: Observations) -> "Activity":
-        """Days on which a label set was either end of an edge."""
+        """Days on which a label set called somebody, or was called and did not keep silent."""
         frame = observations.edge_days
-        endpoints = frame[frame["peer_kind"] == "endpoint"]
+        egress, silent = frame["direction"] == "egress", _silent(frame)
+        subjects = frame[egress | ~silent]
+        peers = frame[(frame["peer_kind"] == "endpoint") & ~(egress & silent)]
         seen = pd.concat(
             [
-                frame[["subject", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
-                endpoints[["peer", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
+                subjects[["subject", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
+                peers[["peer", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
             ]
         ).drop_duplicates()
         ordinal = {day: date.fromisoformat(str(day)).toordinal() for day in seen["day"].unique()}
@@ -79,3 +81,10 @@ class Activity:
             return silent >= SINGLE_DAY_SILENT_DAYS
         gap = max(later - earlier for earlier, later in pairwise(seen))
         return silent >= max(MIN_SILENT_DAYS, SILENCE_PER_GAP * gap + 1)
+
+
+def _silent(edges: pd.DataFrame) -> "pd.Series[bool]":
+    """Edge-days without an answer although one would have been seen: no sign of life of the server."""
+    connects = edges["protocol"].isin(("TCP", "SCTP")) & (edges["flows"] > 0)
+    unheard = (edges["answered"] == 0) & (edges["reset"] == 0)
+    return connects & unheard & edges["replies_visible"].astype(bool)

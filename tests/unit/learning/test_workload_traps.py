@@ -250,6 +250,19 @@ def test_trap_F15_a_workload_that_is_gone_gets_no_proposal_and_is_stale_as_a_pee
     assert {"stale_peer", "needs_review"} <= set(rule_to(generous, "ghost", "ingress").flags)
 
 
+def test_trap_F15_a_scan_keeps_no_ghost_alive():
+    """Seen on one day and silent since; what knocks in vain on another makes that no rhythm."""
+    world = World()
+    web, ghost = world.pod("shop", "web"), world.pod("shop", "ghost")
+    world.edge(web, world.pod("shop", "api"))
+    world.edge(ghost, web, days=[5])
+    assert learn_workloads(world.observations()).by_label_key[ghost.key].gone
+    world.edge(world.pod("zz", "scanner"), ghost, 22, days=[1], flows=1, answered=0)
+    assert learn_workloads(world.observations()).by_label_key[ghost.key].gone
+    world.edge(web, ghost, 9090, days=[1])
+    assert not learn_workloads(world.observations()).by_label_key[ghost.key].gone
+
+
 def test_trap_F15_a_weekly_job_is_not_gone():
     """Silence between runs is not absence."""
     world = World()
