@@ -58,7 +58,7 @@ def _split(
     one: Approved, namespace: str, groups: Sequence[ProposedGroup], found: dict[str, ProposedGroup]
 ) -> Finding:
     policy = _object(one)
-    parts = ["; ".join(", ".join(w for w in sorted(found) if found[w] == group) for group in groups)]
+    parts = "; ".join(", ".join(w for w in sorted(found) if found[w] == group) for group in groups)
     return Finding(
         kind=Kind.CHANGED,
         detector="role_split",
@@ -66,7 +66,7 @@ def _split(
         confidence=0.9,
         subject=SubjectRef(namespace, " + ".join(one.workloads)),
         why=f"{policy} was approved for {', '.join(one.workloads)} as one, and they do not behave alike any "
-        f"more: it gives each what only the others need. Apart they are {parts[0]}.",
+        f"more: it gives each what only the others need. Apart they are {parts}.",
         policy=(policy,),
         about=policy,
         merged=tuple(f"{namespace}/{group.name}" for group in groups),
