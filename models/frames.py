@@ -6,7 +6,7 @@ everything after it reads nothing else. Rows are sorted by all key columns, so e
 give equal frames byte for byte.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
@@ -77,6 +77,25 @@ EDGE_ROUTES: Final[dict[str, str]] = {
     "days": "int32",
 }
 
+#: HTTP requests by day: what a list of methods and paths is learned from. No row where no proxy looked.
+HTTP_DAYS: Final[dict[str, str]] = {
+    "cluster": "str",
+    "subject": "str",
+    "direction": "str",
+    "peer_kind": "str",
+    "peer": "str",
+    "protocol": "str",
+    "port": "int32",
+    "method": "str",
+    "route": "str",  # path as requested, without its query; redacted where it held a secret
+    "day": "str",
+    "hours": "int64",  # bit h: a request in that hour of the day
+    "flows": "int64",  # requests that the proxy let pass
+    "l7_denied": "int64",
+    "answered": "int64",  # responses
+    "failed": "int64",  # of answered: status 400 or higher
+}
+
 #: Which owner had which labels when.
 IDENTITIES: Final[dict[str, str]] = {
     "cluster": "str",
@@ -137,6 +156,11 @@ SET_ASIDE: Final[dict[str, str]] = {
 }
 
 
+def empty(columns: dict[str, str]) -> pd.DataFrame:
+    """Frame without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+
 @dataclass(frozen=True)
 class Observations:
     """Everything the models know about one cluster in one window."""
@@ -151,3 +175,4 @@ class Observations:
     lookups: pd.DataFrame
     coverage: pd.DataFrame
     set_aside: pd.DataFrame
+    http_days: pd.DataFrame = field(default_factory=lambda: empty(HTTP_DAYS))

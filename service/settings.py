@@ -72,7 +72,7 @@ class CapabilitySettings(Section):
     fqdn: bool | None = None
     """The cluster can enforce `toFQDNs` (on AKS this needs Advanced Container Networking Services)."""
     l7: bool | None = None
-    """Write L7 rules (HTTP methods and routes)."""
+    """Write lists of HTTP methods and paths where nearly all requests were recorded (AKS: ACNS with L7)."""
     cilium_version: Annotated[str, Field(pattern=r"^v?1\.\d{1,2}(\.\d{1,3})?$")] | None = None
     """Cilium version of the cluster, as `1.17`; shadow manifests need 1.16 or newer."""
     distribution: Literal["aks", "openshift", "generic"] | None = None

@@ -143,6 +143,7 @@ class _Fold:
             edge_days=edge_days,
             edge_pods=self._edge_pods(edge_days),
             edge_routes=self._edge_routes(edge_days),
+            http_days=self._http_days(edge_days),
             identities=fold_shape.identities_frame(self.cluster, identities, pods),
             pods=pods,
             lookups=self._lookups(),
@@ -204,6 +205,12 @@ class _Fold:
         return fold_shape.shaped(
             found, frames.EDGE_ROUTES, ["cluster", *key, "l7_kind", "l7_method", "l7_route"]
         )
+
+    def _http_days(self, edge_days: pd.DataFrame) -> pd.DataFrame:
+        key = [name for name in EDGE if name != "icmp_type"]
+        found = self._rows("http_days").merge(edge_days[key].drop_duplicates(), on=key)
+        found["cluster"] = self.cluster
+        return fold_shape.shaped(found, frames.HTTP_DAYS, ["cluster", *key, "method", "route", "day"])
 
     def _lookups(self) -> pd.DataFrame:
         found = self._rows("lookups_frame")

@@ -1,9 +1,10 @@
-"""The frames beside EDGE_DAYS: owners and pods, lookups, routes, coverage."""
+"""The frames beside EDGE_DAYS: owners and pods, lookups, routes, requests, coverage."""
 
 from typing import Any
 
 import ibis
 
+from jobs.observations.clock import HOURS_PER_DAY
 from jobs.observations.fold_keys import EDGE, LINK
 from jobs.observations.fold_rows import within
 from jobs.observations.schema import COVERAGE, EDGE_PODS, ENDPOINTS, IDENTITIES, LOOKUPS
@@ -85,12 +86,43 @@ def routes(resolved_routes: Any) -> Any:
     )
 
 
+def http_days(resolved_routes: Any) -> Any:
+    """HTTP_DAYS before its dtypes: requests and responses of whichever end saw more of them."""
+    r = resolved_routes.filter(
+        (resolved_routes.aside == "") & ~resolved_routes.turned & (resolved_routes.l7_kind == "http")
+    )
+    zero = ibis.literal(0, "int64")
+    measures = {
+        "flows": ("flows", r.verdict != "l7_denied"),
+        "l7_denied": ("flows", r.verdict == "l7_denied"),
+        "answered": ("answered", r.flows >= 0),
+        "failed": ("reset", r.flows >= 0),
+    }
+    keys = [name for name in EDGE if name != "icmp_type"]
+    return r.group_by(*keys, "day", method=r.l7_method, route=r.l7_route).agg(
+        hours=r.hours.bit_or(),
+        **{
+            name: ibis.greatest(
+                *(
+                    ibis.ifelse((r.side == side) & wanted, r[measure], zero).sum().cast("int64")
+                    for side in ("subject", "peer")
+                )
+            )
+            for name, (measure, wanted) in measures.items()
+        },
+    )
+
+
 def route_rows(edge_rows: Any) -> Any:
     """Layer 7 rows with their routes, per link and day."""
     rows = edge_rows.filter(edge_rows.l7_kind != "")
     keys = [name for name in EDGE if name in rows.columns]
+    hour_bit = ibis.literal(1, "int64") << (rows.hour % HOURS_PER_DAY)
     return rows.group_by("day", *keys, "oriented", "l7_kind", "l7_method", "l7_route", "verdict", "side").agg(
-        flows=rows.flows.sum().cast("int64")
+        flows=rows.flows.sum().cast("int64"),
+        answered=rows.answered.sum().cast("int64"),
+        reset=rows.reset.sum().cast("int64"),
+        hours=ibis.ifelse(rows.flows > 0, hour_bit, ibis.literal(0, "int64")).bit_or(),
     )
 
 

@@ -66,6 +66,7 @@ def _expressions() -> dict[str, Any]:
     of_today = daily.join(today, daily.day == today.of_day).select(*daily.columns)
     days_expr = fold_rows.days(fold_rows.resolved(of_today))
     days = ibis.table(days_expr.schema(), name=DAYS)
+    resolved_routes = fold_rows.resolved(ibis.table(routes_expr.schema(), name=ROUTES))
     moving = daily.filter(daily.peer_kind.isin(("ip", "unresolved", "entity")))
     return {
         DAILY: daily_expr,
@@ -85,7 +86,8 @@ def _expressions() -> dict[str, Any]:
         "left_out": fold_rows.left_out(resolved),
         "lookups_frame": fold_frames.lookups_rows(),
         "pods_per_edge": fold_frames.pods_per_edge(fold_rows.resolved(fold_frames.pod_rows())),
-        "routes": fold_frames.routes(fold_rows.resolved(ibis.table(routes_expr.schema(), name=ROUTES))),
+        "routes": fold_frames.routes(resolved_routes),
+        "http_days": fold_frames.http_days(resolved_routes),
     }
 
 

@@ -15,6 +15,10 @@ from models.errors import BadInputError
 DEFAULT_DENY_SWITCH_SINCE: Final = (1, 16)
 #: First Cilium line on AKS under which LocalDNS is the host and no longer an address.
 LOCAL_DNS_IS_HOST_SINCE: Final = (1, 17)
+_L7_NOT_ASKED: Final = (
+    "HTTP requests were recorded, and no rule looks at them: any request passes, also where a policy that is "
+    "deployed lists them today. Set capabilities.l7 to true for lists of methods and paths, or to false."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,9 @@ def parse_version(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def resolve_capabilities(hints: CapabilityHints, *, names_seen: bool) -> Capabilities:
+def resolve_capabilities(
+    hints: CapabilityHints, *, names_seen: bool, requests_seen: bool = False
+) -> Capabilities:
     """
     Capabilities of a cluster, from configuration and data.
 
@@ -106,6 +112,8 @@ def resolve_capabilities(hints: CapabilityHints, *, names_seen: bool) -> Capabil
     names_seen
         Whether a flow carried a DNS name or a DNS question was seen: both exist only where the DNS
         proxy works, that is where DNS policy works.
+    requests_seen
+        Whether a proxy recorded HTTP requests.
     """
     assumptions: list[Assumption] = []
     fqdn = hints.fqdn
@@ -120,6 +128,8 @@ def resolve_capabilities(hints: CapabilityHints, *, names_seen: bool) -> Capabil
             "Networking Services)."
         )
         assumptions.append(Assumption("fqdn_from_data" if names_seen else "no_fqdn_seen", text))
+    if hints.l7 is None and requests_seen:
+        assumptions.append(Assumption("l7_not_asked", _L7_NOT_ASKED))
     version = None if hints.cilium_version is None else parse_version(hints.cilium_version)
     if version is None:
         assumptions.append(

@@ -158,6 +158,9 @@ class Backtest:
         Edge-days denied, those of them that are legitimate, and lines, whatever is listed.
     days
         Edges denied by day, oldest first; days without any are left out.
+    requests, requests_undecided, requests_refused
+        Kinds of HTTP request (method and path) asked of the lists, those whose path was redacted, and those
+        that a list refuses. The refused ones are in `denied`, and in none of the counts of edges.
     """
 
     checked: int = 0
@@ -168,6 +171,9 @@ class Backtest:
     denied_legitimate: int = 0
     denied_in_all: int = 0
     days: tuple[tuple[str, int], ...] = ()
+    requests: int = 0
+    requests_undecided: int = 0
+    requests_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from models.domain.confidence import (
     confidence_to_json,
     ledger_to_json,
 )
+from models.domain.http import template_from_json
 from models.domain.peer import LabelSelector, peer_from_json, peer_to_json
 from models.domain.proposal import (
     Assumption,
@@ -63,6 +64,7 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
         "peer": peer_to_json(rule.peer),
         "ports": [port.to_json() for port in rule.ports],
         "dns": list(rule.dns),
+        "http": [one.to_json() for one in rule.http],
         **confidence_to_json(rule.confidence),
         "maturity": rule.maturity,
         "evidence": {**evidence_to_json(rule.evidence), "ledger": ledger_to_json(rule.confidence)},
@@ -173,6 +175,7 @@ def _rule(form: Mapping[str, Any]) -> Rule:
         evidence=RuleEvidence(**evidence),
         path=form["path"],
         dns=tuple(form["dns"]),
+        http=tuple(template_from_json(one) for one in form.get("http", ())),
         maturity=form["maturity"],
         reasons=tuple(form["reasons"]),
         flags=tuple(form["flags"]),

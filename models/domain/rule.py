@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from models.domain.confidence import UNKNOWN, Confidence
+from models.domain.http import HttpTemplate
 from models.domain.peer import EntityPeer, Peer, peer_to_json
 
 Direction = Literal["ingress", "egress"]
@@ -141,11 +142,11 @@ class Widening:
     ----------
     kind
         ``role`` (workloads that play one role), ``pattern`` (names), ``prefix`` (addresses), ``range``
-        (ports) or ``world`` (clients from anywhere).
+        (ports), ``route`` (HTTP paths) or ``world`` (clients from anywhere).
     what
         The widened part, as the rule names it.
     covers
-        Peers, names, addresses or ports that were seen and that it stands for.
+        Peers, names, addresses, ports or paths that were seen and that it stands for.
     pairs
         Identity and port pairs inside the cluster that it opens today beyond what was seen.
     unseen
@@ -201,6 +202,8 @@ class Rule:
         Entry of the manifest that holds it, ``egress[3]``; rules that share an entry share the path.
     dns
         Patterns of questions to let through and to learn names from; empty: no DNS inspection.
+    http
+        Sorted requests that pass; empty: HTTP is not looked at.
     maturity
         From the effective days on which this could have been seen.
     evidence
@@ -222,6 +225,7 @@ class Rule:
     evidence: RuleEvidence
     path: str = ""
     dns: tuple[str, ...] = ()
+    http: tuple[HttpTemplate, ...] = ()
     maturity: Maturity = "learning"
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
@@ -245,7 +249,9 @@ class Rule:
     def meaning(self) -> list[Any]:
         """What the rule allows, without its evidence."""
         form = peer_to_json(self.peer)
-        return [self.direction, form, [port.to_json() for port in self.ports], list(self.dns)]
+        meaning = [self.direction, form, [port.to_json() for port in self.ports], list(self.dns)]
+        # A rule without a list keeps the meaning that it has had since before there were any.
+        return [*meaning, [one.form() for one in self.http]] if self.http else meaning
 
 
 def rule_id(proposal_key: str, direction: Direction, peer: Peer, ports: tuple[Port, ...]) -> str:

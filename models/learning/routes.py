@@ -3,7 +3,9 @@ HTTP route templates: ``/orders/17`` and its like become one anchored pattern.
 
 A position in the segment trie becomes a class when many literals stand there *and* more are expected;
 eight stable sub-resources stay eight literals. Literals are escaped, patterns anchored, and a route that
-would need ``.*`` is not a rule about routes: then only the method is kept, and that is said.
+would need ``.*`` is not a rule about routes: then only the method is kept, and that is said. No class
+admits ``..``, an encoded slash or a query, so a template never opens more than the folder it names. The
+services and methods of gRPC are an interface and no identifiers: they stay literals, however many.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ MIN_EXPECTED: Final = 0.5
 EXPECTED_WEIGHT: Final = 4.0
 #: Templates of one method before the routes are given up.
 MAX_TEMPLATES: Final = 20
-#: Characters beyond which a route is hostile or broken rather than long.
-MAX_ROUTE_LENGTH: Final = 2048
+#: Characters from which a route may have been cut when it was stored: it is hostile rather than long.
+MAX_ROUTE_LENGTH: Final = 1023
+#: What ingest leaves in place of a secret or a person, and what may stand there: no slash, in no spelling.
+REDACTED: Final = "REDACTED"
+_REDACTED_SEGMENT: Final = "(?:[^/?%.]|%40)(?:[^/?%]|%(?:40|3[AaDd]|2[BbCc]))*"
 
 #: Classes in the order they are tried: name, which segments fit, what the template says.
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -35,10 +40,13 @@ _CLASSES: Final = (
     ("uuid", _UUID),
     ("hex", "[0-9a-fA-F]{8,}"),
     ("date", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    ("slug", "[^/]{1,64}"),
+    ("slug", "[A-Za-z0-9_~:@=,+-][A-Za-z0-9._~:@=,+-]{0,63}"),
 )
 _FITS: Final = {name: re.compile(pattern) for name, pattern in _CLASSES}
 _PRINTABLE: Final = re.compile(r"/[!-~]*")
+#: ``/a/../b`` and its encoded forms, which servers read as another path than the proxy.
+_CLIMBS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:[/;]|$)", re.IGNORECASE)
+_GRPC: Final = re.compile(r"/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*/[A-Za-z_]\w*", re.ASCII)
 _META: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 GROUP: Final = ["subject", "direction", "peer_kind", "peer", "protocol", "port", "l7_method"]
@@ -96,11 +104,14 @@ class RouteTemplates(Estimator):
         for key, own in routes.groupby(GROUP, sort=True):
             days, refused = _usable(own)
             rejected += [(*key, route, reason) for route, reason in sorted(refused.items())]
-            found = _templates({tuple(route[1:].split("/")): x for route, x in days.items()}, day_count)
+            calls = {route for route in days if key[-1] == "POST" and _GRPC.fullmatch(route)}
+            segments = {tuple(route[1:].split("/")): x for route, x in days.items() if route not in calls}
+            found = _templates(segments, day_count)
             if len(found) > self.max_templates:
                 given_up.append((*key, len(found)))
                 mapped += [(*key, route, "") for route in sorted(days)]
                 continue
+            found |= {f"^{escape_literal(route)}$": [route] for route in sorted(calls)}
             templates += [(*key, pattern, len(found[pattern])) for pattern in sorted(found)]
             mapped += sorted(
                 (*key, route, pattern) for pattern, members in found.items() for route in members
@@ -128,7 +139,7 @@ def tidy_route(text: str) -> tuple[str, str]:
         return "", f"longer than {MAX_ROUTE_LENGTH} characters"
     if not _PRINTABLE.fullmatch(route):
         return "", "characters that a request line cannot hold"
-    return route, ""
+    return ("", "a path that leaves its folder") if _CLIMBS.search(route) else (route, "")
 
 
 def escape_literal(text: str) -> str:
@@ -191,8 +202,9 @@ def _position(
     days: dict[str, int] = {}
     for segments, x, _ in rows:
         days[segments[0]] = max(days.get(segments[0], 0), x)
-    left = sorted(days)
-    chosen: list[tuple[str, frozenset[str]]] = []
+    secret = frozenset(literal for literal in days if REDACTED in literal)
+    left = sorted(days.keys() - secret)
+    chosen: list[tuple[str, frozenset[str]]] = [(_REDACTED_SEGMENT, secret)] if secret else []
     for name, pattern in _CLASSES:
         fitting = [literal for literal in left if _FITS[name].fullmatch(literal)]
         if _grows([days[literal] for literal in fitting], day_count):

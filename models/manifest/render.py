@@ -38,6 +38,10 @@ MAX_WORKLOADS_NAMED: Final = 50  # in the annotation: the API server takes 256 K
 #: Said by the entry itself or by its place.
 _SILENT_FLAGS: Final = frozenset({"icmp", "resolver", "assumed_dns"})
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
+_NO_LISTS_IN_SHADOW: Final = (
+    "Its lists of HTTP requests are left out: shadow mode cannot show what they would refuse, and lifts such "
+    "lists of other policies on the same ports as long as it is applied."
+)
 
 
 def generator() -> str:
@@ -116,24 +120,26 @@ def _port(port: Port) -> dict[str, Any]:
     return {"port": str(port.number), **end, "protocol": port.protocol}
 
 
-def _to_ports(entry: Entry) -> list[dict[str, Any]]:
-    """Port elements; DNS inspection where it is asked for."""
+def _to_ports(entry: Entry, *, http: bool) -> list[dict[str, Any]]:
+    """Port elements; DNS inspection and lists of HTTP requests where they are asked for."""
     elements = []
     for ports in port_lists(entry.ports):
         element: dict[str, Any] = {"ports": [_port(port) for port in ports]}
         if entry.dns:
             element["rules"] = {"dns": [{"matchPattern": pattern} for pattern in entry.dns]}
+        elif entry.http and http:
+            element["rules"] = {"http": [one.form() for one in entry.http]}
         elements.append(element)
     return elements
 
 
-def entry_form(entry: Entry, namespace: str) -> dict[str, Any]:
-    """One element of ``ingress`` or ``egress``."""
+def entry_form(entry: Entry, namespace: str, *, http: bool = True) -> dict[str, Any]:
+    """One element of ``ingress`` or ``egress``, with its list of HTTP requests or without it."""
     form = _peers(entry, namespace)
     if entry.ports[0].icmp:
         form["icmps"] = _icmp(entry.ports)
     else:
-        form["toPorts"] = _to_ports(entry)
+        form["toPorts"] = _to_ports(entry, http=http)
     return form
 
 
@@ -200,7 +206,8 @@ def cilium_manifest(
         Ids of the rules to write; all when ``None``. A direction of which no rule is wanted has no
         section and stays open, whatever the proposal decided.
     mode
-        ``shadow`` switches the default deny off: entries match and are reported, nothing is dropped.
+        ``shadow`` switches the default deny off: entries match and are reported, nothing is dropped. Lists of
+        HTTP requests are left out there: without a default deny they let everything pass, through a proxy.
     cilium_version
         Release of the target cluster; needed for ``shadow``.
 
@@ -224,7 +231,7 @@ def cilium_manifest(
     }
     sections = {
         direction: [
-            entry_form(entry, proposal.namespace)
+            entry_form(entry, proposal.namespace, http=mode == "enforce")
             for entry in group_entries(rules, direction, proposal.namespace)
         ]
         for direction in _DIRECTIONS
@@ -247,13 +254,18 @@ def cilium_manifest(
     }
 
 
-def comments(proposal: Proposal, *, include: Collection[str] | None = None) -> tuple[str, ...]:
+def comments(
+    proposal: Proposal, *, include: Collection[str] | None = None, mode: Mode = "enforce"
+) -> tuple[str, ...]:
     """Lines to put above a manifest: what it is, which directions stay open, what was assumed."""
     lines = [proposal.description, *proposal.reasons]
-    chosen = len(chosen_rules(proposal, include))
+    rules = chosen_rules(proposal, include)
+    if mode == "shadow" and any(rule.http for rule in rules):
+        lines.append(_NO_LISTS_IN_SHADOW)
+    chosen = len(rules)
     if chosen < len(proposal.rules):
         lines.append(f"Holds {chosen} of the {len(proposal.rules)} rules that were proposed.")
-    held = {rule.direction for rule in chosen_rules(proposal, include)}
+    held = {rule.direction for rule in rules}
     for direction in _DIRECTIONS:
         decision = proposal.decision(direction)
         if decision.enforced and direction not in held:
@@ -297,4 +309,5 @@ def manifest_yaml(
 ) -> str:
     """The manifest as text, with a reason above every entry, ready to be reviewed and applied."""
     manifest = cilium_manifest(proposal, include=include, mode=mode, cilium_version=cilium_version)
-    return to_yaml(manifest, comments(proposal, include=include), remarks(proposal, include=include))
+    above = comments(proposal, include=include, mode=mode)
+    return to_yaml(manifest, above, remarks(proposal, include=include))

@@ -109,6 +109,8 @@ def _sections(
     said: list[str] = []
     if any(rule.dns for rule in rules):
         said.append("DNS questions are allowed but not inspected, so no names are learned.")
+    if any(rule.http for rule in rules):
+        said.append("HTTP methods and paths are not checked: any request passes.")
     sections = {
         direction: group_entries(_sayable(rules, direction, said), direction, proposal.namespace)
         for direction in _DIRECTIONS

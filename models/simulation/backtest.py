@@ -217,7 +217,7 @@ def replay_seen(seen: SeenWindow, policies: PolicySet) -> WindowBacktest:
         requests_denied=len(refused),
         requests_undecided=asked.count(Verdict.UNKNOWN),
         requests_denied_legitimate=sum(
-            seen.legitimacy(seen.edges[seen.requests[n].at]) == "legitimate" for n in refused
+            seen.request_legitimacy(seen.requests[n]) == "legitimate" for n in refused
         ),
         days=days,
         lines=_lines(seen, verdicts),
@@ -275,7 +275,8 @@ def _request_lines(seen: SeenWindow, verdicts: Verdicts) -> list[ReplayLine]:
         request = seen.requests[number]
         edge = seen.edges[request.at]
         rule = answer.rule if answer.verdict is Verdict.DENY else ""
-        key = (*seen.ends(edge), request.text, answer.verdict.value, seen.legitimacy(edge), rule)
+        legitimacy = seen.request_legitimacy(request)
+        key = (*seen.ends(edge), request.text, answer.verdict.value, legitimacy, rule)
         grouped[key][0] += request.flows
         grouped[key][1] = max(grouped[key][1], request.days)
     return [ReplayLine(*key, flows, days, ()) for key, (flows, days) in sorted(grouped.items())]

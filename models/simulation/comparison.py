@@ -197,7 +197,8 @@ def compare_seen(seen: SeenWindow, before: PolicySet, after: PolicySet) -> Compa
             new.requests.get(number, new.edges[request.at]),
         )
         days = {"": request.flows}
-        found.add(seen.ends(edge), pair, days, request=request.text, legitimacy=seen.legitimacy(edge))
+        legitimacy = seen.request_legitimacy(request)
+        found.add(seen.ends(edge), pair, days, request=request.text, legitimacy=legitimacy)
     unseen, left_out = compare_unseen(before, after, seen.config)
     return Comparison(found.compared, found.changed, found.lines(), unseen, left_out)
 

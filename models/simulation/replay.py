@@ -1,8 +1,8 @@
 """
 Replay of the window against the policies that were proposed from it: breakage is found before anyone looks.
 
-What is replayed is the rendered manifest, read back by the parser and judged on layers
-3 and 4: an error in any step between an edge and its YAML shows here as a denied edge.
+What is replayed is the rendered manifest, read back by the parser and judged on layers 3 and 4, and on
+layer 7 where it has lists of requests: an error in any step between an edge and its YAML shows here.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +16,7 @@ from models.domain.policy import PolicySet
 from models.domain.proposal import Backtest, BacktestDenial, Proposal
 from models.simulation.decision import Verdict
 from models.simulation.observed import ObservedFlows, agent_config, judge_edges
+from models.simulation.replay_http import RequestReplay, RequestReplays
 from models.simulation.verdict import evaluate
 from models.synthesis.draft import Draft
 from models.synthesis.edges import Edge, EdgeTable
@@ -86,7 +87,11 @@ def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
     asked = [edge for edges in by_proposal.values() for edge in edges]
     tester = Replay(draft, policies, asked)
     days_of = _Days(draft.table)
-    return tuple(_tested(draft, tester, one, by_proposal[one.key], days_of) for one in draft.proposals)
+    requests = RequestReplays(draft, policies, NOT_ADMITTED)
+    return tuple(
+        _concluded(one, _tested(draft, tester, by_proposal[one.key], days_of), requests.of(one))
+        for one in draft.proposals
+    )
 
 
 _Group = tuple[str, str, str, str, str, str, str]
@@ -101,10 +106,26 @@ class _Denied:
     days: Counter[str] = field(default_factory=Counter)
 
 
-def _tested(
-    draft: Draft, tester: Replay, proposal: Proposal, edges: Sequence[Edge], days_of: "_Days"
-) -> Proposal:
-    """One proposal with its back-test."""
+def _concluded(proposal: Proposal, edges: Backtest, requests: RequestReplay) -> Proposal:
+    """One proposal with its back-test: what its edges came to, and its lists of requests."""
+    refused = requests.refused
+    backtest = replace(
+        edges,
+        denied=(*edges.denied, *refused[: MAX_DENIALS - len(edges.denied)]),
+        denied_in_all=edges.denied_in_all + len(refused),
+        requests=requests.asked,
+        requests_undecided=requests.undecided,
+        requests_refused=len(refused),
+    )
+    mismatch = any(denial.reason == NOT_ADMITTED for denial in (*edges.denied, *refused))
+    flags = (
+        tuple(sorted({*proposal.flags, "replay_mismatch", "needs_review"})) if mismatch else proposal.flags
+    )
+    return replace(proposal, backtest=backtest, flags=flags)
+
+
+def _tested(draft: Draft, tester: Replay, edges: Sequence[Edge], days_of: "_Days") -> Backtest:
+    """Back-test of the edges of one proposal."""
     checked = admitted = undecided = 0
     denied: dict[_Group, _Denied] = defaultdict(_Denied)
     for edge in edges:
@@ -129,12 +150,7 @@ def _tested(
         group.edge_days += edge.working_days
         group.flows += edge.working
         group.days.update(days_of(edge))
-    backtest = Backtest(checked, admitted, undecided, *_denials(denied))
-    mismatch = any(denial.reason == NOT_ADMITTED for denial in backtest.denied)
-    flags = (
-        tuple(sorted({*proposal.flags, "replay_mismatch", "needs_review"})) if mismatch else proposal.flags
-    )
-    return replace(proposal, backtest=backtest, flags=flags)
+    return Backtest(checked, admitted, undecided, *_denials(denied))
 
 
 def _denials(

@@ -119,4 +119,5 @@ def part_of(observations: Observations, window: Window) -> Observations:
         identities=known(observations.identities),
         pods=known(observations.pods),
         coverage=days(observations.coverage),
+        http_days=days(observations.http_days),
     )

@@ -16,23 +16,24 @@ import numpy as np
 
 from models.domain.agent import AgentConfig
 from models.domain.capabilities import CapabilityHints
-from models.domain.policy import Direction, Entry, PolicySet
+from models.domain.policy import PolicySet
 from models.frames import Observations
+from models.simulation.by_subject import BySubject
 from models.simulation.compiled import VERDICTS, CompiledPolicies
-from models.simulation.context import DnsQuestion, HttpRequest, L7Request, PolicyFlow, Side, resolve
+from models.simulation.context import DnsQuestion, HttpRequest, L7Request, PolicyFlow
 from models.simulation.decision import Verdict
 from models.simulation.edges import EdgeTable as QuestionTable
 from models.simulation.observed import ObservedFlows, agent_config
-from models.simulation.subject_index import SubjectIndex
-from models.simulation.verdict import judge
 from models.synthesis.candidates import find_candidates
 from models.synthesis.edges import EDGE_KEY, Edge, fold_edges
+from models.synthesis.http_lists import FAILED, left_out_reasons
+from models.synthesis.http_seen import HttpSeen
 from models.synthesis.leftovers import peer_text, port_text, works
 from models.synthesis.reasons import NEEDS_NO_RULE
 from models.synthesis.view import cluster_view
 
 #: ``legitimate``: passes today and is answered, as far as that shows; ``unanswered``: passes, and nothing
-#: ever answered (a closed port, a scan).
+#: ever answered (a closed port, a scan), or an HTTP request that was answered with errors only.
 Legitimacy = Literal["legitimate", "unanswered"]
 
 #: Subjects that no pod policy of this cluster can close.
@@ -56,6 +57,8 @@ class SeenRequest:
         As the proxy would see it; what was not recorded is ``None``.
     flows, days
         Requests that passed, and days with any.
+    failed
+        Responses were recorded on the edge, and every one to this request was an error.
     """
 
     at: int
@@ -63,6 +66,7 @@ class SeenRequest:
     request: L7Request
     flows: int
     days: int
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,9 @@ class SeenWindow:
         frame = self._observations.edge_routes
         columns = (*_ROUTE_KEY, "l7_kind", "l7_method", "l7_route", "flows", "days")
         rows = zip(*(frame[name].tolist() for name in columns), strict=True)
+        failed = _Failed(HttpSeen(self._observations.http_days, self._table))
         return tuple(
-            SeenRequest(at, text, request, flows, days)
+            SeenRequest(at, text, request, flows, days, failed(self.edges[at], kind, method, route))
             for *key, kind, method, route, flows, days in rows
             if flows and (told := _request(kind, method, route)) is not None
             for text, request in (told,)
@@ -168,11 +173,12 @@ class SeenWindow:
             Answer(VERDICTS[code], "" if number < 0 else str(policies.entries[number].ref()))
             for code, number in zip(judged.verdict.tolist(), judged.entry.tolist(), strict=True)
         )
-        selected = _BySubject(policies, self.config)
+        selected = BySubject(policies, self.config)
         requests = {}
         for number, seen in enumerate(self.requests):
             if judged.redirect[seen.at]:
-                requests[number] = selected.judge(self.questions[seen.at], seen.request)
+                gate = selected.judge(self.questions[seen.at], seen.request)
+                requests[number] = Answer(gate.verdict, str(gate.rules[0]) if gate.rules else "")
         return Verdicts(edges, requests)
 
     def ends(self, edge: Edge) -> tuple[str, str, str, str, str]:
@@ -185,6 +191,10 @@ class SeenWindow:
     def legitimacy(edge: Edge) -> Legitimacy:
         """Whether what passes on an edge works, too."""
         return "legitimate" if works(edge) else "unanswered"
+
+    def request_legitimacy(self, seen: SeenRequest) -> Legitimacy:
+        """The same of one request."""
+        return "unanswered" if seen.failed else self.legitimacy(self.edges[seen.at])
 
     def flows_by_day(self, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
         """Flows that passed, by index of the edge and by day."""
@@ -211,6 +221,22 @@ class SeenWindow:
                 yield self._table.days[number], index[place]
 
 
+class _Failed:
+    """Whether an HTTP request only ever failed; `False` where no response of its edge was recorded."""
+
+    def __init__(self, http: HttpSeen) -> None:
+        self._http = http
+        self._known: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def __call__(self, edge: Edge, kind: str, method: str, route: str) -> bool:
+        if kind != "http":
+            return False
+        if edge.place not in self._known:
+            reasons = left_out_reasons(self._http.requests([edge]))
+            self._known[edge.place] = frozenset(key for key, why in reasons.items() if why == FAILED)
+        return (method, route) in self._known[edge.place]
+
+
 def _request(kind: str, method: str, route: str) -> tuple[str, L7Request] | None:
     """What was asked, or nothing where the record does not say it (the answering side of DNS)."""
     if kind == "dns" and route:
@@ -219,32 +245,3 @@ def _request(kind: str, method: str, route: str) -> tuple[str, L7Request] | None
         path = None if not route or _REDACTED in route else route
         return f"{method or '?'} {route or '?'}", HttpRequest(method or None, path)
     return None
-
-
-class _BySubject:
-    """The reference evaluator over the entries that select a subject, found once per subject."""
-
-    def __init__(self, policies: PolicySet, config: AgentConfig) -> None:
-        self._index = SubjectIndex(policies.entries)
-        self._config = config
-        self._known: dict[tuple[Side, Direction], list[Entry]] = {}
-
-    def judge(self, question: PolicyFlow, request: L7Request) -> Answer:
-        """Verdict on one request at the gate that the question asks."""
-        if question.direction is None:
-            raise ValueError("a question about an edge asks one direction")
-        subject = (question.subject(question.direction), question.direction)
-        if subject not in self._known:
-            self._known[subject] = self._index.selecting(
-                resolve(subject[0], self._config), question.direction
-            )
-        asked = PolicyFlow(
-            question.direction,
-            question.source,
-            question.destination,
-            question.protocol,
-            question.port,
-            request,
-        )
-        gate = judge(self._known[subject], asked, question.direction, self._config)
-        return Answer(gate.verdict, str(gate.rules[0]) if gate.rules else "")

@@ -22,6 +22,8 @@ from models.synthesis.exchange import exchange
 from models.synthesis.families import find_families
 from models.synthesis.generalise import generalise
 from models.synthesis.held_back import quarantine, settle
+from models.synthesis.http_lists import HttpLists
+from models.synthesis.http_seen import HttpSeen
 from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.leftovers import left_out
 from models.synthesis.maturity import Observed, observed
@@ -68,6 +70,8 @@ class Draft:
         What a person has to decide on, sorted; also part of the proposals that leave it out.
     learned
         Roles and patterns, for tomorrow night.
+    http
+        HTTP requests of the window, where lists of them were asked for.
     """
 
     proposals: tuple[Proposal, ...]
@@ -81,6 +85,7 @@ class Draft:
     screened: Screened
     quarantine: tuple[Quarantined, ...]
     learned: Learned
+    http: HttpSeen | None = None
 
 
 @dataclass(slots=True)
@@ -168,6 +173,7 @@ def draft(
     candidates = find_candidates(view, table.edges, held, screened.review_places())
     index = DayIndex(table)
     candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
+    http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
         cluster=observations.cluster,
         view=view,
@@ -178,6 +184,7 @@ def draft(
         families=families,
         rates=rates,
         questions=questions_asked(observations, screened.tunnels),
+        http=None if http is None else HttpLists(http, len(table.days), rates),
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:
@@ -222,6 +229,7 @@ def draft(
         screened=screened,
         quarantine=settled,
         learned=Learned(population.role_of, families.role_of, patterns),
+        http=http,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from models.domain.cidr import parse_prefix
+from models.domain.http import HttpTemplate
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer, Peer
 from models.domain.rule import Direction, Port, Rule
 
@@ -20,6 +21,7 @@ MAX_PORTS: Final = 40
 _ALONE: Final = frozenset({"metadata", "internet_exposed"})
 #: Place of an entry in its list: class, then what is kept apart within it.
 _Place = tuple[int, int, int, str]
+_Proxied = tuple[tuple[str, ...], tuple[HttpTemplate, ...]]
 _KINDS: Final = (EndpointPeer, EntityPeer, FqdnPeer, CidrPeer)
 
 
@@ -38,6 +40,8 @@ class Entry:
         Sorted by protocol, then number; all ICMP or none.
     dns
         Question patterns for the DNS proxy.
+    http
+        Requests that the proxy lets pass, sorted; empty: no look at HTTP.
     rules
         The rules it holds, sorted.
     """
@@ -46,6 +50,7 @@ class Entry:
     peers: tuple[Peer, ...]
     ports: tuple[Port, ...]
     dns: tuple[str, ...]
+    http: tuple[HttpTemplate, ...]
     rules: tuple[Rule, ...]
 
 
@@ -68,6 +73,11 @@ def _peer_order(peer: Peer, namespace: str) -> tuple[bool, str, str, str]:
     return (False, "", "", peer.key)
 
 
+def _proxied(rule: Rule) -> _Proxied:
+    """What a proxy looks at; rules that differ in it share no entry."""
+    return rule.dns, tuple(HttpTemplate(one.method, one.path) for one in rule.http)
+
+
 def group_entries(rules: Iterable[Rule], direction: Direction, namespace: str) -> list[Entry]:
     """
     Entries of one direction.
@@ -81,22 +91,22 @@ def group_entries(rules: Iterable[Rule], direction: Direction, namespace: str) -
     namespace
         Of the policy.
     """
-    by_peer: dict[tuple[_Place, tuple[str, ...], Peer], list[Rule]] = defaultdict(list)
+    by_peer: dict[tuple[_Place, _Proxied, Peer], list[Rule]] = defaultdict(list)
     for rule in rules:
         if rule.direction == direction:
-            by_peer[(_class(rule, rule.ports[0]), rule.dns, rule.peer)].append(rule)
-    by_ports: dict[tuple[_Place, tuple[str, ...], tuple[Port, ...]], list[tuple[Peer, list[Rule]]]] = (
-        defaultdict(list)
+            by_peer[(_class(rule, rule.ports[0]), _proxied(rule), rule.peer)].append(rule)
+    by_ports: dict[tuple[_Place, _Proxied, tuple[Port, ...]], list[tuple[Peer, list[Rule]]]] = defaultdict(
+        list
     )
-    for (place, dns, peer), mine in by_peer.items():
+    for (place, proxied, peer), mine in by_peer.items():
         ports = tuple(sorted({port for rule in mine for port in rule.ports}))
-        by_ports[(place, dns, ports)].append((peer, mine))
+        by_ports[(place, proxied, ports)].append((peer, mine))
     entries = []
-    for (place, dns, ports), members in by_ports.items():
+    for (place, (dns, http), ports), members in by_ports.items():
         members.sort(key=lambda member: _peer_order(member[0], namespace))
         held = sorted((rule for _, mine in members for rule in mine), key=lambda rule: rule.sort_key)
-        entry = Entry(direction, tuple(peer for peer, _ in members), ports, dns, tuple(held))
-        order = (place, not dns, [_peer_order(peer, namespace) for peer in entry.peers], ports)
+        entry = Entry(direction, tuple(peer for peer, _ in members), ports, dns, http, tuple(held))
+        order = (place, not dns, [_peer_order(peer, namespace) for peer in entry.peers], ports, http)
         entries.append((order, entry))
     return [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
 

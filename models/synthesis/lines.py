@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector, Peer
-from models.domain.rule import Direction, Port, Widening, ports_key, stable_id
+from models.domain.rule import Direction, Port, Widening, ports_key, rule_id, stable_id
 from models.domain.workload import Workload
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
@@ -35,7 +35,8 @@ class Line:
     """
     A rule while its edges are being collected.
 
-    ``days`` is filled for the members of a list: days on which each was seen, by title.
+    ``days`` is filled for the members of a list: days on which each was seen, by title. ``inspected``: a
+    proxy recorded nearly all of its HTTP requests, so that it gets a list of its own.
     """
 
     direction: Direction
@@ -48,6 +49,7 @@ class Line:
     reasons: set[str] = field(default_factory=set)
     widening: set[Widening] = field(default_factory=set)
     days: dict[str, int] = field(default_factory=dict)
+    inspected: bool = False
 
     def absorb(self, other: "Line") -> None:
         """Take over the edges of another line, and what was said of it."""
@@ -131,11 +133,17 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
             taken = {atom.id for atom in members}
             left = [atom for atom in left if atom.id not in taken]
             line = _family_line(grouping, family, members)
+            if line.inspected:
+                identifier = rule_id(grouping.key, line.direction, line.peer, ports)
+                lines[identifier] = line
+                home |= dict.fromkeys(taken, identifier)
+                continue
             lists[""].append(line)
             home |= dict.fromkeys(taken, _list_id(grouping.key, direction, "", ports))
         for atom in left:
             peer = atom.line.peer
-            if "needs_review" in atom.flags or not isinstance(peer, EndpointPeer):
+            apart = "needs_review" in atom.flags or atom.line.inspected
+            if apart or not isinstance(peer, EndpointPeer):
                 lines[atom.id], home[atom.id] = atom.line, atom.id
                 continue
             atom.line.days[peer.title] = atom.days
@@ -193,6 +201,7 @@ def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> L
     line = Line(first.direction, family.peer, first.ports, first.resolver, first.outside)
     for atom in atoms:
         line.absorb(atom.line)
+    line.inspected = all(atom.line.inspected for atom in atoms)
     extra = (len(family.members) - len(atoms)) * len(first.ports)
     saved = grouping.rates.lam_roles * (len(atoms) - 1)
     line.widening.add(

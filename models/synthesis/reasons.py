@@ -25,6 +25,7 @@ WHY: Final = MappingProxyType(
         "icmp_reply": "ICMP replies and errors belong to what caused them and need no rule.",
         "unsupported_protocol": "A protocol without ports that policy cannot select.",
         "no_port": "No port is known, as in fragments; a rule would open all of them.",
+        "http_unwritable": "No rule can hold this method or path, so the list of the rule refuses it.",
         "direction_open": "This direction stays open, so nothing has to be allowed.",
         "rejected": "A reviewer rejected this rule.",
         "quarantined": "Held back because it looks odd; a person decides (see the quarantine).",

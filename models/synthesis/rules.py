@@ -10,6 +10,7 @@ from models.domain.rule import Direction, Rule, RuleEvidence, rule_id
 from models.synthesis.candidates import Candidate
 from models.synthesis.edges import Edge
 from models.synthesis.evidence import DayIndex, rule_evidence
+from models.synthesis.http_lists import NO_LIST, HttpLists
 from models.synthesis.lines import Atom, Grouping, Line, join_lines
 from models.synthesis.maturity import maturity
 from models.synthesis.questions_asked import ANY_QUESTION
@@ -48,6 +49,8 @@ def build_rules(
     index: DayIndex,
     facts: SubjectFacts,
     rejected: Collection[str] = (),
+    *,
+    http: HttpLists | None = None,
 ) -> tuple[list[Rule], dict[int, tuple[str, ...]]]:
     """
     Rules of one proposal, without paths.
@@ -64,6 +67,8 @@ def build_rules(
         Of its workload.
     rejected
         Ids of rejected rules; a peer that was rejected by itself joins no list.
+    http
+        Lists of HTTP requests, where they are asked for.
 
     Returns
     -------
@@ -89,13 +94,15 @@ def build_rules(
     atoms = []
     alone: dict[str, Line] = {}
     for identifier, line in sorted(lines.items()):
+        if http is not None:
+            _inspect(line, http)
         if identifier in rejected:
             alone[identifier] = line
             continue
         evidence = rule_evidence(list(line.edges.values()), index, line.direction, facts.days)
         atoms.append(Atom(identifier, line, frozenset(_flags(line, evidence, facts)), evidence.days_seen))
     joined, home = join_lines(grouping, atoms)
-    rules = [_rule(identifier, line, index, facts) for identifier, line in {**joined, **alone}.items()]
+    rules = [_rule(identifier, line, index, facts, http) for identifier, line in {**joined, **alone}.items()]
     places = {place: tuple(sorted({home.get(one, one) for one in ids})) for place, ids in owners.items()}
     return sorted(rules, key=lambda rule: rule.sort_key), places
 
@@ -117,19 +124,31 @@ def _flags(line: Line, evidence: RuleEvidence, facts: SubjectFacts) -> set[str]:
     return flags
 
 
-def _rule(identifier: str, line: Line, index: DayIndex, facts: SubjectFacts) -> Rule:
-    evidence = rule_evidence(list(line.edges.values()), index, line.direction, facts.days)
+def _inspect(line: Line, http: HttpLists) -> None:
+    """Find out whether a line gets a list of HTTP requests, and say so where it nearly does."""
+    edges = line.edges.values()
+    line.inspected = not line.resolver and http.inspected(line.direction, line.peer, line.ports, edges)
+    if not line.inspected and (doubt := http.doubt(line.direction, line.peer, edges)):
+        line.reasons.add(doubt)
+
+
+def _rule(identifier: str, line: Line, index: DayIndex, facts: SubjectFacts, http: HttpLists | None) -> Rule:
+    edges = list(line.edges.values())
+    evidence = rule_evidence(edges, index, line.direction, facts.days)
     flags = _flags(line, evidence, facts)
+    listed = http.of(edges) if http is not None and line.inspected else NO_LIST
+    flags |= listed.flags
     return Rule(
         id=identifier,
         direction=line.direction,
         peer=line.peer,
         ports=line.ports,
         evidence=evidence,
+        http=listed.templates,
         maturity=maturity(facts.effective_days),
-        reasons=(_summary(evidence), *sorted(line.reasons), *_remarks(flags)),
+        reasons=(_summary(evidence), *sorted(line.reasons), *listed.reasons, *_remarks(flags)),
         flags=tuple(sorted(flags)),
-        widening=tuple(sorted(line.widening)),
+        widening=tuple(sorted(line.widening | listed.widening)),
     )
 
 

@@ -15,6 +15,7 @@ from models.synthesis.entries import with_paths
 from models.synthesis.evidence import SECOND_US, DayIndex
 from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families
+from models.synthesis.http_lists import HttpLists
 from models.synthesis.leftovers import left_out
 from models.synthesis.lines import Grouping
 from models.synthesis.maturity import Observed, maturity
@@ -48,6 +49,7 @@ class Setting:
     families: Families
     rates: Exchange
     questions: QuestionsAsked
+    http: HttpLists | None
 
 
 @dataclass(slots=True)
@@ -132,7 +134,9 @@ def propose_for(
         _held_peers(excluded),
         setting.rates,
     )
-    everything, ids_of = build_rules(grouping, candidates, setting.index, facts, setting.rejected)
+    everything, ids_of = build_rules(
+        grouping, candidates, setting.index, facts, setting.rejected, http=setting.http
+    )
     rules = [rule for rule in everything if rule.id not in setting.rejected]
     evidence = Evidence(rules, excluded, len(rules) < len(everything), facts.days, view.posture)
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)

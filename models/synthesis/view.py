@@ -86,7 +86,9 @@ def cluster_view(
     names_seen = bool(len(observations.lookups)) or any(edge.names or edge.dns for edge in edges)
     return ClusterView(
         workloads=workloads,
-        capabilities=resolve_capabilities(hints, names_seen=names_seen),
+        capabilities=resolve_capabilities(
+            hints, names_seen=names_seen, requests_seen=bool(len(observations.http_days))
+        ),
         posture=posture,
         local_cluster=local_cluster(observations, workloads, edges),
         resolver_ports=resolver_ports(workloads, edges),

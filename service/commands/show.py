@@ -13,7 +13,7 @@ from service.proposals.certainty import (
     forecast_lines,
     reliability_rows,
 )
-from service.proposals.evidence import evidence_line
+from service.proposals.evidence import evidence_line, http_lines, widening_lines
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
 MAX_LEFT_OUT: Final = 20
@@ -67,6 +67,10 @@ def _print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
             print_text(f"      {line}")
         if rule["dns"]:
             print_text(f"    DNS: {', '.join(rule['dns'])}")
+        for line in http_lines(rule):
+            print_text(f"    HTTP: {line}")
+        for line in widening_lines(rule):
+            print_text(f"    opens more: {line}")
         if marks:
             print_text(f"    marked: {', '.join(marks)}")
         for reason in rule["reasons"]:
@@ -125,6 +129,13 @@ def _print_backtest(backtest: Mapping[str, Any] | None) -> None:
         f"{backtest['admitted']:,} of {backtest['checked']:,} edge-days that worked would be admitted"
         + (f", {backtest['undecided']:,} could not be decided" if backtest["undecided"] else "")
     )
+    if backtest.get("requests"):
+        undecided = backtest["requests_undecided"]
+        admitted = backtest["requests"] - backtest["requests_refused"] - undecided
+        print_text(
+            f"{admitted:,} of {backtest['requests']:,} kinds of HTTP request would be admitted"
+            + (f", {undecided:,} with a redacted path could not be decided" if undecided else "")
+        )
     for denial in backtest["denied"][:MAX_DENIED]:
         print_text(
             f"would deny {denial['direction']} {denial['peer']} {denial['port']} "

@@ -39,7 +39,10 @@ def render(proposal: Proposal, include: Collection[str], target: Target) -> tupl
         manifest = cilium_manifest(
             proposal, include=include, mode=target.mode, cilium_version=target.cilium_version
         )
-        lines, notes = comments(proposal, include=include), remarks(proposal, include=include)
+        lines, notes = (
+            comments(proposal, include=include, mode=target.mode),
+            remarks(proposal, include=include),
+        )
     elif target.mode == "shadow":
         raise UnsupportedError("a NetworkPolicy always denies: shadow mode exists for CiliumNetworkPolicy")
     else:

@@ -1,7 +1,9 @@
-"""Evidence of a rule, in a line that a person reads."""
+"""Evidence of a rule, what it lets pass and what it opens, in lines that a person reads."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+_OPENED: Final = {"pairs": "pairs inside the cluster", "unseen": "unseen addresses or ports"}
 
 
 def evidence_line(evidence: Mapping[str, Any]) -> str:
@@ -20,3 +22,32 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     if not evidence["own_end"]:
         parts.append("seen at the other end only")
     return ", ".join(parts)
+
+
+def http_lines(rule: Mapping[str, Any]) -> list[str]:
+    """Requests that a rule lets pass, one line each; none where it does not look at HTTP."""
+    return [
+        f"{one['method']} {one['path'] or '(any path)'}: {one['routes']:,} path"
+        f"{'' if one['routes'] == 1 else 's'}, {one['requests']:,} requests on {one['days_seen']} days"
+        for one in rule.get("http", ())
+    ]
+
+
+def widening_lines(rule: Mapping[str, Any]) -> list[str]:
+    """
+    What a rule opens beyond what was seen, and the terms of the objective that speak for it.
+
+    The unit of the terms is one line of a policy; below zero speaks for widening.
+    """
+    return [f"{_opened(one)}; {_terms(one['objective'])}" for one in rule.get("widening", ())]
+
+
+def _opened(one: Mapping[str, Any]) -> str:
+    text = f"{one['kind']} {one['what']} stands for {one['covers']:,} that were seen"
+    opened = [f"{one[name]:,} {what}" for name, what in _OPENED.items() if one[name]]
+    return f"{text} and opens {' and '.join(opened) or 'nothing that could be counted'} beyond"
+
+
+def _terms(objective: Mapping[str, float]) -> str:
+    terms = ", ".join(f"{name} {objective[name]:+.2f}" for name in ("openings", "rules", "denials"))
+    return f"objective {objective['change']:+.2f} ({terms})"

@@ -62,6 +62,13 @@ class RuleOut(_Out):
     title: str
     peer: dict[str, Any]
     ports: list[dict[str, Any]]
+    http: list[dict[str, Any]] = Field(
+        default=[],
+        description="HTTP requests that pass (`method`, `path` as RE2); empty: HTTP is not looked at",
+    )
+    widening: list[dict[str, Any]] = Field(
+        default=[], description="What it opens beyond what was seen, with the terms of the objective"
+    )
     p_need: float | None = Field(description="Probability of use within 35 days")
     p_need_7d: float | None = Field(default=None, description="Within 7 days, as back-tests check it")
     p_legit: float | None = Field(description="Probability that what it admits is wanted")

@@ -44,6 +44,8 @@ class ProposalPage:
     evidence: Mapping[str, str]  # one line per rule id
     confidence: Mapping[str, str]  # one line per rule id
     arguments: Mapping[str, Sequence[str]]  # by rule id
+    http: Mapping[str, Sequence[str]]  # requests that pass, by rule id
+    widening: Mapping[str, Sequence[str]]  # what is opened beyond what was seen, by rule id
     forecasts: Mapping[str, Sequence[str]]  # by direction
     decisions: Sequence[Mapping[str, Any]]
     versions: Sequence[tuple[int, str]]  # number and state

@@ -107,6 +107,20 @@ def test_trap_C4_a_redirected_flow_and_its_layer_7_twin_are_one(tmp_path):
     assert (route["l7_method"], route["l7_route"], route["flows"]) == ("GET", "/orders", 1)
 
 
+def test_trap_H1_requests_and_responses_are_one_row_per_day_and_path(tmp_path):
+    """Responses confirm or fail a request; the hours of requests are kept as bits, at either end."""
+    http = {"l7_kind": "http", "http_method": "GET", "http_route": "/orders"}
+    request = {"event": 129, "flags": None, **http, "l7_type": "REQUEST"}
+    sent = flow(WEB, API, **request)
+    codes = (200, 503)
+    answers = [answer_to(sent, l7_type="RESPONSE", http_code=code) for code in codes]
+    observed = observe(tmp_path, [flow(WEB, API), sent, flow(WEB, API, **request), *answers])
+    assert sorted(observed.http_days["direction"]) == ["egress", "ingress"]
+    for row in observed.http_days.to_dict("records"):
+        assert (row["method"], row["route"], row["hours"].bit_count()) == ("GET", "/orders", 1)
+        assert (row["flows"], row["l7_denied"], row["answered"], row["failed"]) == (2, 0, 2, 1)
+
+
 @pytest.mark.parametrize("verdict", ["TRACED", "TRANSLATED"])
 def test_trap_C5_socket_events_make_no_rule_for_a_virtual_address(tmp_path, verdict):
     """They are counted as what they are."""

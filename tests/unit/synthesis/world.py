@@ -41,6 +41,7 @@ class World:
     pods: list[dict] = field(default_factory=list)
     identities: list[dict] = field(default_factory=list)
     routes: list[dict] = field(default_factory=list)
+    requests: list[dict] = field(default_factory=list)
     counts: dict[tuple, dict] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
     silent_hours: set[int] = field(default_factory=set)
@@ -179,6 +180,55 @@ class World:
                 }
             )
 
+    def http(
+        self,
+        client: Pods,
+        server: Pods,
+        request: str,
+        port: int = 8080,
+        *,
+        days: Iterable[int] | None = None,
+        **measures: object,
+    ) -> None:
+        """Requests (``GET /orders``) between two workloads in every hour with traffic, as a proxy records them."""
+        ends = ((client, "egress", server), (server, "ingress", client))
+        for subject, direction, peer in ends:
+            self.half_http(subject, direction, "endpoint", peer.key, request, port, days=days, **measures)
+
+    def half_http(
+        self,
+        subject: Pods,
+        direction: str,
+        kind: str,
+        peer: str,
+        request: str,
+        port: int,
+        *,
+        days: Iterable[int] | None = None,
+        **measures: object,
+    ) -> None:
+        """One direction of requests, one row per day."""
+        method, _, route = request.partition(" ")
+        for day in sorted(range(self.days) if days is None else days):
+            row = {
+                "cluster": self.cluster,
+                "subject": subject.key,
+                "direction": direction,
+                "peer_kind": kind,
+                "peer": peer,
+                "protocol": "TCP",
+                "port": port,
+                "method": method,
+                "route": route,
+                "hours": 0b111,
+                "day": (START + timedelta(days=day)).strftime("%Y-%m-%d"),
+                "flows": 10,
+                "l7_denied": 0,
+                "answered": 10,
+                "failed": 0,
+            }
+            self.requests.append(row | measures)
+
     def dns(self, client: Pods, resolver: Pods, *, seen: bool = True, **changes: object) -> None:
         """Questions of a client to a resolver pod; ``seen``: the DNS proxy saw them."""
         self.edge(client, resolver, 53, "UDP", l7="dns" if seen else "", **changes)
@@ -221,6 +271,7 @@ class World:
             lookups=frame([], frames.LOOKUPS),
             coverage=frame(hours, frames.COVERAGE),
             set_aside=frame([], frames.SET_ASIDE),
+            http_days=frame(self.requests, frames.HTTP_DAYS),
         )
 
 
@@ -243,6 +294,7 @@ def shuffled(observations: Observations, seed: int) -> Observations:
             "lookups",
             "coverage",
             "set_aside",
+            "http_days",
         )
     }
     return Observations(cluster=observations.cluster, window=observations.window, **parts)
