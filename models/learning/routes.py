@@ -31,7 +31,7 @@ MAX_TEMPLATES: Final = 20
 MAX_ROUTE_LENGTH: Final = 1023
 #: What ingest leaves in place of a secret or a person, and what may stand there: no slash, in no spelling.
 REDACTED: Final = "REDACTED"
-_REDACTED_SEGMENT: Final = "(?:[^/?%.]|%40)(?:[^/?%]|%(?:40|3[AaDd]|2[BbCc]))*"
+_REDACTED_SEGMENT: Final = "(?:[^/?%.]|%40)(?:[^/?%]|%(?i:40|3[ad]|2[bc]))*"
 
 #: Classes in the order they are tried: name, which segments fit, what the template says.
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
