@@ -8,8 +8,12 @@ Both give the same columns, which ``decode`` turns into records.
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+#: Kind of a member that is kept as JSON -> how such a text begins.
+_AS_JSON: Final = {"OBJECT": r"^\s*\{", "OBJECTS": r"^\s*\[\s*[{\]]", "TEXTS": r'^\s*\[\s*["\]]'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,12 @@ class Field:
 
     name: str
     path: str
-    kind: str = "VARCHAR"  # VARCHAR, BIGINT, BOOLEAN, or PRESENT: only whether it is there
+    kind: str = "VARCHAR"  # a type of DuckDB's; OBJECT, OBJECTS, TEXTS: as JSON; PRESENT: whether it is there
+
+    @property
+    def sql(self) -> str:
+        """Type of the column."""
+        return "BOOLEAN" if self.kind == "PRESENT" else "VARCHAR" if self.kind in _AS_JSON else self.kind
 
 
 def _endpoint(prefix: str, path: str) -> list[Field]:
@@ -27,24 +36,24 @@ def _endpoint(prefix: str, path: str) -> list[Field]:
         Field(f"{prefix}_identity", f"{path}.identity", "BIGINT"),
         Field(f"{prefix}_cluster", f"{path}.cluster_name"),
         Field(f"{prefix}_namespace", f"{path}.namespace"),
-        Field(f"{prefix}_labels", f"{path}.labels"),
+        Field(f"{prefix}_labels", f"{path}.labels", "TEXTS"),
         Field(f"{prefix}_pod", f"{path}.pod_name"),
-        Field(f"{prefix}_workloads", f"{path}.workloads"),
+        Field(f"{prefix}_workloads", f"{path}.workloads", "OBJECTS"),
     ]
 
 
 def _ports(protocol: str) -> list[Field]:
     return [
         Field(protocol.lower(), f"flow.l4.{protocol}", "PRESENT"),
-        Field(f"{protocol.lower()}_src", f"flow.l4.{protocol}.source_port", "BIGINT"),
-        Field(f"{protocol.lower()}_dst", f"flow.l4.{protocol}.destination_port", "BIGINT"),
+        Field(f"{protocol.lower()}_src", f"flow.l4.{protocol}.source_port", "USMALLINT"),
+        Field(f"{protocol.lower()}_dst", f"flow.l4.{protocol}.destination_port", "USMALLINT"),
     ]
 
 
 FIELDS: Final = (
     Field("flow", "flow", "PRESENT"),
-    Field("lost_events", "lost_events"),
-    Field("node_status", "node_status"),
+    Field("lost_events", "lost_events", "OBJECT"),
+    Field("node_status", "node_status", "OBJECT"),
     Field("agent_event", "agent_event", "PRESENT"),
     Field("debug_event", "debug_event", "PRESENT"),
     Field("outer_node", "node_name"),
@@ -74,8 +83,8 @@ FIELDS: Final = (
     Field("igmp", "flow.l4.IGMP", "PRESENT"),
     *_endpoint("src", "flow.source"),
     *_endpoint("dst", "flow.destination"),
-    Field("src_names", "flow.source_names"),
-    Field("dst_names", "flow.destination_names"),
+    Field("src_names", "flow.source_names", "TEXTS"),
+    Field("dst_names", "flow.destination_names", "TEXTS"),
     Field("src_service", "flow.source_service.name"),
     Field("src_service_namespace", "flow.source_service.namespace"),
     Field("dst_service", "flow.destination_service.name"),
@@ -90,20 +99,20 @@ FIELDS: Final = (
     Field("l7_type", "flow.l7.type"),
     Field("dns", "flow.l7.dns", "PRESENT"),
     Field("dns_query", "flow.l7.dns.query"),
-    Field("dns_ips", "flow.l7.dns.ips"),
+    Field("dns_ips", "flow.l7.dns.ips", "TEXTS"),
     Field("dns_ttl", "flow.l7.dns.ttl", "BIGINT"),
-    Field("dns_cnames", "flow.l7.dns.cnames"),
+    Field("dns_cnames", "flow.l7.dns.cnames", "TEXTS"),
     Field("dns_rcode", "flow.l7.dns.rcode", "BIGINT"),
-    Field("dns_qtypes", "flow.l7.dns.qtypes"),
+    Field("dns_qtypes", "flow.l7.dns.qtypes", "TEXTS"),
     Field("http", "flow.l7.http", "PRESENT"),
     Field("http_code", "flow.l7.http.code", "BIGINT"),
     Field("http_method", "flow.l7.http.method"),
     Field("http_url", "flow.l7.http.url"),
     Field("kafka", "flow.l7.kafka", "PRESENT"),
-    Field("egress_allowed", "flow.egress_allowed_by"),
-    Field("ingress_allowed", "flow.ingress_allowed_by"),
-    Field("egress_denied", "flow.egress_denied_by"),
-    Field("ingress_denied", "flow.ingress_denied_by"),
+    Field("egress_allowed", "flow.egress_allowed_by", "OBJECTS"),
+    Field("ingress_allowed", "flow.ingress_allowed_by", "OBJECTS"),
+    Field("egress_denied", "flow.egress_denied_by", "OBJECTS"),
+    Field("ingress_denied", "flow.ingress_denied_by", "OBJECTS"),
     Field("aggregate", "flow.aggregate", "PRESENT"),
     Field("aggregate_in", "flow.aggregate.ingress_flow_count", "BIGINT"),
     Field("aggregate_out", "flow.aggregate.egress_flow_count", "BIGINT"),
@@ -125,7 +134,8 @@ FOREIGN_KEYS: Final = (
 OBJECTS: Final = (
     *("flow.IP", "flow.source", "flow.destination", "flow.event_type", "flow.aggregate"),
     *("flow.l4", "flow.l4.TCP", "flow.l4.UDP", "flow.l4.SCTP", "flow.l4.ICMPv4", "flow.l4.ICMPv6"),
-    *("flow.l7", "flow.l7.dns", "flow.l7.http"),
+    *("flow.l4.TCP.flags", "flow.l7", "flow.l7.dns", "flow.l7.http"),
+    *("flow.source_service", "flow.destination_service"),
 )
 _NO_OBJECTS: Final = ("ARRAY", "VARCHAR", "BOOLEAN", "BIGINT", "UBIGINT", "HUGEINT", "DOUBLE")
 
@@ -164,7 +174,7 @@ def _tree(bare: bool) -> _Tree:
                 inner = at[part] = {}
             at = inner
         if parts and parts[-1] not in at:
-            at[parts[-1]] = "VARCHAR" if field.kind == "PRESENT" else field.kind
+            at[parts[-1]] = "VARCHAR"
     return root
 
 
@@ -173,30 +183,71 @@ def structure(*, bare: bool) -> str:
     return json.dumps(_tree(bare))
 
 
-def fast_select(*, bare: bool) -> str:
-    """Members of the nested type under the columns' names, and ``foreign``: a strange key was there."""
-    items = []
+def fast_select(doc: str, *, bare: bool) -> str:
+    """
+    Members of the nested type, taken from the text ``doc``, under the columns' names, and ``foreign_keys``.
+
+    The latter sends the line to the tolerant reader: it has a strange key, or what may be no value.
+    """
+    items, odd = [], []
     for field in FIELDS:
         path = field.path
         if bare:
             if not path.startswith("flow."):
-                absent = (
-                    'verdict IS NOT NULL OR "IP" IS NOT NULL'
-                    if path == "flow"
-                    else f"NULL::{_sql(field.kind)}"
-                )
+                absent = 'verdict IS NOT NULL OR "IP" IS NOT NULL' if path == "flow" else f"NULL::{field.sql}"
                 items.append(f'{absent} AS "{field.name}"')
                 continue
             path = path.removeprefix("flow.")
-        value = f"({_quoted(path)} IS NOT NULL)" if field.kind == "PRESENT" else _quoted(path)
-        items.append(f'{value} AS "{field.name}"')
+        items.append(f'{_value(field, _quoted(path))} AS "{field.name}"')
+        odd += _no_value(field, _quoted(path))
     prefix = "" if bare else "flow."
-    foreign = " OR ".join(f'{prefix}"{key}" IS NOT NULL' for key in FOREIGN_KEYS)
-    return ", ".join(items) + f", ({foreign}) AS foreign_keys"
+    odd += [f'{prefix}"{key}" IS NOT NULL' for key in FOREIGN_KEYS]
+    for name in OBJECTS:
+        members: Any = _tree(bare)
+        path = name.removeprefix("flow.") if bare else name
+        for part in path.split("."):
+            members = members[part]
+        odd.append(_no_object(doc, path, members))
+    said = ", false AS other_type"  # by the tolerant reader
+    return ", ".join(items) + f", coalesce({' OR '.join(odd)}, false) AS foreign_keys{said}"
 
 
-def _sql(kind: str) -> str:
-    return "BOOLEAN" if kind == "PRESENT" else kind
+def _no_object(doc: str, path: str, members: Iterable[str]) -> str:
+    """
+    SQL: whether there is something else in the place of an object.
+
+    The nested type then has an object without members there, as for an object that has none of them:
+    only for those the text is parsed once more.
+    """
+    object_ = _quoted(path)
+    bare = [f"{object_} IS NOT NULL", *(f'{object_}."{member}" IS NULL' for member in members)]
+    there = f"json_type({doc}, '$.{object_}')"
+    return f"CASE WHEN {' AND '.join(bare)} THEN {there} != 'OBJECT' ELSE false END"
+
+
+def _value(field: Field, text: str) -> str:
+    """SQL of the column out of the text of a member."""
+    if field.kind == "PRESENT":
+        return f"({text} IS NOT NULL)"
+    return text if field.sql == "VARCHAR" else f"try_cast({text} AS {field.sql})"
+
+
+def _no_value(field: Field, text: str) -> list[str]:
+    """
+    SQL: whether a text that is there cannot be the field; read as absent it would make another flow.
+
+    Numbers and booleans as strings are values, lists as a string of JSON too, and an empty string is absent.
+    Text that begins like JSON may still be text, which only the document can tell.
+    """
+    match field.kind:
+        case "PRESENT":
+            return []
+        case "VARCHAR":
+            return [f"({text} ^@ '{{' OR {text} ^@ '[')"]
+        case kind if kind in _AS_JSON:
+            return [f"({text} != '' AND NOT regexp_matches({text}, '{_AS_JSON[kind]}'))"]
+        case _:
+            return [f"({text} != '' AND try_cast({text} AS {field.sql}) IS NULL)"]
 
 
 def tolerant_paths() -> str:
@@ -209,25 +260,27 @@ def tolerant_paths() -> str:
     return "[" + ", ".join(f"'{path}'" for path in paths) + "]"
 
 
-def tolerant_select(values: str) -> str:
-    """The columns out of ``values``, the list that ``tolerant_paths`` extracted."""
+def tolerant_select(values: str, doc: str) -> str:
+    """The columns out of ``values``, the list that ``tolerant_paths`` extracted from the text ``doc``."""
     items, position = [], 0
+    odd: list[str] = []
+    texts: list[str] = []
     for field in FIELDS:
         count = len(spellings(field.path))
         found = ", ".join(f"{values}[{position + index + 1}]" for index in range(count))
         position += count
         text = f"coalesce({found})" if count > 1 else found
-        if field.kind == "PRESENT":
-            value = f"({text} IS NOT NULL)"
-        else:
-            value = text if field.kind == "VARCHAR" else f"try_cast({text} AS {field.kind})"
-        items.append(f'{value} AS "{field.name}"')
-    return ", ".join(items) + ", false AS foreign_keys"
+        items.append(f'{_value(field, text)} AS "{field.name}"')
+        (texts if field.kind == "VARCHAR" else odd).extend(_no_value(field, text))
+    names = [path for field in FIELDS if field.kind == "VARCHAR" for path in spellings(field.path)]
+    none = f"CASE WHEN {' OR '.join(texts)} THEN {_any_of(doc, names, ('OBJECT', 'ARRAY'))} ELSE false END"
+    objects = _any_of(doc, [path for name in OBJECTS for path in spellings(name)], _NO_OBJECTS)
+    other = f"{objects} OR coalesce({' OR '.join(odd)}, false) OR {none}"
+    return ", ".join(items) + f", false AS foreign_keys, {other} AS other_type"
 
 
-def other_type(doc: str, *, bare: bool = False, every_spelling: bool = False) -> str:
-    """SQL: whether one of OBJECTS is something else in a JSON text; false where that is no JSON."""
-    found = [path for name in OBJECTS for path in (spellings(name) if every_spelling else (name,))]
-    listed = ", ".join(f"'$.{_quoted(path.removeprefix('flow.') if bare else path)}'" for path in found)
-    others = ", ".join(f"'{kind}'" for kind in _NO_OBJECTS)
-    return f"coalesce(TRY(list_has_any(json_type({doc}, [{listed}]), [{others}])), false)"
+def _any_of(doc: str, paths: Sequence[str], types: Sequence[str]) -> str:
+    """SQL: whether what stands at one of these paths has one of these types of JSON."""
+    listed = ", ".join(f"'$.{_quoted(path)}'" for path in paths)
+    kinds = ", ".join(f"'{kind}'" for kind in types)
+    return f"coalesce(TRY(list_has_any(json_type({doc}, [{listed}]), [{kinds}])), false)"

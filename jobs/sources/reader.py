@@ -119,10 +119,7 @@ class Reader:
             )
 
     def _make_decoded(self) -> None:
-        names = ", ".join(
-            f'NULL::{"BOOLEAN" if field.kind == "PRESENT" else field.kind} AS "{field.name}"'
-            for field in columns.FIELDS
-        )
+        names = ", ".join(f'NULL::{field.sql} AS "{field.name}"' for field in columns.FIELDS)
         nothing = decode(
             f"SELECT 0::BIGINT AS template, 0 AS part, {names}, false AS foreign_keys, false AS other_type"
         )
@@ -241,13 +238,11 @@ class Reader:
             return flags
         self._con.register("lines", pa.Table.from_batches(batches))
         parsed = f"TRY(json_transform(doc, '{columns.structure(bare=self._bare)}'))"
-        other = columns.other_type("doc", bare=self._bare)
         self._con.execute(f"""INSERT INTO decoded SELECT * FROM ({
             decode(f'''
-            SELECT number AS template, NULL::INTEGER AS part, other_type,
-              {columns.fast_select(bare=self._bare)}
-            FROM (SELECT number, other_type, unnest(parsed)
-              FROM (SELECT number, {parsed} AS parsed, {other} AS other_type
+            SELECT number AS template, NULL::INTEGER AS part, {columns.fast_select("doc", bare=self._bare)}
+            FROM (SELECT number, doc, unnest(parsed)
+              FROM (SELECT number, doc, {parsed} AS parsed
                 FROM (SELECT number, TRY(decode(line)) AS doc FROM lines)))''')
         })
           WHERE kind != {UNUSABLE}""")
@@ -340,8 +335,7 @@ class Reader:
 def _tolerant() -> str:
     """Query that decodes the table ``docs``, trying every spelling."""
     raw = (
-        f"SELECT part, line, doc, {columns.tolerant_select('v')},"
-        f" {columns.other_type('doc', every_spelling=True)} AS other_type"
+        f"SELECT part, line, doc, {columns.tolerant_select('v', 'doc')}"
         f" FROM (SELECT *, json_extract_string(doc, {columns.tolerant_paths()}) AS v FROM docs)"
     )
     return decode(raw, carry="part, line, doc, reason", strict=False)

@@ -273,25 +273,73 @@ def test_one_text_is_a_list_of_labels_here_and_of_names_there(names_first: bool)
     assert Read(lines(wrapped(both))).record["dst_names"] == both["destination_names"][0]
 
 
+#: Members that are not what Hubble writes there, nor any spelling of it.
+OF_ANOTHER_TYPE: list[dict[str, Any]] = [
+    {"source": "shop/frontend"},
+    {"destination": ["10.0.0.1"]},
+    {"IP": "10.0.0.1"},
+    {"l4": "TCP"},
+    {"l4": {"TCP": 8080}},
+    {"event_type": 4},
+    {"l7": {"type": "REQUEST", "dns": "api.example.com."}},
+    {"l7": True},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": "http"}}},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": 70_000}}},
+    {"l4": {"TCP": {"source_port": -1, "destination_port": 8080}}},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": [8080]}}},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": 8080, "flags": "SYN"}}},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": 8080, "flags": {"SYN": "perhaps"}}}},
+    {"l4": {"ICMPv4": {"type": "echo"}}},
+    {"is_reply": "maybe"},
+    {"is_reply": {"value": True}},
+    {"verdict": ["FORWARDED"]},
+    {"traffic_direction": {"name": "EGRESS"}},
+    {"IP": {"source": ["10.0.0.1"], "destination": "10.0.0.2"}},
+    {"source": {"labels": "k8s:app=frontend", "namespace": "shop"}},
+    {"source": {"labels": {"app": "frontend"}, "namespace": "shop"}},
+    {"source": {"labels": [{"key": "app", "value": "frontend"}], "namespace": "shop"}},
+    {"source": {"labels": [7], "namespace": "shop"}},
+    {"source": {"workloads": ["frontend"], "namespace": "shop"}},
+    {"source": {"namespace": ["shop"]}},
+    {"source": {"pod_name": {"name": "web"}, "namespace": "shop"}},
+    {"source": {"identity": "frontend", "namespace": "shop"}},
+    {"source": {"identity": 1 << 70, "namespace": "shop"}},
+    {"source": {"workloads": {"name": "frontend"}, "namespace": "shop"}},
+    {"destination_names": "api.example.com"},
+    {"destination_service": "shop/cart"},
+    {"destination_service": {"name": ["cart"], "namespace": "shop"}},
+    {"event_type": {"type": "trace"}},
+    {"uuid": {"hex": "6f1c"}},
+    {"time": {"seconds": 1_772_446_530}},
+    {"l7": {"type": "RESPONSE", "dns": {"query": "api.example.com.", "ips": "93.184.216.34"}}},
+    {"l7": {"type": "RESPONSE", "dns": {"query": "api.example.com.", "ttl": "long"}}},
+    {"l7": {"type": "RESPONSE", "dns": {"query": ["api.example.com."]}}},
+    {"l7": {"type": "RESPONSE", "http": {"code": "OK", "url": "/"}}},
+    {"aggregate": {"ingress_flow_count": "many"}},
+    {"egress_denied_by": "deny-all"},
+]
+
+
 @pytest.mark.parametrize("place", [lambda one: one, wrapped, lambda one: camel(wrapped(one))])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"source": "shop/frontend"},
-        {"destination": ["10.0.0.1"]},
-        {"IP": "10.0.0.1"},
-        {"l4": "TCP"},
-        {"l4": {"TCP": 8080}},
-        {"event_type": 4},
-        {"l7": {"type": "REQUEST", "dns": "api.example.com."}},
-        {"l7": True},
-    ],
-)
-def test_a_member_of_another_type_is_refused_and_not_read_as_absent(
-    place: Any, changes: dict[str, Any]
-) -> None:
+def test_a_member_of_another_type_is_refused_and_not_read_as_absent(place: Any) -> None:
     """A flow without ports, or without an end, would be another flow."""
-    honest = flow(l7=None, uuid="honest")
-    read = Read(lines(place(honest), place(flow(**changes)), place(flow(l7=None, uuid="too"))))
-    assert sorted(record["uuid"] for record in read.records) == ["honest", "too"]
-    assert read.reasons == [(2, "member of another type")]
+    wrong = [flow(**changes) for changes in OF_ANOTHER_TYPE]
+    honest = [flow(l7=None, uuid=uuid) for uuid in ("first", "last")]
+    read = Read(lines(*map(place, [honest[0], *wrong, honest[1]])))
+    assert sorted(record["uuid"] for record in read.records) == ["first", "last"]
+    assert read.reasons == [(line, "member of another type") for line in range(2, len(wrong) + 2)]
+    for reject, one in zip(read.rejects, wrong, strict=True):
+        assert json.loads(reject.raw) in (place(one), {"flow": place(one)})
+
+
+@pytest.mark.parametrize("place", [lambda one: one, wrapped, lambda one: camel(wrapped(one))])
+def test_what_is_empty_or_text_that_begins_like_json_is_no_other_type(place: Any) -> None:
+    """Re-encoders write empty strings for what is absent; a name may hold a bracket, and is data."""
+    plain = Read(lines(wrapped(flow()))).record
+    empty = flow(destination_names="", is_reply="false", dns="", aggregate=None, egress_denied_by="")
+    empty["destination"] |= {"ID": "", "workloads": ""}
+    assert Read(lines(place(empty))).record == plain
+    odd = flow(uuid="[6f1c]")
+    odd["source"] |= {"pod_name": "{web}", "labels": json.dumps(flow()["source"]["labels"])}
+    record = Read(lines(place(odd))).record
+    assert (record["uuid"], record["src_pod"], record["src_key"]) == ("[6f1c]", "{web}", plain["src_key"])
