@@ -20,7 +20,7 @@ from service.paging import decode_cursor, encode_cursor
 from service.problems import PROBLEM_RESPONSES
 from service.proposals.api import ETAG_RESPONSE, IfMatch, required
 from service.proposals.schemas import Key
-from service.quarantine import repository, schemas, service, views
+from service.quarantine import bulk, repository, schemas, service, views
 from service.quarantine.repository import QuarantineFilter
 from service.quarantine.service import VerdictRequest
 from service.quarantine.verdicts import EntryState
@@ -39,6 +39,8 @@ def list_quarantine(
     namespace: NameQuery = None,
     state: EntryState | None = None,
     reason: Annotated[NameQuery, Query(description="Code of what fired")] = None,
+    workload: NameQuery = None,
+    peer: Annotated[NameQuery, Query(description="Part of the other side's title")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> schemas.EntryPage:
@@ -46,7 +48,7 @@ def list_quarantine(
     now = portolan.clock()
     rows = repository.list_entries(
         session,
-        QuarantineFilter(cluster, namespace, state, reason),
+        QuarantineFilter(cluster, namespace, state, reason, workload, peer),
         now=now,
         after=entry_behind(session, cursor),
         limit=limit + 1,
@@ -70,6 +72,29 @@ def entry_behind(session: Session, cursor: str | None) -> QuarantineRow | None:
     if row is None:
         raise BadInputError("cursor: not one that this service gave out")
     return row
+
+
+@router.post("/verdicts", summary="Decide on many entries")
+def decide_entries(
+    body: schemas.ManyVerdictsIn, session: WriteSession, portolan: PortolanDep
+) -> schemas.ManyDecided:
+    """The same verdict on each of them, in the states in which they were seen, or on none."""
+    tags = {one.id: one.etag for one in body.entries}
+    if len(tags) < len(body.entries):
+        raise BadInputError("entries: one of them is named twice")
+    now = portolan.clock()
+    request = VerdictRequest(body.verdict, body.reviewer, body.reason, body.days)
+    done = bulk.decide_many(session, tags, request, now=now)
+    items = [
+        schemas.DecidedEntry(
+            id=row.id,
+            state=service.state_of(row, now),
+            etag=service.etag(row),
+            changed=row.id in done.changed,
+        )
+        for row in done.rows
+    ]
+    return schemas.ManyDecided(changed=len(done.changed), items=items)
 
 
 @router.get("/{entry}", summary="Show an entry", responses=ETAG_RESPONSE)

@@ -28,19 +28,22 @@ def quarantine_page(
     session: ReadSession,
     namespace: Annotated[str, Query(max_length=253)] = "",
     state: EntryState = EntryState.OPEN,
+    reason: Annotated[str, Query(max_length=64)] = "",
+    peer: Annotated[str, Query(max_length=253)] = "",
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """What is held back, with its evidence and the buttons to decide."""
     now = portolan.clock()
     rows = repository.list_entries(
         session,
-        QuarantineFilter(namespace=namespace or None, state=state),
+        QuarantineFilter(None, namespace or None, state, reason or None, peer=peer or None),
         now=now,
         after=entry_behind(session, cursor),
         limit=PAGE_SIZE + 1,
     )
     shown = rows[:PAGE_SIZE]
-    more = {"namespace": namespace, "state": state, "cursor": encode_cursor(shown[-1].id)} if shown else {}
+    asked = {"namespace": namespace, "state": state, "reason": reason, "peer": peer}
+    more = {**asked, "cursor": encode_cursor(shown[-1].id)} if shown else {}
     return render_page(
         QuarantinePage(
             items=[views.entry(row, now) for row in shown],
@@ -49,6 +52,9 @@ def quarantine_page(
             namespaces=repository.namespaces(session),
             in_namespace=namespace,
             state=state,
+            reason=reason,
+            peer=peer,
+            codes=repository.codes(session),
             next_query=urlencode(more) if len(rows) > PAGE_SIZE else "",
         )
     )

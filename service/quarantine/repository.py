@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_
@@ -29,6 +30,8 @@ class QuarantineFilter:
     namespace: str | None = None
     state: str | None = None
     reason: str | None = None  # code of what fired
+    workload: str | None = None
+    peer: str | None = None  # part of the title: the other side and the port
 
     def conditions(self, now: datetime) -> list[ColumnElement[bool]]:
         """Same as conditions on the table."""
@@ -39,9 +42,15 @@ class QuarantineFilter:
             found.append(QuarantineRow.namespace == self.namespace)
         if self.state is not None:
             found.append(_in_state(EntryState(self.state), now))
+        if self.workload is not None:
+            found.append(QuarantineRow.workload == self.workload)
         if self.reason is not None:
             found.append(QuarantineRow.reasons.contains(f";{self.reason};", autoescape=True))
         return found
+
+    def names(self, row: QuarantineRow) -> bool:
+        """Whether the other side of an entry is the one asked for; case does not count."""
+        return self.peer is None or self.peer.casefold() in str(row.form["title"]).casefold()
 
 
 def _in_state(state: EntryState, now: datetime) -> ColumnElement[bool]:
@@ -66,11 +75,19 @@ def list_entries(
     after: QuarantineRow | None = None,
     limit: int | None = None,
 ) -> list[QuarantineRow]:
-    """Entries by cluster, namespace and workload, from behind the given one."""
+    """
+    Entries by cluster, namespace and workload, from behind the given one.
+
+    The other side is looked at here and not in the database: names out of flows may hold what a database
+    refuses to take out of a JSON form.
+    """
     query = select(QuarantineRow).where(*wanted.conditions(now)).order_by(*_ORDER)
     if after is not None:
         query = query.where(tuple_(*_ORDER) > (after.cluster, after.namespace, after.workload, after.id))
-    return list(session.scalars(query if limit is None else query.limit(limit)))
+    if wanted.peer is None:
+        return list(session.scalars(query if limit is None else query.limit(limit)))
+    fitting = (row for row in session.scalars(query) if wanted.names(row))
+    return list(islice(fitting, limit))
 
 
 def count_entries(session: Session, wanted: QuarantineFilter, *, now: datetime) -> int:
@@ -82,6 +99,12 @@ def count_entries(session: Session, wanted: QuarantineFilter, *, now: datetime) 
 def namespaces(session: Session) -> list[str]:
     """Namespaces that have an entry."""
     return list(session.scalars(select(QuarantineRow.namespace).distinct().order_by(QuarantineRow.namespace)))
+
+
+def codes(session: Session) -> list[str]:
+    """Codes for which an entry is, or was, held back."""
+    texts = session.scalars(select(QuarantineRow.reasons).distinct())
+    return sorted({code for text in texts for code in text.split(";") if code})
 
 
 def find_entries(session: Session, beginning: str) -> list[QuarantineRow]:
@@ -132,6 +155,18 @@ def lock_call(session: Session, entry: str) -> list[QuarantineRow]:
     query = select(QuarantineRow).where(same).order_by(QuarantineRow.id).with_for_update()
     found = list(session.scalars(query.execution_options(populate_existing=True)))
     return sorted(found, key=lambda one: (one.id != entry, one.id))
+
+
+def lock_calls(session: Session, entries: Collection[str]) -> list[QuarantineRow]:
+    """
+    Those of the entries that are stored, locked with the other ends of their calls, in the order of ids.
+
+    Whoever decides on many takes every lock first and in one order, or two of them could wait for each other.
+    """
+    ends = {row.other_end for row in entries_by_id(session, entries).values() if row.other_end}
+    found = select(QuarantineRow).where(QuarantineRow.id.in_(sorted({*entries, *ends})))
+    locked = found.order_by(QuarantineRow.id).with_for_update().execution_options(populate_existing=True)
+    return [row for row in session.scalars(locked) if row.id in entries]
 
 
 def verdicts_of(session: Session, entries: Collection[str]) -> list[QuarantineVerdictRow]:

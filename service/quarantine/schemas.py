@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.proposals.schemas import PersonText
+from service.proposals.schemas import Key, PersonText
+from service.quarantine.bulk import MAX_ENTRIES
 from service.quarantine.verdicts import DEFAULT_DAYS, MAX_DAYS, EntryState, Verdict
 
 
@@ -32,6 +33,7 @@ class EntryOut(BaseModel):
     peer: dict[str, Any] | None
     title: str = Field(description="The other side and the port")
     state: EntryState
+    etag: str = Field(description="Entity tag: which state of the entry this is")
     held: bool = Field(description="The newest run holds it back")
     reasons: list[str] = Field(description="Codes of what fired")
     why: list[str] = Field(description="A sentence for each")
@@ -81,3 +83,36 @@ class VerdictIn(BaseModel):
     days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = Field(
         default=None, description=f"later: days after which it asks again, otherwise {DEFAULT_DAYS}"
     )
+
+
+class SeenEntry(BaseModel):
+    """An entry, and the state in which it was seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Key
+    etag: Annotated[str, Field(max_length=128)] = Field(
+        description="As listed; `*` decides whatever its state is"
+    )
+
+
+class ManyVerdictsIn(VerdictIn):
+    """One verdict on many entries: all of them, or none."""
+
+    entries: Annotated[list[SeenEntry], Field(min_length=1, max_length=MAX_ENTRIES)]
+
+
+class DecidedEntry(BaseModel):
+    """An entry after the verdict."""
+
+    id: str
+    state: EntryState
+    etag: str
+    changed: bool = Field(description="This request decided on it; otherwise it had this verdict already")
+
+
+class ManyDecided(BaseModel):
+    """What became of the entries of a request, in its order."""
+
+    changed: int = Field(description="Entries that this request decided on")
+    items: list[DecidedEntry]

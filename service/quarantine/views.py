@@ -16,6 +16,7 @@ def entry(row: QuarantineRow, now: datetime) -> dict[str, Any]:
         **row.form,
         "cluster": row.cluster,
         "state": service.state_of(row, now),
+        "etag": service.etag(row),
         "held": row.held,
         "first_held_at": row.first_held_at,
         "last_held_at": row.last_held_at,

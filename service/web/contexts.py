@@ -64,6 +64,9 @@ class QuarantinePage:
     namespaces: Sequence[str]
     in_namespace: str
     state: str
+    reason: str  # code of what fired, "" for any
+    peer: str  # part of the other side's title
+    codes: Sequence[str]  # of what may have fired
     next_query: str
     page: str = "quarantine"
 

@@ -9,7 +9,7 @@ from jobs.memory import Night
 from models.errors import BadInputError, ConflictError, NotFoundError
 from models.synthesis.learned import Learned
 from service.errors import PreconditionFailedError
-from service.quarantine import nights, repository, service, views
+from service.quarantine import bulk, nights, repository, service, views
 from service.quarantine.recording import record
 from service.quarantine.repository import QuarantineFilter
 from service.quarantine.service import VerdictRequest
@@ -256,3 +256,62 @@ def test_what_lapsed_long_ago_and_was_never_decided_is_forgotten(database):
         assert repository.remove_lapsed_before(session, NOW) == 0
         assert repository.remove_lapsed_before(session, NOW + HOUR) == 1
     assert set(listed(database)) == {held("said").id, held("stays").id}
+
+
+def many(database, tags, verdict="unwanted", *, reviewer="ana", reason="because", day=0):
+    """One verdict on many; gives the ids that it changed."""
+    request = VerdictRequest(Verdict(verdict), reviewer, reason)
+    with database.write() as session:
+        return bulk.decide_many(session, tags, request, now=NOW + day * DAY).changed
+
+
+def tags_of(database, *entries):
+    """Entity tags as a list shows them."""
+    with database.read() as session:
+        return service.etags_of(session, [one.id for one in entries])
+
+
+def test_one_verdict_decides_many_entries_and_says_so_once_per_call(database):
+    """Both ends of a call may be on the list: one verdict, and sent again it changes nothing."""
+    ends, others = both_ends(), [held(f"n{number}") for number in range(3)]
+    keep(database, *ends, *others)
+    tags = tags_of(database, *ends, *others)
+    assert many(database, tags) == tags.keys()
+    assert set(listed(database).values()) == {"unwanted"}
+    assert log(database, ends[0]) == log(database, ends[1]) == [("unwanted", "ana", "because")]
+    assert many(database, tags) == frozenset()
+    assert len(log(database, others[0])) == 1
+
+
+def test_many_are_decided_together_or_not_at_all(database):
+    """An entry that changed, was decided otherwise or is not there: nothing is decided."""
+    one, other = held("one"), held("other")
+    keep(database, one, other)
+    tags = tags_of(database, one, other)
+    say(database, other, "admit")
+    for refused, wanted in (
+        (PreconditionFailedError, tags),
+        (ConflictError, tags | {other.id: "*"}),
+        (NotFoundError, tags | {held("never").id: "*"}),
+        (BadInputError, {}),
+        (BadInputError, dict.fromkeys(map(str, range(bulk.MAX_ENTRIES + 1)), "*")),
+    ):
+        with pytest.raises(refused):
+            many(database, wanted)
+        assert listed(database) == {one.id: "open", other.id: "admitted"}
+    with pytest.raises(BadInputError, match="needs a reason"):
+        many(database, tags_of(database, one), reason=" ")
+    assert log(database, one) == []
+
+
+def test_lists_are_narrowed_by_workload_and_by_the_other_side(database):
+    """Part of the title, whatever its case; names out of flows may hold anything."""
+    hostile = held("nul", title="a\x00%_\\ on TCP/443")
+    keep(database, held("Cdn.Example.net"), held("db", workload="batch"), hostile)
+    assert set(listed(database, peer="cdn.example")) == {held("Cdn.Example.net").id}
+    assert set(listed(database, peer="%_\\")) == {hostile.id}
+    assert set(listed(database, workload="batch")) == {held("db").id}
+    with database.read() as session:
+        rows = repository.list_entries(session, QuarantineFilter(peer="TCP/443"), now=NOW, limit=2)
+        rest = repository.list_entries(session, QuarantineFilter(peer="TCP/443"), now=NOW, after=rows[-1])
+    assert len({row.id for row in [*rows, *rest]}) == 3

@@ -122,6 +122,26 @@ def test_a_verdict_is_checked_before_it_is_kept(api):
     assert read(api, ODD)[1] == tag
 
 
+def test_many_entries_are_decided_in_one_request(api):
+    """As they were listed; again it changes nothing; what changed meanwhile stops all of it."""
+    items = api.get("/api/v1/quarantine", params={"namespace": "data", "peer": "tcp/443"}).json()["items"]
+    seen = [{"id": one["id"], "etag": one["etag"]} for one in items]
+    assert len(seen) == 4
+    body = {"verdict": "unwanted", "reviewer": "ana", "reason": "asked", "entries": seen}
+    path = "/api/v1/quarantine/verdicts"
+    done = api.post(path, json=body)
+    assert (done.status_code, done.json()["changed"]) == (200, 4)
+    assert [one["id"] for one in done.json()["items"]] == [one["id"] for one in seen]
+    assert api.post(path, json=body).json()["changed"] == 0
+    late = api.post(path, json=body | {"reviewer": "ben", "verdict": "later", "reason": ""})
+    assert (late.status_code, late.json()["type"]) == (412, "urn:portolan:problem:precondition-failed")
+    assert "nothing was decided" in late.json()["detail"]
+    for entries in ([], [*seen, seen[0]], [{"id": seen[0]["id"]}], [{**seen[0], "x": 1}]):
+        assert api.post(path, json=body | {"entries": entries}).status_code == 422, entries
+    assert api.post(path, json=body | {"entries": [{"id": "0123", "etag": "*"}]}).status_code == 404
+    assert api.post(path, json=body, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
 def test_two_reviewers_at_both_ends_cannot_both_win(api):
     """One call, two entries, many requests: one verdict."""
     ends = both_ends()
@@ -174,6 +194,57 @@ def test_the_command_line_has_the_same_verbs(portolan, data):
     assert ODD.id in shown
     assert "later by ana, asks again" in shown
     assert "4 held back until somebody decides" in portolan("doctor", *at).stdout
+
+
+def test_many_verdicts_on_the_command_line_are_shown_and_confirmed(portolan, data):
+    """Several ids or a filter: what will be decided is shown, and without --yes nothing is."""
+    at = ("--data-dir", data)
+    some = ("--namespace", "data", "--peer", "N2 on")
+    asked = portolan("verdict", "unwanted", "--reason", "no", *some, *at, code=2)
+    assert "say --yes" in asked.stderr
+    assert held("n2", namespace="data").id in asked.stdout
+    assert run_json(portolan, "quarantine", "--state", "unwanted", *at)["quarantine"] == []
+    done = portolan("verdict", "unwanted", "--reason", "no", "--yes", *some, *at).stdout
+    assert done.endswith("data/web egress n2 on TCP/443: unwanted\n")
+    ids = [held(f"n{number}", namespace="data").id for number in range(2)]
+    assert portolan("verdict", *ids, "admit", "--reason", "ok", "--yes", *at).stdout.count(": admitted") == 2
+    portolan("verdict", "reopen", "--state", "admitted", "--held-for", "lone_sighting", "--yes", *at)
+    assert run_json(portolan, "quarantine", "--state", "admitted", *at)["quarantine"] == []
+    assert "which entries?" in portolan("verdict", "later", *at, code=2).stderr
+    assert "not both" in portolan("verdict", ids[0], "later", *some, *at, code=2).stderr
+    assert "no entry fits" in portolan("verdict", "later", "--workload", "none", *at, code=2).stderr
+
+
+@pytest.mark.browser
+def test_a_reviewer_decides_on_many_in_the_browser(api):
+    """Filtered, selected, confirmed; the rest of the list stays."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(base_url=str(api.base_url))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto("/quarantine")
+        page.get_by_label("Namespace").select_option("data")
+        page.get_by_label("Held for").select_option("lone_sighting")
+        page.get_by_label("Other side").fill("TCP/443")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_label("Who").fill("ana")
+        page.get_by_role("button", name="Unwanted: selected").click()
+        expect(page.locator("#problem")).to_contain_text("Select entries first")
+        page.get_by_label("on this page").check()
+        expect(page.locator("#selected")).to_have_text("4 selected")
+        page.get_by_label("Select n2").uncheck()
+        page.get_by_label("Select web on").uncheck()
+        page.get_by_role("button", name="Unwanted: selected").click()
+        expect(page.locator("#problem")).to_contain_text("needs a reason")
+        page.get_by_label("Reason for all").fill("a scanner")
+        page.get_by_role("button", name="Unwanted: selected").click()
+        expect(page.locator("article.rule")).to_have_count(2)
+        browser.close()
+    states = {one["title"].split()[0]: one["state"] for one in api.get("/api/v1/quarantine").json()["items"]}
+    assert (states["n0"], states["n1"], states["n2"]) == ("unwanted", "unwanted", "open")
 
 
 @pytest.mark.browser
