@@ -154,7 +154,9 @@ class _Night:
             case EntityPeer():
                 return link.entity == peer.entity or (link.outside >= 0 and peer.entity == "world")
             case FqdnPeer():
-                return link.outside >= 0 and self._world.outsides[link.outside].name == peer.name
+                return link.outside >= 0 and self._world.outsides[link.outside].name in {
+                    one.name for one in peer.each
+                }
             case CidrPeer():
                 if link.outside < 0:
                     return False

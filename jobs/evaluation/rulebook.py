@@ -90,8 +90,7 @@ class RuleBook:
                 return peer.entity == link.entity or (place.address >= 0 and peer.entity in _OUTSIDE)
             case FqdnPeer() as peer:
                 name = self._world.outsides[link.outside].name if link.outside >= 0 else ""
-                selector = FqdnSelector(peer.name or None, peer.pattern or None)
-                return bool(name) and selector.matches(name, deep_wildcards=CONFIG.release.deep_wildcards)
+                return bool(name) and any(_names(one, name) for one in peer.each)
             case peer:
                 return place.address >= 0 and ipaddress.ip_address(
                     address_text(self._world, place.address)
@@ -100,6 +99,11 @@ class RuleBook:
     def _selects(self, peer: EndpointPeer, label_set: int) -> bool:
         namespace = peer.namespace in (EVERY_NAMESPACE, self._namespaces[label_set])
         return namespace and peer.selector.matches(self._labels[label_set])
+
+
+def _names(peer: FqdnPeer, name: str) -> bool:
+    selector = FqdnSelector(peer.name or None, peer.pattern or None)
+    return selector.matches(name, deep_wildcards=CONFIG.release.deep_wildcards)
 
 
 def _selector(form: Mapping[str, Any]) -> LabelSelector:

@@ -144,12 +144,13 @@ def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
     """
     Cells without a rule, with the chance that each is legitimate traffic of next week.
 
-    What the screening fired on is a hundred times less likely wanted than its score says, for that is the
-    likelihood ratio at which its tests fire. Without screening, what works is taken as wanted.
+    What a test of the screening fired on is a hundred times less likely wanted than its score says, for that
+    is the likelihood ratio at which its tests fire, and once more for each further test. Without screening,
+    what works is taken as wanted.
     """
     legit = np.clip(cells["p_legit"].fillna(1.0).to_numpy(dtype=np.float64), 0.0, 1.0 - 1e-9)
-    fired = np.array([bool(draft.screened.reasons(_cell(draft, place))) for place in cells["place"]])
-    odds = legit / (1.0 - legit) / np.where(fired, FIRED_RATIO, 1.0)
+    fired = np.array([len(draft.screened.reasons(_cell(draft, place))) for place in cells["place"]])
+    odds = legit / (1.0 - legit) / FIRED_RATIO ** fired.astype(np.float64)
     return cells.assign(p_need=cells["p_need_7d"], p_legit=odds / (1.0 + odds))
 
 

@@ -23,6 +23,8 @@ BIRTH_WINDOW_SHARE: Final = 3
 #: ... has at least three days to prove itself, and shows on most of them (method, section 4).
 MIN_BIRTH_AGE: Final = 3
 MIN_BIRTH_SHARE: Final = 0.7
+#: Days after the first sight of a workload in which its usual traffic shows: it may start at midnight.
+FOUNDING_DAYS: Final = 1
 
 RARE: Final = "rare"
 BIRTH: Final = "birth"
@@ -36,11 +38,18 @@ def first_birth_day(day_count: int) -> int:
 
 
 def is_birth(cells: pd.DataFrame, day_count: int) -> npt.NDArray[np.bool_]:
-    """Whether each cell is new and persistent: most likely a deploy brought it."""
+    """
+    Whether each cell is new and persistent: most likely a deploy brought it.
+
+    What a workload does from its own first day on came with the workload, and says nothing about what comes
+    to those that are there.
+    """
     first = cells["first_day"].to_numpy(dtype=np.int64)
+    begun = cells["first_day"].groupby(cells["subject"]).transform("min").to_numpy(dtype=np.int64)
     age = day_count - first
     share = cells["days_seen"].to_numpy(dtype=np.float64) / np.maximum(age, 1)
     late = first >= first_birth_day(day_count)
+    late &= first > begun + FOUNDING_DAYS
     return np.asarray(late & (age >= MIN_BIRTH_AGE) & (share >= MIN_BIRTH_SHARE))
 
 

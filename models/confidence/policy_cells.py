@@ -21,6 +21,7 @@ from models.domain.rule import opens_world
 from models.learning.cells import CELL_KEY, EXTERNAL, INFRASTRUCTURE, INTERNAL
 from models.learning.days import ObservedDays, observed_days
 from models.learning.incidence import SUMS, DayIncidence
+from models.synthesis.addresses import writable_names
 from models.synthesis.leftovers import works
 from models.synthesis.reasons import NEEDS_NO_RULE
 
@@ -135,22 +136,27 @@ def _pairs(draft: Draft) -> pd.DataFrame:
     known = {rule.id: rule for proposal in draft.proposals for rule in proposal.rules}
     members = _Members(draft)
     found = [
-        (place, _cell_of(known[rule], draft.table.edges[place], members), rule)
+        (place, cell, rule)
         for place, rules in draft.ledger.rules_of.items()
         for rule in rules
         if rule in known
+        for cell in _cells_of(known[rule], draft.table.edges[place], members)
     ]
     found += [(edge.place, held_back_id(key, edge), "") for key, edge in _held_back(draft)]
     pairs = pd.DataFrame(found, columns=["place", "cell", "rule"]).astype({"place": np.int64})
     return pairs.sort_values(["place", "cell"]).reset_index(drop=True)
 
 
-def _cell_of(rule: Rule, edge: Edge, members: _Members) -> str:
-    """Name of the cell of a rule that an edge falls into."""
-    return cell_id(rule, members.of(rule, edge.peer), _port_of(rule, edge))
+def _cells_of(rule: Rule, edge: Edge, members: _Members) -> list[str]:
+    """Names of the cells of a rule that an edge falls into: an address may have several of its names."""
+    port = _port_of(rule, edge)
+    if isinstance(rule.peer, FqdnPeer) and rule.peer.members:
+        known = writable_names(edge.names)
+        return [cell_id(rule, member, port) for member in rule.peer.members if member.name in known]
+    return [cell_id(rule, members.of(rule, edge.peer), port)]
 
 
-def cell_id(rule: Rule, member: EndpointPeer | None, port: Port | None) -> str:
+def cell_id(rule: Rule, member: EndpointPeer | FqdnPeer | None, port: Port | None) -> str:
     """Name of a cell of a rule: the rule, and the member and the port of its lists where it has them."""
     parts = [rule.id]
     if member is not None:
@@ -225,7 +231,7 @@ def _named(draft: Draft) -> Iterable[tuple[object, ...]]:
     """Name, `CELL_KEY` and zone of every cell there may be."""
     for proposal in draft.proposals:
         for rule in proposal.rules:
-            members = rule.peer.members if isinstance(rule.peer, EndpointPeer) else ()
+            members = rule.peer.members if isinstance(rule.peer, EndpointPeer | FqdnPeer) else ()
             ports = rule.ports if len(rule.ports) > 1 else ()
             for member, listed in product((None, *members), (None, *ports)):
                 peer = rule.peer if member is None else member

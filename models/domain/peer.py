@@ -11,7 +11,7 @@ from typing import Any, Final
 
 #: Stands for all namespaces of a cluster: pods, but neither nodes nor outside.
 EVERY_NAMESPACE: Final = "*"
-#: Members of a list of workloads that its title names.
+#: Members of a list of workloads or names that its title names.
 MAX_TITLED: Final = 4
 #: Sorted pairs of label key (without source) and value.
 Labels = tuple[tuple[str, str], ...]
@@ -93,9 +93,7 @@ class EndpointPeer:
     def title(self) -> str:
         """Name for sentences."""
         if self.members:
-            more = len(self.members) - MAX_TITLED
-            named = ", ".join(member.title for member in self.members[:MAX_TITLED])
-            return f"{named} and {more} more" if more > 0 else named
+            return _listed(self.members)
         if self.namespace == EVERY_NAMESPACE and not self.workloads:
             return "every pod of the cluster"
         if self.namespace == EVERY_NAMESPACE:
@@ -103,6 +101,12 @@ class EndpointPeer:
             return f"{names} in every namespace"
         names = " + ".join(name.partition("/")[2] or name for name in self.workloads)
         return f"{names or 'every pod'} in {self.namespace}" + (f" ({self.cluster})" if self.cluster else "")
+
+
+def _listed(members: "tuple[EndpointPeer, ...] | tuple[FqdnPeer, ...]") -> str:
+    more = len(members) - MAX_TITLED
+    named = ", ".join(member.title for member in members[:MAX_TITLED])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,20 +128,35 @@ class EntityPeer:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FqdnPeer:
-    """A DNS name outside the cluster; exactly one of ``name`` and ``pattern`` is filled."""
+    """
+    A DNS name outside the cluster, or several that one rule lists.
+
+    Parameters
+    ----------
+    name, pattern
+        Exactly one of them is filled; neither for a list.
+    members
+        Names of a list, sorted.
+    """
 
     name: str = ""
     pattern: str = ""
+    members: "tuple[FqdnPeer, ...]" = ()
+
+    @property
+    def each(self) -> "tuple[FqdnPeer, ...]":
+        """The names behind the peer, one each: its members, or itself."""
+        return self.members or (self,)
 
     @property
     def key(self) -> str:
-        """Identity of the peer."""
-        return f"fqdn:{self.name or self.pattern}"
+        """Identity of the peer; that of a list survives a change of its members."""
+        return "fqdns" if self.members else f"fqdn:{self.name or self.pattern}"
 
     @property
     def title(self) -> str:
         """Name for sentences."""
-        return self.name or self.pattern
+        return _listed(self.members) if self.members else self.name or self.pattern
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -189,6 +208,8 @@ def peer_to_json(peer: Peer) -> dict[str, Any]:
         case EntityPeer():
             return {"kind": "entity", "entity": peer.entity}
         case FqdnPeer():
+            if peer.members:
+                return {"kind": "fqdn", "any_of": [peer_to_json(member) for member in peer.members]}
             return (
                 {"kind": "fqdn", "name": peer.name}
                 if peer.name
@@ -210,6 +231,8 @@ def peer_from_json(form: Mapping[str, Any]) -> Peer:
         case "entity":
             return EntityPeer(form["entity"])
         case "fqdn":
-            return FqdnPeer(form.get("name", ""), form.get("pattern", ""))
+            listed = [peer_from_json(member) for member in form.get("any_of", ())]
+            names = tuple(member for member in listed if isinstance(member, FqdnPeer))
+            return FqdnPeer(form.get("name", ""), form.get("pattern", ""), names)
         case _:
             return CidrPeer(form["cidr"])

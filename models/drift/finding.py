@@ -307,7 +307,8 @@ def peer_group(peer: Peer) -> str:
     ('domain:content.net', 'cidr:192.0.2.0/24')
     """
     if isinstance(peer, FqdnPeer):
-        name = (peer.name or peer.pattern).lstrip("*.").rstrip(".")
+        first = peer.each[0]
+        name = (first.name or first.pattern).lstrip("*.").rstrip(".")
         return f"domain:{registrable(name) or name}"
     if isinstance(peer, CidrPeer) and (network := parse_prefix(peer.cidr)) is not None:
         bits = min(network.prefixlen, _GROUP_BITS[network.version])

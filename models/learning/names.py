@@ -224,6 +224,9 @@ class _Estate:
             under = [n for n in self._names[party] if selector.matches(n, deep_wildcards=True)]
             least = MIN_SERIES_BIRTH_DAYS if _is_series(under) else MIN_BIRTH_DAYS
             births = _expected_births([self._born[n] for n in under], self._days, self._horizon, least)
+            if _is_series(under):
+                born = {name: self._born[name] for name in under}
+                births = max(births, _expected_next(born, self._days, self._horizon))
             self._known[candidate.pattern] = births, len(under)
         births, known = self._known[candidate.pattern]
         return births * len(candidate.names) / max(known, 1)
@@ -249,6 +252,29 @@ def _expected_births(
     if day_count < TERMS or len(set(births)) < birth_days:
         return 0.0
     return len(births) * horizon / (day_count - start)
+
+
+def _expected_next(born: dict[str, int], day_count: int, horizon: int) -> float:
+    """
+    New names of a series within the horizon, at the pace at which its highest number rose.
+
+    A number above all that were seen on earlier days is a birth whenever it shows, and no old name that was
+    met late; so these are counted from the second day on.
+    """
+    reached: tuple[int, ...] = ()
+    births: list[int] = []
+    days = sorted(set(born.values()))
+    for day in days:
+        new = [number for name, first in born.items() if first == day for number in [_numbers(name)]]
+        births += [day for number in new if reached and number > reached]
+        reached = max(reached, *new)
+    if day_count < TERMS or len(set(births)) < MIN_SERIES_BIRTH_DAYS:
+        return 0.0
+    return len(births) * horizon / (day_count - 1)
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in _NUMBER.findall(name))
 
 
 def _by_party(days: dict[str, int]) -> list[tuple[str, ...]]:

@@ -101,9 +101,13 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     return found
 
 
-def beside_lone_sightings(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
+def beside_lone_sightings(
+    cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]
+) -> tuple[Bools, Bools]:
     """
-    Calls inside the cluster that one replica made on one day only, within an hour of such a call outside.
+    What one replica did on one day only, within an hour of something else that it did only then.
+
+    A rare call is made by itself; whoever works in a pod fetches a tool and tries it.
 
     Parameters
     ----------
@@ -113,18 +117,31 @@ def beside_lone_sightings(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.S
         With ``external``, ``single_replica`` and ``party_days``.
     origin
         Who opens the connection, by cell.
+
+    Returns
+    -------
+    tuple
+        Calls inside the cluster that were made beside one outside; calls outside beside any other.
     """
     outside = (facts["external"] == 1.0).to_numpy()
     once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
     once &= (cells["active_days"] <= 1).to_numpy()
     lone = once & outside & (facts["party_days"] <= 1).to_numpy()
+    inside = once & ~outside
     hour = (cells["first_us"] // HOUR_US).to_numpy()
-    who = pd.factorize(origin)[0]
-    near = {
-        (int(one), int(at) + shift)
-        for one, at in zip(who[lone], hour[lone], strict=True)
-        for shift in (-1, 0, 1)
-    }
-    found = once & ~outside
-    found[found] = [(int(one), int(at)) in near for one, at in zip(who[found], hour[found], strict=True)]
-    return found
+    who, what = pd.factorize(origin)[0], pd.factorize(cells["peer"].where(outside, "inside"))[0]
+    met: dict[tuple[int, int], set[int]] = {}
+    for place in np.flatnonzero(lone | inside).tolist():
+        for shift in (-1, 0, 1):
+            met.setdefault((int(who[place]), int(hour[place]) + shift), set()).add(int(what[place]))
+    beyond = set(what[outside].tolist())
+
+    def beside(place: int, among: set[int] | None = None) -> bool:
+        others = met.get((int(who[place]), int(hour[place])), set()) - {int(what[place])}
+        return bool(others if among is None else others & among)
+
+    company = np.zeros(len(cells), dtype=np.bool_)
+    company[inside] = [beside(place, beyond) for place in np.flatnonzero(inside).tolist()]
+    accompanied = np.zeros(len(cells), dtype=np.bool_)
+    accompanied[lone] = [beside(place) for place in np.flatnonzero(lone).tolist()]
+    return company, accompanied

@@ -38,6 +38,9 @@ Floats = npt.NDArray[np.float64]
 
 #: Share of the estate's cells that a channel may call its oddest (method, section 5).
 ODD_SHARE: Final = 0.01
+#: Chance of attack up to which the second channel takes a cell for wanted, so that what the first one finds
+#: among the oddest is a rare call, and goes before a reviewer with its rule.
+AGREED: Final = 0.5
 #: Days up to which a pod without an owner is somebody's debugging session; beyond, it is an odd service.
 PASSING_DAYS: Final = 3
 #: Verdicts from which p_legit is a probability of this estate rather than a prior.
@@ -185,7 +188,7 @@ class Screening(Estimator):
             "scan": facts["scan"],
             "one_replica_began": facts["one_replica"],
             "strangers_at_once": facts["strangers"],
-            "lone_sighting": lone & self.lone_sighting,
+            "lone_sighting": lone & self.lone_sighting & (facts["accompanied"] | (facts["named"] != 1.0)),
             "beside_lone_sighting": facts["company"] & self.lone_sighting,
             "too_little_evidence": outside & (supports < 2) & self.two_evidence,
         }
@@ -193,7 +196,7 @@ class Screening(Estimator):
         rest = ~pd.DataFrame(hard, index=facts.index).any(axis=1).to_numpy(dtype=np.bool_)
         low, high = _odd_limits(score[rest], attack[rest], self.odd_share)
         fired = {
-            "low_evidence": (score < low) & (score < 0.0),
+            "low_evidence": (score < low) & (score < 0.0) & ~(attack <= AGREED),
             "looks_like_attack": (attack > high) & (attack > 0.5),
             **hard,
         }
@@ -208,6 +211,7 @@ _FLAGS: Final = (
     "one_replica",
     "strangers",
     "company",
+    "accompanied",
     "party_days",
     "pods",
     "single_replica",

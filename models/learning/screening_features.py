@@ -147,8 +147,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
         ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``strangers``,
-        ``company``, ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where
-        ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
+        ``company``, ``accompanied``, ``party_days`` (days of the same holder), ``own_days`` (of the cell
+        itself, where ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
@@ -177,7 +177,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
     facts["one_replica"] = new_in_one_replica(cells, facts, origin, around.rolled_out)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
-    facts["company"] = beside_lone_sightings(cells, facts, origin)
+    facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
     contacts = cells[["first_us", "active_days"]].assign(
         origin=origin, hour=hour, fail=facts["fail"], alone=~(facts["pods"] >= 2)
     )

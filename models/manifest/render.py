@@ -95,11 +95,11 @@ def _peers(entry: Entry, namespace: str) -> dict[str, Any]:
         case EntityPeer():
             return {f"{way}Entities": [peer.entity for peer in entry.peers if isinstance(peer, EntityPeer)]}
         case FqdnPeer():
+            names = [one for peer in entry.peers if isinstance(peer, FqdnPeer) for one in peer.each]
             return {
                 f"{way}FQDNs": [
-                    {"matchName": peer.name} if peer.name else {"matchPattern": peer.pattern}
-                    for peer in entry.peers
-                    if isinstance(peer, FqdnPeer)
+                    {"matchName": one.name} if one.name else {"matchPattern": one.pattern}
+                    for one in sorted(names, key=lambda one: one.key)
                 ]
             }
         case CidrPeer():

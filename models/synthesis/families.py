@@ -22,10 +22,12 @@ from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
 from models.synthesis.population import common_labels
 from models.synthesis.profiles import kind_key, profiles, stem, workload_key
+from models.synthesis.tenants import all_tenants, another_pays
 from models.synthesis.view import ClusterView
 
-#: Namespaces from which a kind of workload is a family: two of one stem (``tenant-01`` and ``tenant-02``), or
-#: this many of any name. Two strangers may be a production and its copy, which nobody means to open to all.
+#: Namespaces from which a kind of workload is a family: two of one stem (``eu-01`` and ``eu-02``), or this
+#: many of any name. Two strangers may be a production and its copy, which nobody means to open to all. One
+#: is enough that is a tenant's by its name or labels (`models.synthesis.tenants`).
 MIN_NAMESPACES: Final = 2
 MIN_UNLIKE_NAMESPACES: Final = 3
 #: Namespaces that a sentence names.
@@ -116,7 +118,7 @@ def find_families(
     several = {
         workload_key(one): one
         for kind in by_kind.values()
-        if len({one.namespace for one in kind}) >= MIN_NAMESPACES
+        if len({one.namespace for one in kind}) >= MIN_NAMESPACES or _tenants(view, kind, rates)
         for one in kind
     }
     cells, _ = profiles(view, edges, held)
@@ -136,9 +138,8 @@ def find_families(
     found: list[Family] = []
     nameless: dict[tuple[str, ...], str] = {}
     for kind in sorted({kind for kind, _ in parts}):
-        named, rest = _named(
-            view, index, kind, [part for place, part in sorted(parts.items()) if place[0] == kind]
-        )
+        mine = [part for place, part in sorted(parts.items()) if place[0] == kind]
+        named, rest = _named(view, index, kind, mine, rates)
         found += named
         for part in rest:
             nameless |= dict.fromkeys((one.label_keys for one in part), _wish(kind, part))
@@ -151,7 +152,7 @@ def find_families(
 
 
 def _named(
-    view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]]
+    view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]], rates: Exchange
 ) -> tuple[list[Family], list[list[Workload]]]:
     """
     Families of a kind, and the parts that are none because no label names them alone.
@@ -159,14 +160,15 @@ def _named(
     Labels that tell a kind from everything else may not tell its parts from each other: then the whole kind
     is the family, and each rule weighs what that opens.
     """
-    wanted = [part for part in parts if _several(part)]
+    wanted = [part for part in parts if _several(part) or _tenants(view, part, rates)]
     families = [_family(view, index, kind, part) for part in wanted]
     if len(parts) > 1 and None in families:
         whole = _family(view, index, kind, [one for part in parts for one in part])
         if whole is not None:
             return [whole], []
     named = [family for family in families if family is not None]
-    return named, [part for part, family in zip(wanted, families, strict=True) if family is None]
+    nameless = [part for part, family in zip(wanted, families, strict=True) if family is None]
+    return named, [part for part in nameless if len(part) > 1]
 
 
 def _wish(kind: str, part: Sequence[Workload]) -> str:
@@ -185,6 +187,12 @@ def _several(part: Sequence[Workload]) -> bool:
     if len(spaces) >= MIN_UNLIKE_NAMESPACES:
         return True
     return len(spaces) >= MIN_NAMESPACES and len({stem(space) for space in spaces}) == 1
+
+
+def _tenants(view: ClusterView, part: Sequence[Workload], rates: Exchange) -> bool:
+    """Whether the namespaces of a part are tenants', of which the posture expects another."""
+    labels = view.workloads.labels
+    return another_pays(rates) and all_tenants((one.namespace, labels[one.label_keys[0]]) for one in part)
 
 
 def _family(view: ClusterView, index: LabelIndex, kind: str, part: list[Workload]) -> Family | None:

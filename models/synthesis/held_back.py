@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from models.domain.confidence import Argument, shown_probability
-from models.domain.peer import FqdnPeer
+from models.domain.peer import EndpointPeer, FqdnPeer, Peer
 from models.domain.proposal import Proposal
 from models.domain.quarantine import Quarantined
 from models.domain.rule import Rule, stable_id
@@ -210,10 +210,14 @@ def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * SECOND_US
 
 
+def _keys(peer: Peer) -> set[str]:
+    return {one.key for one in peer.each} if isinstance(peer, FqdnPeer | EndpointPeer) else {peer.key}
+
+
 def nearest_rule(entry: Quarantined, rules: Iterable[Rule]) -> str:
     """Id of the rule most like an entry: of its peer, else of its port, in its direction."""
     mine = [rule for rule in rules if rule.direction == entry.direction]
-    same_peer = [rule.id for rule in mine if entry.peer is not None and rule.peer.key == entry.peer.key]
+    same_peer = [rule.id for rule in mine if entry.peer is not None and entry.peer.key in _keys(rule.peer)]
     same_port = [
         rule.id for rule in mine if any(entry.title.endswith(f" on {port.text}") for port in rule.ports)
     ]

@@ -9,55 +9,28 @@ look at hard keeps a line of its own, so that it can be refused alone.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector, Peer
-from models.domain.rule import Direction, Port, Widening, ports_key, rule_id, stable_id
+from models.domain.peer import EVERY_NAMESPACE, EndpointPeer, LabelSelector
+from models.domain.rule import Port, Widening, rule_id
 from models.domain.workload import Workload
-from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families, Family
+from models.synthesis.line import Atom, Line, days_by_peer, list_id
+from models.synthesis.name_lines import join_names
 
 #: Members of a family that may be admitted without having been seen at a gate, as a share of all. They play
 #: the role, so this is no selector that catches strangers (those are never accepted); each has its price.
 MAX_EXTRA: Final = 0.5
+#: The same for a subject that deals with all the namespaces of the family anyway, as whoever scrapes most
+#: workloads of every tenant does.
+MAX_EXTRA_DEALT: Final = 0.75
 #: Members of a family that must have been seen before it stands for the others; one is enough for a subject
 #: that deals with the namespaces of all the others anyway, as whoever scrapes every tenant does.
 MIN_SEEN: Final = 2
 #: Why a peer needs a person's eye for what it is, and not for how seldom it was seen.
 _ODD: Final = frozenset({"wide_peer", "ownerless_peer", "stale_peer", "one_replica"})
-_NOTED: Final = 6  # members whose evidence is told one by one
-
-
-@dataclass(slots=True)
-class Line:
-    """
-    A rule while its edges are being collected.
-
-    ``days`` is filled for the members of a list: days on which each was seen, by title. ``inspected``: a
-    proxy recorded nearly all of its HTTP requests, so that it gets a list of its own.
-    """
-
-    direction: Direction
-    peer: Peer
-    ports: tuple[Port, ...]
-    resolver: bool
-    outside: bool
-    edges: dict[int, Edge] = field(default_factory=dict)
-    flags: set[str] = field(default_factory=set)
-    reasons: set[str] = field(default_factory=set)
-    widening: set[Widening] = field(default_factory=set)
-    days: dict[str, int] = field(default_factory=dict)
-    inspected: bool = False
-
-    def absorb(self, other: "Line") -> None:
-        """Take over the edges of another line, and what was said of it."""
-        self.edges.update(other.edges)
-        self.flags |= other.flags
-        self.reasons |= other.reasons
-        self.widening |= other.widening
-        self.days |= other.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +62,6 @@ class Grouping:
     rates: Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """A line with one peer: its id, what its evidence says of it, and the days it was seen on."""
-
-    id: str
-    line: Line
-    flags: frozenset[str]
-    days: int
-
-
 def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[str, str]]:
     """
     Join the lines of one proposal.
@@ -115,16 +78,13 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
     tuple
         Lines by rule id, and the rule id that each atom went into by its own.
     """
-    lines: dict[str, Line] = {}
-    home: dict[str, str] = {}
+    lines, home = join_names(grouping.key, atoms)
     gates: dict[tuple[str, tuple[Port, ...]], list[Atom]] = defaultdict(list)
-    dealt: dict[str, set[str]] = defaultdict(set)
+    dealt = _dealt(atoms)
     for atom in atoms:
-        if isinstance(atom.line.peer, EndpointPeer) and "needs_review" not in atom.flags:
-            dealt[atom.line.direction].add(atom.line.peer.namespace)
         if isinstance(atom.line.peer, EndpointPeer) and not atom.line.resolver:
             gates[(atom.line.direction, atom.line.ports)].append(atom)
-        else:
+        elif atom.id not in home:
             lines[atom.id], home[atom.id] = atom.line, atom.id
     for (direction, ports), gate in sorted(gates.items()):
         left = gate
@@ -139,7 +99,7 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
                 home |= dict.fromkeys(taken, identifier)
                 continue
             lists[""].append(line)
-            home |= dict.fromkeys(taken, _list_id(grouping.key, direction, "", ports))
+            home |= dict.fromkeys(taken, list_id(grouping.key, direction, "", ports))
         for atom in left:
             peer = atom.line.peer
             apart = "needs_review" in atom.flags or atom.line.inspected
@@ -148,17 +108,21 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
                 continue
             atom.line.days[peer.title] = atom.days
             lists[peer.cluster].append(atom.line)
-            home[atom.id] = _list_id(grouping.key, direction, peer.cluster, ports)
+            home[atom.id] = list_id(grouping.key, direction, peer.cluster, ports)
         for cluster, joined in lists.items():
-            lines[_list_id(grouping.key, direction, cluster, ports)] = _list(
+            lines[list_id(grouping.key, direction, cluster, ports)] = _list(
                 grouping.namespace, cluster, joined
             )
     return lines, home
 
 
-def _list_id(key: str, direction: str, cluster: str, ports: tuple[Port, ...]) -> str:
-    """Id of a list: it does not depend on who is in it, so that a decision outlives a change of members."""
-    return stable_id("list", key, direction, cluster, ports_key(ports))
+def _dealt(atoms: Sequence[Atom]) -> dict[str, set[str]]:
+    """Namespaces of the ordinary peers, by direction."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for atom in atoms:
+        if isinstance(atom.line.peer, EndpointPeer) and "needs_review" not in atom.flags:
+            found[atom.line.direction].add(atom.line.peer.namespace)
+    return found
 
 
 def _families(
@@ -185,9 +149,10 @@ def _families(
 
 def _pays(grouping: Grouping, family: Family, atoms: Sequence[Atom], dealt: Collection[str]) -> bool:
     extra = len(family.members) - len(atoms)
-    if extra > MAX_EXTRA * len(family.members):
+    everywhere = family.namespaces <= set(dealt)
+    if extra > (MAX_EXTRA_DEALT if everywhere else MAX_EXTRA) * len(family.members):
         return False
-    if family.namespaces <= set(dealt):
+    if everywhere:
         # It deals with the other instances, too, so that their members are likely to follow.
         return not any("needs_review" in atom.flags for atom in atoms)
     ports = len(atoms[0].line.ports)
@@ -215,13 +180,25 @@ def _family_line(grouping: Grouping, family: Family, atoms: Sequence[Atom]) -> L
         )
     )
     line.flags = {"generalised"}
-    line.reasons.add(
-        f"{len(atoms)} workloads in as many places play one role ({family.peer.title}): the rule selects "
-        f"them by {family.peer.selector.text()}, so it admits tomorrow's too. Today it opens "
-        f"{extra} pair{'' if extra == 1 else 's'} beyond what was seen."
-    )
+    line.reasons.add(_why_family(family, len(atoms), extra))
     line.days = {family.peer.title: max(atom.days for atom in atoms)}
     return line
+
+
+def _why_family(family: Family, seen: int, extra: int) -> str:
+    """What the reviewer is told about a family at a gate."""
+    labels = family.peer.selector.text()
+    if len(family.members) == 1:
+        return (
+            f"{family.titles[0]} is the only one of its kind, and its namespace is a tenant's: the rule "
+            f"selects it by {labels} in every namespace, so it admits the next tenant's, and whatever else "
+            "comes to carry these labels. Today it opens nothing more than what was seen."
+        )
+    return (
+        f"{seen} workloads in as many places play one role ({family.peer.title}): the rule selects "
+        f"them by {labels}, so it admits tomorrow's too. Today it opens "
+        f"{extra} pair{'' if extra == 1 else 's'} beyond what was seen."
+    )
 
 
 def _list(own: str, cluster: str, joined: Sequence[Line]) -> Line:
@@ -238,8 +215,5 @@ def _list(own: str, cluster: str, joined: Sequence[Line]) -> Line:
         spaces = {peer.namespace for peer in peers}
         namespace = spaces.pop() if len(spaces) == 1 else EVERY_NAMESPACE
         line.peer = EndpointPeer(cluster, namespace, names, LabelSelector(), peers)
-        ranked = sorted(line.days.items(), key=lambda pair: (-pair[1], pair[0]))
-        told = "; ".join(f"{title} on {days}" for title, days in ranked[:_NOTED])
-        more = f"; {len(ranked) - _NOTED} more" if len(ranked) > _NOTED else ""
-        line.reasons.add(f"Days seen by peer: {told}{more}.")
+        line.reasons.add(days_by_peer(line.days))
     return line

@@ -11,7 +11,8 @@ from models.synthesis.candidates import Candidate
 from models.synthesis.edges import Edge
 from models.synthesis.evidence import DayIndex, rule_evidence
 from models.synthesis.http_lists import NO_LIST, HttpLists
-from models.synthesis.lines import Atom, Grouping, Line, join_lines
+from models.synthesis.line import Atom, Line
+from models.synthesis.lines import Grouping, join_lines
 from models.synthesis.maturity import maturity
 from models.synthesis.questions_asked import ANY_QUESTION
 from models.synthesis.resolvers import AssumedResolver

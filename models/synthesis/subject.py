@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.domain.peer import EndpointPeer, LabelSelector, Peer
+from models.domain.peer import EndpointPeer, FqdnPeer, LabelSelector, Peer
 from models.domain.proposal import Assumption, DirectionDecision, Proposal, Subject
 from models.domain.rule import Port, Rule
 from models.domain.workload import Workload
@@ -185,7 +185,7 @@ def _resolves(rules: Sequence[Rule]) -> bool:
 
 
 def _keys(peer: Peer) -> list[str]:
-    return [one.key for one in peer.each] if isinstance(peer, EndpointPeer) else [peer.key]
+    return [one.key for one in peer.each] if isinstance(peer, EndpointPeer | FqdnPeer) else [peer.key]
 
 
 def _description(workload: Workload, rules: Sequence[Rule]) -> str:

@@ -57,6 +57,12 @@ def test_names_without_numbers_need_more_births() -> None:
     assert not len(NamePatterns().fit(words, 14).patterns_)
 
 
+def test_numbers_that_rose_early_are_births_too() -> None:
+    """Who met 0 and 1, then 2, 3 and 4 met the newest each time; in another order they were met late."""
+    assert len(NamePatterns().fit(births(a=[0, 0, 1, 2, 3]), 14).patterns_)
+    assert not len(NamePatterns().fit(births(a=[3, 2, 1, 0, 0]), 14).patterns_)
+
+
 def test_one_birth_is_no_growth() -> None:
     """However many use the new name."""
     fitted = NamePatterns().fit(births(a=[0, 0, 0, 9], b=[0, 1, 0, 9], c=[0, 0, 0, 10]), 14)

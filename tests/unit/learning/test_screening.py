@@ -15,7 +15,7 @@ from models.learning.ledger import contributions
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, check_conservation, decide_fates
 from models.learning.questions import question_features
 from models.learning.scans import scan_flags
-from models.learning.screening import CALIBRATED, PRIOR, Screening, leave_one_family_out
+from models.learning.screening import AGREED, CALIBRATED, PRIOR, Screening, leave_one_family_out
 from models.learning.screening_features import FEATURES, Surroundings, screening_features
 from tests.unit.learning.worlds import coverage, day_names, edge, estate
 
@@ -123,13 +123,30 @@ def test_trap_J7_counts_do_not_buy_legitimacy() -> None:
     assert many <= few + 1e-9
 
 
-def test_a_single_sighting_outside_is_a_rule_that_can_be_relaxed() -> None:
+def test_a_single_sighting_of_a_bare_address_is_a_rule_that_can_be_relaxed() -> None:
     """It holds back rare legitimate calls too, so a posture may do without it."""
-    row = [edge("w001", "198.51.100.9", DAYS[5], peer_kind="ip", peer_names="rare.example.net", pods=1)]
-    held = screened(row).set_index("peer").loc["rare.example.net", "reasons"]
+    row = [edge("w001", "198.51.100.9", DAYS[5], peer_kind="ip", pods=1)]
+    held = screened(row).set_index("peer").loc["198.51.100.9", "reasons"]
     assert "lone_sighting" in held
-    relaxed = screened(row, lone_sighting=False).set_index("peer").loc["rare.example.net", "reasons"]
+    relaxed = screened(row, lone_sighting=False).set_index("peer").loc["198.51.100.9", "reasons"]
     assert "lone_sighting" not in relaxed
+
+
+@pytest.mark.parametrize(("hour", "held"), [(None, False), (5, False), (0, True), (1, True)])
+def test_a_single_sighting_of_a_name_is_held_back_beside_another_first_and_last_call(
+    hour: int | None, held: bool
+) -> None:
+    """A rare call is made by itself and goes before a reviewer with its rule; people do several things."""
+    rows = by_hand(0)[:1] if hour is None else by_hand(hour)
+    reasons = screened(rows).set_index("peer").loc["tools.example.net", "reasons"]
+    assert ("lone_sighting" in reasons) == held
+
+
+def test_the_oddest_by_evidence_need_the_second_channel_to_agree() -> None:
+    """What looks like no attack is rare, not odd."""
+    cells = screened(by_hand(0), lone_sighting=False)
+    odd = cells.index[cells["reasons"].str.contains("low_evidence")]
+    assert (cells["said"].iloc[0].attack_.loc[odd] > AGREED).all()
 
 
 def by_hand(hour: int) -> list[dict[str, object]]:
@@ -257,8 +274,8 @@ def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     """And follows the verdicts from then on."""
     cells = screened([])
     flags = (
-        "scan tunnel generated new_image one_replica strangers company party_days own_days pods "
-        "single_replica only_failed only_dropped"
+        "scan tunnel generated new_image one_replica strangers company accompanied party_days own_days "
+        "pods single_replica only_failed only_dropped"
     )
     facts = cells[[*FEATURES, *flags.split()]]
     few = pd.Series("admit", index=cells.index[:49])

@@ -1,13 +1,17 @@
 """Roles, lists, patterns, prefixes and ranges: what a proposal opens beyond what was seen, and what never."""
 
+import json
+
 import pytest
 
 from jobs.propose import propose
+from models.confidence.policy_cells import policy_cells
 from models.domain.capabilities import CapabilityHints
 from models.domain.fqdn import FqdnSelector
-from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer
+from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer, peer_from_json, peer_to_json
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.manifest.validate import problems
+from models.synthesis.draft import draft
 from models.synthesis.learned import learned_from_json
 from tests.unit.synthesis.world import World, proposal_for, shuffled
 
@@ -229,9 +233,44 @@ def test_trap_G14_growth_under_a_shared_suffix_is_only_asked_about():
     world = World()
     growing(world, world.pod("shop", "web"), "blob.core.windows.net")
     rules = proposal_for(propose(world.observations(), capabilities=NAMES), "web").rules
-    peers = [rule.peer for rule in rules if isinstance(rule.peer, FqdnPeer)]
+    peers = [one for rule in rules if isinstance(rule.peer, FqdnPeer) for one in rule.peer.each]
     assert len(peers) == 7
     assert not any(peer.pattern for peer in peers)
+
+
+def partners(world, count):
+    """A pod that calls so many partners, and one place for the first time today."""
+    web = world.pod("shop", "web")
+    for number in range(count):
+        world.to(web, "ip", f"20.1.{number}.9", 443, names=f"api.partner{number}.com")
+    world.to(web, "ip", "20.9.9.9", 443, names="www.rare.org", days=[world.days - 1], subject_pods=1)
+
+
+def test_ordinary_names_of_one_port_share_a_rule_and_its_id_outlives_a_new_one():
+    """What needs a person's eye stands alone; the manifest lists each name once."""
+    found = []
+    for count in (2, 3):
+        world = World()
+        partners(world, count)
+        made = propose(world.observations(), capabilities=NAMES)
+        proposal = proposal_for(made, "web")
+        rules = [one for one in proposal.rules if isinstance(one.peer, FqdnPeer)]
+        alone, shared = sorted(rules, key=lambda one: len(one.peer.each))
+        assert (alone.peer.name, "needs_review" in alone.flags) == ("www.rare.org", True)
+        assert [one.name for one in shared.peer.members] == [f"api.partner{n}.com" for n in range(count)]
+        assert peer_from_json(peer_to_json(shared.peer)) == shared.peer
+        text = json.dumps(made.manifests[proposal.key]["spec"])
+        assert all(text.count(one.name) == 1 for one in shared.peer.members)
+        found.append(shared.id)
+    assert found[0] == found[1]
+
+
+def test_each_name_of_a_list_is_a_cell():
+    """A list admits its members one by one, so each has its own chance of coming back."""
+    world = World()
+    partners(world, 3)
+    cells = policy_cells(draft(world.observations(), hints=NAMES), world.observations()).cells
+    assert sum(cell.endswith(f"fqdn:api.partner{n}.com") for n in range(3) for cell in cells.index) == 3
 
 
 def test_a_pattern_of_last_night_is_kept_while_it_covers_names():
