@@ -115,7 +115,7 @@ def run_ingest(
     found, left_out = find_files(paths)
     with store.writing() as writer, duckdb.connect() as con:
         run = _Run(con, store, writer, cluster=cluster, source=source, progress=progress)
-        run.total = sum(path.stat().st_size for path in found if path is not None)
+        run.total = sum(map(_size, found))
         try:
             for path in found:
                 run.ingest(path, stdin)
@@ -169,22 +169,28 @@ class _Run:
         """Read one file from where earlier batches left it."""
         file = FileReport("-" if path is None else str(path))
         self.report.files.append(file)
+        self._late = []
         try:
-            content = Content(path, stdin)
-            known = self._cursor.find(content)
-            file.records += known.records
-            file.duplicates += known.records
-            self._late = []
-            if (shape := shape_of(content.peek)) == VALUES:
-                self._take_values(content, known.offset)
+            if path is not None and not path.is_file():  # a pipe has no size and is read once
+                with path.open("rb") as pipe:
+                    self._read(Content(None, pipe, name=str(path)), file)
             else:
-                for chunk in content.chunks(known.offset, CHUNK if shape != OTHER else OTHER_CHUNK):
-                    self._take(content, shape, chunk)
+                self._read(Content(path, stdin), file)
         except OSError as error:
             self._late.append(Reject(file.path, 0, f"cannot be read: {error.strerror}", b""))
         self._unfinished[file.path] = self._late
-        self._done += content.size if path else 0
+        self._done += _size(path)
         self._progress(self._done, self.total, self.report.records)
+
+    def _read(self, content: Content, file: FileReport) -> None:
+        known = self._cursor.find(content)
+        file.records += known.records
+        file.duplicates += known.records
+        if (shape := shape_of(content.peek)) == VALUES:
+            self._take_values(content, known.offset)
+        else:
+            for chunk in content.chunks(known.offset, CHUNK if shape != OTHER else OTHER_CHUNK):
+                self._take(content, shape, chunk)
 
     def close(self) -> None:
         """Stop reading ahead, and wait until nothing is being written."""
@@ -373,6 +379,11 @@ class _Run:
             "tail_hash": digest(stretch.tail()),
             **{name: counts[name] for name in BATCHES.sums},
         }
+
+
+def _size(path: Path | None) -> int:
+    """Bytes on disk; none of a stream, nor of a file that was rotated away since it was found."""
+    return path.stat().st_size if path is not None and path.is_file() else 0
 
 
 def _sound(blocks: Iterator[bytes | str], damage: list[str]) -> Iterator[bytes]:

@@ -43,11 +43,11 @@ class Chunk:
 
 
 class Content:
-    """A file (plain or packed) or standard input, read forward."""
+    """A file (plain or packed), or a stream such as standard input that can be read once, read forward."""
 
-    def __init__(self, path: Path | None, stdin: BinaryIO | None = None) -> None:
+    def __init__(self, path: Path | None, stdin: BinaryIO | None = None, *, name: str = STDIN) -> None:
         self.path = path
-        self.name = STDIN if path is None else str(path)
+        self.name = name if path is None else str(path)
         self._stdin: BinaryIO = stdin or sys.stdin.buffer
         self._taken = b""  # what was taken from standard input to look at it
         raw = self._raw_head()

@@ -54,9 +54,12 @@ def find_files(paths: Iterable[str]) -> tuple[list[Path | None], list[str]]:
             found[path] = None
         else:
             matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207  # the pattern may be absolute
-            if not matches:
+            there = [
+                match for match in matches if match != STDIN and Path(match).exists()
+            ]  # links may dangle
+            if not there:
                 raise BadInputError(f"no such file, folder or pattern: {text}")
-            inner_found, inner_left = find_files(match for match in matches if match != STDIN)
+            inner_found, inner_left = find_files(there)
             found |= dict.fromkeys(inner_found)
             left_out += inner_left
     return list(found), left_out

@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,3 +344,39 @@ def test_progress_counts_to_the_end(tmp_path: Path, store: ObservationStore) -> 
     assert seen[-1][0] == seen[-1][1] > 0
     assert seen[-1][2] == 30
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+
+
+def test_a_named_pipe_is_read_to_its_end(tmp_path: Path, store: ObservationStore) -> None:
+    """As a shell's ``<(zcat …)`` hands it over: it has no size, and what it carried is not read as nothing."""
+    data = lines(*(wrapped(one) for one in many(40)))
+    pipe = tmp_path / "pipe"
+    for content_of_it, accepted in ((data, 40), (gzip.compress(data), 0)):
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=(content_of_it,))
+        writer.start()
+        report = balanced(run_ingest([str(pipe)], store=store))
+        writer.join()
+        pipe.unlink()
+        assert (report.records, report.accepted, report.files[0].path) == (40, accepted, str(pipe))
+
+
+def test_links_that_lead_nowhere_and_files_that_are_gone_stop_nothing(
+    tmp_path: Path, store: ObservationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation may take a file away between the listing and the reading."""
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(lines(*(wrapped(one) for one in many(10))))
+    (folder / "dangling.json").symlink_to("nowhere")
+    (folder / "loop").symlink_to(folder)
+    (folder / "x.json").mkdir()
+    os.mkfifo(folder / "pipe.json")
+    assert balanced(run_ingest([str(folder)], store=store)).accepted == 10
+    assert balanced(run_ingest([str(folder / "[ad]*.json")], store=store)).duplicates == 10
+    with pytest.raises(BadInputError, match="no such file"):
+        run_ingest([str(folder / "dangling.json")], store=store)
+    gone = folder / "gone.json"
+    monkeypatch.setattr(ingest, "find_files", lambda paths: ([gone, folder / "a.json"], list(paths)[:0]))
+    report = balanced(run_ingest([str(gone)], store=store))
+    assert dict(report.rejected) == {"cannot be read: No such file or directory": 1}
+    assert report.duplicates == 10
