@@ -65,15 +65,23 @@ class Splitter:
         self.offset, self.line = 0, 1
         self._held = b""
         self._restarts = 0
+        self._lost = False  # within a line that is too long: nobody knows where its strings begin
         self._recent: deque[bytes] = deque()
         self._recent_size = 0
 
     def values(self, blocks: Iterable[bytes]) -> Iterator[Value]:
         """Every object and every piece of other text, in order."""
         for block in blocks:
-            self._held += block
+            self._held += self._after_lost(block) if self._lost else block
             yield from self._take(last=False)
         yield from self._take(last=True)
+
+    def _after_lost(self, block: bytes) -> bytes:
+        """What follows the line that was refused as too long; the rest of it belongs to that reject."""
+        end = block.find(b"\n") + 1
+        self._lost = end == 0
+        self._pass(block[: end or len(block)])
+        return block[end:] if end else b""
 
     def _take(self, *, last: bool) -> Iterator[Value]:
         while self._held:
@@ -94,6 +102,7 @@ class Splitter:
                 yield from self._other(self._held[:text_end])
                 self._held = self._held[text_end:]
                 if len(self._held) > MAX_LINE:
+                    self._lost = True
                     yield self._value(self._held, "oversized")
                     self._held = b""
                 return
@@ -113,6 +122,7 @@ class Splitter:
         if last and not self._held and cut <= MAX_LINE:  # it may still grow: not passed
             yield Value(self.offset, self.offset + cut, self.line, piece, "truncated")
         else:
+            self._lost = not self._held and not last
             yield self._value(piece, "oversized" if cut > MAX_LINE else "not JSON")
 
     def tail(self) -> bytes:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from models.errors import PortolanError
 from service.db.engine import READ_ONLY
 
 
@@ -24,13 +26,13 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """Session that commits when the block ends well, and rolls back otherwise."""
-        with self._make() as session, session.begin():
+        with _said(), self._make() as session, session.begin():
             yield session
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """Session that sees one state throughout, waits for nobody and keeps nothing."""
-        with self._make() as session:
+        with _said(), self._make() as session:
             session.connection(execution_options={READ_ONLY: True})
             yield session
             session.expunge_all()  # what was read stays readable; the rollback would expire it
@@ -39,3 +41,12 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """A full disk, or a server that is gone, is nobody's mistake in here: it is said in one line."""
+    try:
+        yield
+    except OperationalError as error:
+        raise PortolanError(f"the database failed: {error.orig}") from error

@@ -92,6 +92,19 @@ def test_sqlite_is_opened_for_two_processes(database, tmp_path):
         )
 
 
+def test_a_full_disk_is_said_in_one_line(database):
+    """It is nobody's mistake in here, and no traceback tells what to do about it."""
+
+    def fill() -> None:
+        with database.write() as session:
+            pages = session.execute(text("PRAGMA page_count")).scalar()
+            session.execute(text(f"PRAGMA max_page_count = {pages}"))
+            session.execute(text("CREATE TABLE filler AS SELECT randomblob(1000000) AS blob"))
+
+    with pytest.raises(PortolanError, match="the database failed: database or disk is full"):
+        fill()
+
+
 def test_times_come_back_aware_and_in_utc(database):
     """SQLite keeps no zone, and a naive time names no instant."""
     elsewhere = timezone(timedelta(hours=5, minutes=30))

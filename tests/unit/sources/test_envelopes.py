@@ -169,6 +169,19 @@ def test_values_are_found_in_blocks_of_any_size() -> None:
         assert [value.line for value in values] == [2, 10, 13]
 
 
+def test_a_line_that_is_too_long_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows where a string begins in what is left of it, so the next line is waited for."""
+    monkeypatch.setattr("jobs.sources.splitter.MAX_LINE", 500)
+    good = b'{"flow": {"verdict": "FORWARDED"}}'
+    for long in (b'{"flow": {"x": "' + b"a" * 2000 + b'"}}', b"b" * 2000, b'{"x": "' + b'\\"{' * 700 + b'"}'):
+        data = long + b"\n" + good + b"\n" + good
+        for size in (90, 450):
+            blocks = [data[at : at + size] for at in range(0, len(data), size)]
+            values = list(Splitter().values(blocks))
+            assert [value.raw for value in values if not value.problem] == [good, good], (long[:9], size)
+            assert len(values) == 3, (long[:9], size)
+
+
 def test_an_object_that_never_closes_costs_only_itself() -> None:
     """What follows it on a new line is read; the last piece may still grow."""
     text = json.dumps(TWO, indent=1).encode()
