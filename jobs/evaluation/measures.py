@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from jobs.evaluation.apart import measure_apart, measure_tunnels
 from jobs.evaluation.counts import ALL, Measured
 from jobs.evaluation.forecasts import measure_forecasts, measure_totals
 from jobs.evaluation.judging import Judge, Verdicts
@@ -53,6 +54,7 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     seen = _window(world, judge, first, learned)
     _held_back(measured, seen)
     _attacks_in_window(measured, seen, book)
+    measure_apart(measured, world, seen)
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
     soon = judged[judged["day"] < learned + min(HORIZONS)]
@@ -168,6 +170,7 @@ def _questions(measured: Measured, judge: Judge, book: RuleBook, first: int, lea
         for part in ("dns_tunnel", ALL):
             measured.add("attack_surfaced", domain in json.dumps(held), 1, part)
     asked = judge.questions(first, judge.world.parameters.days)
+    measure_tunnels(measured, judge.world, asked[asked["day"] < learned])
     for family, rows in asked.groupby("family", sort=True):
         inside = rows[rows["day"] < learned]
         measured.add("questions_admitted", int(inside["admitted"].sum()), len(inside), str(family))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from jobs.evaluation.counts import Measured
 from jobs.evaluation.measures import measure
-from jobs.evaluation.parameters import WorldParameters, world_list
+from jobs.evaluation.parameters import WorldParameters, one_of_each, world_list
 from jobs.evaluation.proposers import CILIUM_VERSION, Nights, Portolan, Propose, Proposer, exact_allow_list
 from jobs.evaluation.render import observe
 from jobs.evaluation.stability import measure_stability
@@ -28,7 +28,7 @@ from models.frames import Observations
 from models.synthesis.view import Posture
 
 LEARNING_DAYS: Final = (14, 28)
-#: Worlds of the report, by place in the list, whose quiet nights are compared.
+#: Worlds of the report, by place among those of different parameters, whose quiet nights are compared.
 QUIET_WORLDS: Final = (0, 6, 7)
 _SHUFFLE_SEED: Final = 1
 
@@ -83,8 +83,9 @@ def standard_plans(which: str, propose: Propose = todays_propose) -> tuple[Plan,
     trials += [Trial(EXACT, "balanced", days) for days in lengths]
     quiet = (0,) if quick else QUIET_WORLDS
     nights = 1 if quick else 7
+    kinds = len(one_of_each(which))
     return tuple(
-        Plan(world, tuple(trials), nights if place in quiet else 0, rerun=place == 0, propose=propose)
+        Plan(world, tuple(trials), nights if place % kinds in quiet else 0, rerun=place == 0, propose=propose)
         for place, world in enumerate(world_list(which))
     )
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
+from jobs.evaluation.apart import APART, DNS_SEEN, DNS_UNSEEN, SCANS
 from jobs.evaluation.nouns import FAMILIES
 
 Sense = Literal["most", "least", "within"]
@@ -84,6 +85,12 @@ def _attack(family: str) -> Row:
     return Row(title, "attack_admitted", family, floor=_both(0.35), target=_both(0.15))
 
 
+def _apart(family: str) -> Row:
+    """Row of a scan without the ways that a policy has to admit for others."""
+    title = f"Of them, {family.replace('_', ' ')} on ways that nothing wanted with the same labels takes"
+    return Row(title, APART, family, floor=_both(0.02), target=_both(0.0))
+
+
 ROWS: Final = (
     Row(
         "Legitimate flows denied in the following 7 days",
@@ -129,6 +136,15 @@ ROWS: Final = (
     Row("Second tenants admitted", "newcomers_admitted", "second tenant", "least"),
     Row("New shards of a known role admitted", "newcomers_admitted", "new shard", "least", _both(0.95)),
     *(_attack(family) for family in FAMILIES),
+    *(_apart(family) for family in SCANS),
+    Row(
+        "Of them, DNS tunnels of workloads whose DNS is seen",
+        APART,
+        DNS_SEEN,
+        floor=_both(0.02),
+        target=_both(0.0),
+    ),
+    Row("Of them, DNS tunnels of workloads whose DNS is not seen", APART, DNS_UNSEEN),
     Row(
         "Trojaned image: put before a reviewer",
         "attack_surfaced",

@@ -15,7 +15,7 @@ import typer
 from jobs.evaluation.document import figures_text, updated
 from jobs.evaluation.drift_tables import run_worlds, section, tables
 from jobs.evaluation.drift_tables import updated as with_section
-from jobs.evaluation.parameters import world_list
+from jobs.evaluation.parameters import one_of_each, world_list
 from jobs.evaluation.protocol import run_plans, standard_plans
 from jobs.evaluation.summary import summarise
 from jobs.evaluation.tables import detail_tables, score_table
@@ -103,7 +103,7 @@ def evaluate(
 
 def _evaluate_drift(which: str, output: EvaluationFormat, workers: int | None, *, write: bool) -> None:
     """Plant changes, report on every night, and say what was found and what was wrong."""
-    worlds = world_list(which)
+    worlds = one_of_each(which)
     count = workers or min(MAX_WORKERS, os.cpu_count() or 1, len(worlds))
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -1,9 +1,11 @@
 """Figures against a world whose every record is counted by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from jobs.evaluation.counts import count_frame
+from jobs.evaluation.apart import measure_apart
+from jobs.evaluation.counts import Measured, count_frame
 from jobs.evaluation.judging import Judge
 from jobs.evaluation.measures import measure
 from jobs.evaluation.pairs import ADDRESS, EXACT_NAME, PREFIX, WORLD, openings, price_class, raw_rule_counts
@@ -55,6 +57,23 @@ def test_an_attack_that_no_rule_admits_is_held_back_and_shown(found):
     assert found[("attack_surfaced", "horizontal_scan")] == (1, 1)
     assert found[("attack_admitted", "dns_tunnel")] == (0, 1)
     assert found[("attack_surfaced", "dns_tunnel")] == (0, 1)
+
+
+def test_a_scan_on_a_way_that_the_same_labels_need_is_told_apart(world, found):
+    """The row of all cells counts it; the row beside it counts what a policy could have refused."""
+    assert found[("attack_admitted_apart", "horizontal_scan")] == (0, 1)
+    assert found[("attack_admitted_apart", "dns_tunnel, DNS seen")] == (0, 1)
+    assert found[("attack_admitted_apart", "dns_tunnel, DNS not seen")] == (0, 0)
+    wanted = next(n for n, link in enumerate(world.links) if link.client >= 0 and link.server >= 0)
+    link = world.links[wanted]
+    sets = [int(world.label_set_of[end, 0]) for end in (link.client, link.server)]
+    row = {"link": wanted, "client_set": sets[0], "server_set": sets[1], "cell": 0, "allowed": True}
+    scan = {**row, "family": "horizontal_scan", "cell": 1}
+    for rows, counted in (([scan], (1, 1)), ([{**row, "family": ""}, scan], (0, 0))):
+        measured = Measured()
+        measure_apart(measured, world, pd.DataFrame(rows))
+        (count,) = [one for one in measured.counts if one[1] == "horizontal_scan"]
+        assert tuple(count[2:4]) == counted
 
 
 def test_without_policies_everything_is_admitted(world):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jobs.evaluation.nouns import FAMILIES
-from jobs.evaluation.parameters import REPORT_SEEDS, TUNE_SEEDS, world_list
+from jobs.evaluation.parameters import REPORT_SEEDS, TUNE_SEEDS, one_of_each, world_list
 from jobs.evaluation.render import observe
 from jobs.evaluation.world import make_world
 from models.errors import BadInputError
@@ -63,6 +63,17 @@ def test_tuning_and_reporting_share_no_seed():
     assert not set(TUNE_SEEDS) & set(REPORT_SEEDS)
     assert {world.seed for world in world_list("tune")} == set(TUNE_SEEDS)
     assert {world.seed for world in world_list("report")} == set(REPORT_SEEDS)
+
+
+def test_reporting_worlds_repeat_their_parameters_under_other_names():
+    """Thirty replicas at least, as the method asks; what takes long is run on one of each."""
+    worlds, kinds = world_list("report"), one_of_each("report")
+    assert len({world.name for world in worlds}) == len(worlds) >= 30
+    assert [replace(world, seed=0) for world in kinds] == [
+        replace(world, seed=0, name=kind.name)
+        for world, kind in zip(worlds[len(kinds) :], kinds, strict=False)
+    ]
+    assert one_of_each("tune") == world_list("tune")
 
 
 def test_an_unknown_list_of_worlds_is_named():

@@ -1,0 +1,64 @@
+"""
+Attack cells told apart by whether a policy could have refused them at all.
+
+A policy knows labels and ports. Where an intruder takes a way that wanted traffic of the same labels takes,
+as where no label tells the workloads of a team from each other or where everybody asks the resolver, whoever
+admits the one admits the other. And where no question is seen, no tunnel is. These rows stand beside those
+that count every cell.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from jobs.evaluation.counts import Measured
+from jobs.evaluation.world import World
+
+#: Metric of these rows.
+APART: Final = "attack_admitted_apart"
+#: Families of which every way is in doubt, so that some of them are wanted ways.
+SCANS: Final = ("horizontal_scan", "slow_scan")
+TUNNEL: Final = "dns_tunnel"
+DNS_SEEN: Final = "dns_tunnel, DNS seen"
+DNS_UNSEEN: Final = "dns_tunnel, DNS not seen"
+#: A resolver is asked over both, because a truncated answer is asked for again.
+_DNS_PROTOCOLS: Final = ("TCP", "UDP")
+
+
+def measure_apart(measured: Measured, world: World, seen: pd.DataFrame) -> None:
+    """
+    Count the cells of scans on ways that no wanted traffic of the same labels takes.
+
+    Parameters
+    ----------
+    world
+        With its truth.
+    seen
+        Links of the window as they are on its last day, with ``family``, ``cell`` and ``allowed``.
+    """
+    wanted = {way for row in seen[seen["family"] == ""].itertuples(index=False) for way in _ways(world, row)}
+    for family in SCANS:
+        rows = seen[seen["family"] == family]
+        apart = [not wanted.intersection(_ways(world, row)) for row in rows.itertuples(index=False)]
+        own = np.array(apart, dtype=np.bool_)
+        cells = rows[own].groupby("cell")["allowed"].all()
+        measured.add(APART, int(cells.sum()), len(cells), family)
+
+
+def measure_tunnels(measured: Measured, world: World, asked: pd.DataFrame) -> None:
+    """Count the questions of tunnels by whether the DNS of who asked was seen: ``family client admitted``."""
+    tunnel = asked[asked["family"] == TUNNEL]
+    seen = world.visible[tunnel["client"].to_numpy(dtype=int)]
+    for part, rows in ((DNS_SEEN, tunnel[seen]), (DNS_UNSEEN, tunnel[~seen])):
+        measured.add(APART, int(rows["admitted"].sum()), len(rows), part)
+
+
+def _ways(world: World, row: Any) -> list[tuple[str, str, str, int]]:
+    """Labels of both ends, protocol and port of a link inside the cluster."""
+    if row.client_set < 0 or row.server_set < 0:
+        return []
+    link = world.links[row.link]
+    ends = (world.label_sets[row.client_set].key, world.label_sets[row.server_set].key)
+    protocols = _DNS_PROTOCOLS if link.kind == "dns" else (link.protocol,)
+    return [(*ends, protocol, link.port) for protocol in protocols]
