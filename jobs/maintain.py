@@ -1,15 +1,16 @@
 """One maintenance run: forget what is too old, merge the small files, delete what nobody reads any more."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from jobs.observations.kept_days import forget_unused
 from jobs.observations.maintenance import KEEP, KEEP_DAYS, compact, retain, vacuum
 from jobs.observations.schema import EDGES
 from jobs.observations.store import ObservationStore
 
 
 def run_maintain(
-    store: ObservationStore, *, today: date, keep_days: int | None, compaction: bool
+    store: ObservationStore, *, now: datetime, keep_days: int | None, compaction: bool
 ) -> dict[str, Any]:
     """
     Maintain the observation tables; says what was done.
@@ -17,9 +18,11 @@ def run_maintain(
     ``keep_days`` replaces the retention of the tables that hold observations; ledger and cursors keep
     their own, which follow from how long files stay around. None forgets nothing. Days are counted back
     from the newest observation: flows of an archive do not vanish in the night after they were read, and
-    a source that fell silent does not take the past with it.
+    a source that fell silent does not take the past with it. What folds kept and no longer ask for goes with
+    what is too old.
     """
     counts: dict[str, Any] = {}
+    today = now.date()
     newest = max(store.table(EDGES.name).files_by_day(), default=None)
     if newest is not None:
         today = min(today, date.fromisoformat(newest))
@@ -35,4 +38,6 @@ def run_maintain(
             counts["rows_after"] = sum(one.rows_after for one in merged)
         if keep_days is not None or compaction:
             counts["files_deleted"] = sum(one.files for one in vacuum(writer))
+    if keep_days is not None:
+        counts["folded_days_dropped"] = forget_unused(store.data_dir, now)
     return counts

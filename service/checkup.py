@@ -11,6 +11,7 @@ from typing import Final, Literal
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.observations.kept_days import kept
 from jobs.observations.schema import TABLES, VERSION
 from models.errors import PortolanError
 from service.db.migrate import revision
@@ -90,9 +91,13 @@ def _store(portolan: Portolan) -> Iterator[Finding]:
     if not days:
         yield Finding("observations", "note", "nothing was ingested yet: 'portolan ingest' or 'sources'")
         return
-    spread = sum(sum(counts.values()) for counts in files.values())
+    spread = sum(len(names) for table in files.values() for names in table.values())
     detail = f"layout {VERSION}, {len(days)} days from {min(days)} to {max(days)}, {spread} files"
     yield Finding("observations", "ok", detail)
+    folded = kept(portolan.store.data_dir)
+    if folded.files:
+        detail = f"{folded.files} files, {folded.size / 2**20:.1f} MiB kept for the next inference"
+        yield Finding("folded days", "ok", detail)
 
 
 def _clusters(portolan: Portolan) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ Only this module talks to the ``deltalake`` package. Its errors, and those of th
 a PortolanError that names the path.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -112,15 +112,17 @@ class Table:
             )
         return True
 
-    def files_by_day(self) -> dict[str, int]:
-        """Number of files per day, days in order."""
+    def files_by_day(self) -> dict[str, tuple[str, ...]]:
+        """Names of the files per day, both in order; a file never changes: its name stands for its rows."""
         table = self._open()
-        counts: dict[str, int] = {}
+        found: dict[str, list[str]] = {}
         if table is not None:
             with naming(self.uri):
-                for day in pa.table(table.get_add_actions(flatten=True))["partition.day"].to_pylist():
-                    counts[day] = counts.get(day, 0) + 1
-        return dict(sorted(counts.items()))
+                actions = pa.table(table.get_add_actions(flatten=True))
+                columns = (actions[name].to_pylist() for name in ("partition.day", "path"))
+                for day, path in zip(*columns, strict=True):
+                    found.setdefault(day, []).append(path)
+        return {day: tuple(sorted(paths)) for day, paths in sorted(found.items())}
 
     def dataset(self, first_day: str | None = None, last_day: str | None = None) -> Any:
         """Arrow dataset of the days asked for (both included); an empty one when there is no table yet."""
@@ -132,17 +134,9 @@ class Table:
         with naming(self.uri):
             return table.to_pyarrow_dataset(file_pruning_predicate=bounds or None, schema=self.schema)
 
-    def local_files(self, first_day: str | None = None, last_day: str | None = None) -> list[str] | None:
-        """Parquet files of these days, for an engine that reads them itself; None where none are local."""
-        if "://" in self.uri:
-            return None
-        table = self._open()
-        if table is None:
-            return []
-        bounds = [("day", ">=", first_day)] if first_day else []
-        bounds += [("day", "<=", last_day)] if last_day else []
-        with naming(self.uri):
-            return sorted(table.file_uris(file_pruning_predicate=bounds or None))
+    def local(self, names: Iterable[str]) -> list[str]:
+        """Paths of files, for an engine that reads them itself; none where they are not on this machine."""
+        return [] if "://" in self.uri else [f"{self.uri}/{name}" for name in names]
 
     def replace_day(self, day: str, rows: Any) -> None:
         """Put ``rows`` in the place of all rows of a day, in one commit; batch numbers stay as they are."""

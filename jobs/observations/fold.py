@@ -7,8 +7,9 @@ EDGE_DAYS or, with its reason, in SET_ASIDE.
 """
 
 import tempfile
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -17,10 +18,11 @@ import pyarrow as pa
 
 from jobs.observations import fold_shape
 from jobs.observations.clock import US_PER_HOUR, day_of
-from jobs.observations.compiled import fold_columns, fold_statements
+from jobs.observations.compiled import fold_statements
 from jobs.observations.delta import naming
+from jobs.observations.fold_days import Days, read, shifted
 from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
-from jobs.observations.fold_keys import DAILY, DAYS, EDGE, PER_DAY, SPAN, STEPS, TODAY, UNITED
+from jobs.observations.fold_keys import EDGE, SPAN, STEPS
 from jobs.observations.fold_links import link_changes
 from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
 from jobs.observations.store import ObservationStore
@@ -76,39 +78,16 @@ class _Fold:
         self.window = window
         first_hour, last_hour = _hours(window.start), _hours(window.end - timedelta(microseconds=1))
         self.first_day, self.last_day = day_of(first_hour), day_of(last_hour)
-        self.before, self.after = _shifted(self.first_day, -1), _shifted(self.last_day, 1)
         self._hold("steps", pa.table({"step": pa.array(STEPS, pa.int64())}))
         span = (cluster, first_hour, last_hour + 1, self.first_day, self.last_day)
         self._hold("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
-
-        stored = [
-            day for day in store.table("edges").files_by_day() if self.first_day <= day <= self.last_day
-        ]
-        self._days = stored or [self.first_day]
+        self._days = Days(con, store, cluster, range(first_hour, last_hour + 1))
 
     def _hold(self, name: str, rows: pa.Table) -> None:
         """Make a small table of the engine's own: it knows how small, and joins the large ones to it."""
         self.con.register("held", rows)
-        self.con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM held')
+        self.con.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * FROM held')
         self.con.unregister("held")
-
-    def _read(self, name: str, first_day: str, last_day: str) -> None:
-        """Let the engine's view of a table be these days of it."""
-        files = self.store.table(name).local_files(first_day, last_day)
-        self.con.execute(f'DROP VIEW IF EXISTS "{name}"')
-        if not files:
-            self.con.register(name, self.store.dataset(name, first_day, last_day))
-            return
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        self.con.execute(
-            f'CREATE TEMP VIEW "{name}" AS SELECT * FROM read_parquet([{listed}], '
-            "hive_partitioning = true, hive_types = {'day': VARCHAR})"
-        )
-
-    def _keep(self, stage: str) -> None:
-        """Add to a stage that several statements read."""
-        self.con.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{stage}" ({fold_columns()[stage]})')
-        self.con.execute(f'INSERT INTO "{stage}" {fold_statements()[stage]}')
 
     def _rows(self, statement: str) -> pd.DataFrame:
         """Rows of a statement; sums come wider than 64 bits and are brought back."""
@@ -127,11 +106,15 @@ class _Fold:
     def run(self) -> frames.Observations:
         """Fold the window."""
         with naming(str(self.store.data_dir)):
-            self._read_days()
+            self._days.see()
+            self._read("identities", self.first_day, self.last_day)
+            self._read("endpoints", shifted(self.first_day, -1), shifted(self.last_day, 1))
         endpoints, identities = self._rows("endpoints_by_day"), self._rows("identity_rows")
-        self._resolve(endpoints, identities)
+        with naming(str(self.store.data_dir)):
+            self._days.settle(self._resolve(endpoints, identities))
+            for name in ("lookups", "edge_pods", "coverage"):
+                self._read(name, self.first_day, self.last_day)
         left_out = self._rows("left_out")
-        self._turn_to_days()
         coverage = self._rows("coverage_rows")
         coverage_frame = fold_shape.coverage_frame(self.cluster, coverage)
         edge_days = self._edge_days(coverage_frame)
@@ -151,35 +134,20 @@ class _Fold:
             set_aside=self._set_aside(coverage, left_out),
         )
 
-    def _read_days(self) -> None:
-        """Take what is needed of every day, one after the other: memory follows the day, not the window."""
-        for day in self._days:
-            self._read("edges", day, day)
-            self._read("lookups", _shifted(day, -1), day)
-            for stage in PER_DAY:
-                self._keep(stage)
-        self._read("lookups", self.first_day, self.last_day)
-        self._read("edge_pods", self.first_day, self.last_day)
-        self._read("identities", self.first_day, self.last_day)
-        self._read("endpoints", self.before, self.after)
-        self._read("coverage", self.first_day, self.last_day)
+    def _read(self, name: str, first_day: str, last_day: str) -> None:
+        read(self.con, self.store.table(name), first_day, last_day)
 
-    def _resolve(self, endpoints: pd.DataFrame, identities: pd.DataFrame) -> None:
-        """Register what became of peers and links, for every statement that reads resolved rows."""
+    def _resolve(self, endpoints: pd.DataFrame, identities: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+        """Register what became of peers and links, for whatever reads resolved rows, and say it by day."""
         services = services_of(endpoints)
         entities = dict(zip(identities["label_key"], identities["entity"], strict=True))
         peers = peer_changes(self._rows("peers"), holders_of(endpoints, entities), services)
         links = link_changes(self._rows("links"), services, backends_of(self._rows("backends")))
         self.con.register("peer_changes", peers)
         self.con.register("link_changes", links)
-        self._keep(UNITED)
-
-    def _turn_to_days(self) -> None:
-        """Count edges day by day: all days at once take memory as they take days."""
-        for day in self._days:
-            self._hold("today", pa.table({name: [day] for name in TODAY}))
-            self._keep(DAYS)
-        self.con.execute(f'DROP TABLE "{DAILY}"')
+        yield from peers.itertuples(index=False, name=None)
+        met = self.con.sql(fold_statements()["changes_by_day"]).to_arrow_table()
+        yield from zip(*(column.to_pylist() for column in met.columns), strict=True)
 
     def _edge_days(self, coverage: pd.DataFrame) -> pd.DataFrame:
         d = self._rows("edge_days")
@@ -228,7 +196,3 @@ class _Fold:
         counted = once.groupby("reason", as_index=False).agg(flows=("flows", "sum"), edges=("flows", "size"))
         merged = pd.concat([counted, fold_shape.aside_of_coverage(coverage)])
         return fold_shape.shaped(merged.assign(cluster=self.cluster), frames.SET_ASIDE, ["cluster", "reason"])
-
-
-def _shifted(day: str, days: int) -> str:
-    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()

@@ -30,18 +30,15 @@ SPAN: Final = {
     "last_day": "string",
 }
 
-DAILY, WORDS, ROUTES, NAMED, UNITED, DAYS = (
-    "stage_daily",
-    "stage_words",
-    "stage_routes",
-    "stage_named",
-    "stage_united",
-    "stage_days",
-)
-#: Stages that grow day by day, each from one day of the store.
-PER_DAY: Final = (DAILY, WORDS, ROUTES, NAMED)
-#: One row: the day of which DAYS grows.
-TODAY: Final = {"of_day": "string"}
+DAILY, WORDS, UNITED, DAYS = "stage_daily", "stage_words", "stage_united", "stage_days"
+#: Stages of a single day, needed until it is settled.
+OF_A_DAY: Final = (DAILY, WORDS, UNITED, DAYS)
+LINKS, ROUTES, NAMED = "stage_links", "stage_routes", "stage_named"
+#: What a day's own rows yield, before anything is resolved.
+SEEN: Final = (LINKS, ROUTES, NAMED)
+EDGE_DAYS, ASIDE = "stage_edge_days", "stage_aside"
+#: What a day yields in the end, with all that other days say about its links and peers.
+SETTLED: Final = (EDGE_DAYS, ASIDE)
 
 #: A longer TTL says nothing more: an answer older than a day would have to be from before the window.
 MAX_TTL_SECONDS: Final = 24 * 3600

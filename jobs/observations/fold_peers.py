@@ -6,7 +6,8 @@ the address and the day say which pod it was. What fits two is left alone, and c
 """
 
 import ipaddress
-from collections.abc import Container, Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ _BROADCAST: Final = ipaddress.ip_address("255.255.255.255")
 _NEAR: Final = timedelta(days=1)
 #: Nodes by what a policy would call them, the surest first; "host" is what only the node itself sees.
 _NODE_ENTITIES: Final = ("kube-apiserver", "remote-node", "host", "ingress")
+
+#: Kind and peer of whoever had an address on one day.
+_Holders = dict[str, set[tuple[str, str]]]
 
 _CHANGES: Final = ["p_day", "p_kind", "p_peer", "to_kind", "to_peer", "p_aside"]
 
@@ -62,7 +66,7 @@ def link_local(text: str, port: int) -> bool:
 def holders_of(endpoints: pd.DataFrame, entities: dict[str, str]) -> pd.DataFrame:
     """Who had which address on which day: ``day ip kind peer``, one row per holder."""
     holders = endpoints[endpoints["ip"] != ""].copy()
-    entity = holders["label_key"].map(entities).fillna("")
+    entity = pd.Series([entities.get(key, "") for key in holders["label_key"]], holders.index, dtype="str")
     holders["kind"] = entity.eq("").map({True: "endpoint", False: "entity"})
     holders["peer"] = holders["label_key"].where(entity.eq(""), entity)
     usable = holders["label_key"].ne("") & (entity.eq("") | entity.isin(_NODE_ENTITIES))
@@ -76,49 +80,56 @@ def peer_changes(peers: pd.DataFrame, holders: pd.DataFrame, services: Container
     ``peers`` has one row per ``day peer_kind peer`` of the window; addresses of ``services`` are left
     to ``fold_links``, since what is behind them depends on the port.
     """
-    by_day: dict[tuple[str, str], set[tuple[str, str]]] = {}
-    for holder in each(holders):
-        by_day.setdefault((holder.day, holder.ip), set()).add((holder.kind, holder.peer))
+    by_day: dict[str, _Holders] = defaultdict(dict)
+    for day, address, kind, peer in holders.itertuples(index=False, name=None):
+        by_day[day].setdefault(address, set()).add((kind, peer))
+    known = _Addresses()
     rows = []
-    for row in each(peers.sort_values(["day", "peer_kind", "peer"])):
-        if row.peer in services:
-            continue
-        change = _change(row.day, row.peer_kind, row.peer, by_day)
-        if change is not None:
-            rows.append((row.day, row.peer_kind, row.peer, *change))
+    for day, of_day in peers.sort_values(["day", "peer_kind", "peer"]).groupby("day", sort=True):
+        near = [by_day.get(one, {}) for one in (str(day), *_around(str(day)))]
+        for kind, peer in zip(of_day["peer_kind"], of_day["peer"], strict=True):
+            change = None if peer in services else _change(kind, peer, near, known)
+            if change is not None:
+                rows.append((str(day), kind, peer, *change))
     return pd.DataFrame(rows, columns=_CHANGES, dtype="str")
 
 
-def _change(
-    day: str, kind: str, peer: str, by_day: dict[tuple[str, str], set[tuple[str, str]]]
-) -> tuple[str, str, str] | None:
+def _around(day: str) -> tuple[str, str]:
+    here = date.fromisoformat(day)
+    return (here - _NEAR).isoformat(), (here + _NEAR).isoformat()
+
+
+class _Addresses(dict[str, tuple[str, str]]):
+    """Why an address can be no peer, and how it is written; each is looked at once, not once a day."""
+
+    def __missing__(self, text: str) -> tuple[str, str]:
+        self[text] = found = special(text), str(parse_address(text))
+        return found
+
+
+def _change(kind: str, peer: str, near: Sequence[_Holders], known: _Addresses) -> tuple[str, str, str] | None:
     """Kind, peer and reason to set aside of one peer on one day; None where the row is right."""
     if kind == "entity":
         return (kind, peer, "health") if peer == "health" else None
     if kind not in ("ip", "unresolved"):
         return None
-    why = special(peer)
+    why, canonical = known[peer]
     if why:
         return kind, peer, why
-    found = _holder(day, peer, by_day)
+    found = _holder(peer, near)
     if found is not None:
         return found[0], found[1], ""
     if kind == "unresolved":
         return kind, peer, "unresolved"
-    canonical = str(parse_address(peer))
     return (kind, canonical, "") if canonical != peer else None
 
 
-def _holder(
-    day: str, address: str, by_day: dict[tuple[str, str], set[tuple[str, str]]]
-) -> tuple[str, str] | None:
+def _holder(address: str, near: Sequence[_Holders]) -> tuple[str, str] | None:
     """The one holder of an address on a day, else of the days around it; None for nobody, or for two."""
-    own = by_day.get((day, address))
+    today, *around = near
+    own = today.get(address)
     if own is None:
-        here = date.fromisoformat(day)
-        own = set()
-        for near in (here - _NEAR, here + _NEAR):
-            own |= by_day.get((near.isoformat(), address), set())
+        own = set().union(*(holders.get(address, ()) for holders in around))
     nodes = {peer for kind, peer in own if kind == "entity"}
     if nodes and len(nodes) == len(own):
         return "entity", next(entity for entity in _NODE_ENTITIES if entity in nodes)

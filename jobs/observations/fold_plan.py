@@ -1,8 +1,8 @@
 """
 Every statement of a fold, compiled once: Ibis takes longer to write them than an engine to run them.
 
-``PER_DAY`` statements read one day of the store each and add to a stage; the others read stages.
-``peer_changes`` and ``link_changes`` are registered between the two, and ``today`` for every day of ``DAYS``.
+Stages of a single day (``OF_A_DAY``, ``SEEN``, ``SETTLED``) are filled day by day, and those that outlive it
+are then seen as one. ``peer_changes`` and ``link_changes`` are registered between ``SEEN`` and ``SETTLED``.
 """
 
 from functools import cache
@@ -11,7 +11,21 @@ from typing import Any, Final
 import ibis
 
 from jobs.observations import fold_frames, fold_names, fold_rows
-from jobs.observations.fold_keys import DAILY, DAYS, EDGE, NAMED, PER_DAY, ROUTES, TODAY, UNITED, WORDS
+from jobs.observations.fold_keys import (
+    ASIDE,
+    DAILY,
+    DAYS,
+    EDGE,
+    EDGE_DAYS,
+    LINKS,
+    NAMED,
+    OF_A_DAY,
+    ROUTES,
+    SEEN,
+    SETTLED,
+    UNITED,
+    WORDS,
+)
 from jobs.observations.schema import EDGES
 
 #: Texts of an edge-day by the column they come from.
@@ -40,7 +54,7 @@ def columns() -> dict[str, str]:
 
     Its sums are wider than 64 bits unless a declared column says otherwise, and Ibis does not know that.
     """
-    return {stage: _declared(_expressions()[stage].schema()) for stage in (*PER_DAY, UNITED, DAYS)}
+    return {stage: _declared(_expressions()[stage].schema()) for stage in (*OF_A_DAY, *SEEN, *SETTLED)}
 
 
 def _declared(schema: Any) -> str:
@@ -59,31 +73,38 @@ def _expressions() -> dict[str, Any]:
     routes_expr = fold_frames.route_rows(rows)
     named = rows.filter((rows.service != "") & (rows.peer_kind == "endpoint") & (rows.direction == "egress"))
     named_expr = named.select("service", "protocol", "peer", "port").distinct()
+    links_expr = fold_rows.links_of_day(daily)
+    links = ibis.table(links_expr.schema(), name=LINKS)
     united_expr = fold_names.united(fold_rows.resolved(ibis.table(words_expr.schema(), name=WORDS)))
-    united = ibis.table(united_expr.schema(), name=UNITED)
     resolved = fold_rows.resolved(daily)
-    today = ibis.table(TODAY, name="today")
-    of_today = daily.join(today, daily.day == today.of_day).select(*daily.columns)
-    days_expr = fold_rows.days(fold_rows.resolved(of_today))
-    days = ibis.table(days_expr.schema(), name=DAYS)
+    days_expr = fold_rows.days(resolved)
+    aside_expr = fold_rows.aside_of_day(resolved)
+    edge_days_expr = _edge_days(
+        ibis.table(days_expr.schema(), name=DAYS), ibis.table(united_expr.schema(), name=UNITED)
+    )
+    edge_days = ibis.table(edge_days_expr.schema(), name=EDGE_DAYS)
+    moving = links.filter(links.peer_kind.isin(("ip", "unresolved", "entity")))
     resolved_routes = fold_rows.resolved(ibis.table(routes_expr.schema(), name=ROUTES))
-    moving = daily.filter(daily.peer_kind.isin(("ip", "unresolved", "entity")))
     return {
         DAILY: daily_expr,
         WORDS: words_expr,
-        ROUTES: routes_expr,
-        NAMED: named_expr,
         UNITED: united_expr,
         DAYS: days_expr,
-        "links": fold_rows.links(daily),
+        LINKS: links_expr,
+        ROUTES: routes_expr,
+        NAMED: named_expr,
+        EDGE_DAYS: edge_days_expr,
+        ASIDE: aside_expr,
+        "links": fold_rows.links(links),
         "peers": moving.select("day", "peer_kind", "peer").distinct(),
         "backends": ibis.table(named_expr.schema(), name=NAMED).distinct(),
+        "changes_by_day": fold_rows.changes_by_day(links),
         "endpoints_by_day": fold_frames.endpoint_rows(),
         "identity_rows": fold_frames.identity_rows(),
         "coverage_rows": fold_frames.coverage_rows(),
-        "edge_days": _edge_days(days, united),
-        "silent": _silent(days),
-        "left_out": fold_rows.left_out(resolved),
+        "edge_days": edge_days.filter(edge_days.shown > 0).order_by(*EDGE, "day"),
+        "silent": _silent(edge_days),
+        "left_out": fold_rows.left_out(ibis.table(aside_expr.schema(), name=ASIDE)),
         "lookups_frame": fold_frames.lookups_rows(),
         "pods_per_edge": fold_frames.pods_per_edge(fold_rows.resolved(fold_frames.pod_rows())),
         "routes": fold_frames.routes(resolved_routes),
@@ -92,7 +113,7 @@ def _expressions() -> dict[str, Any]:
 
 
 def _edge_days(days: Any, united: Any) -> Any:
-    """Edge-days with their texts, in the order of the frame."""
+    """Edge-days with their texts, those of which only replies were seen too."""
     key = ["day", *EDGE]
     nothing = ibis.null("string")
     texts = united.group_by(*key).agg(
@@ -102,15 +123,14 @@ def _edge_days(days: Any, united: Any) -> Any:
         }
     )
     texts = texts.rename({f"t_{name}": name for name in key})
-    shown = days.filter(days.shown > 0)
-    joined = shown.left_join(texts, [shown[name] == texts[f"t_{name}"] for name in key])
+    joined = days.left_join(texts, [days[name] == texts[f"t_{name}"] for name in key])
     own = joined.sample_subject.fill_null(_NO_SAMPLE)
     other = joined.sample_peer.fill_null(_NO_SAMPLE)
     high = joined.sample_high.fill_null(_NO_SAMPLE)
     said = joined.flow_names.fill_null("")
     looked_up = joined.lookup_names.fill_null("")
     return joined.select(
-        *(name for name in shown.columns if not name.startswith("sample_")),
+        *(name for name in days.columns if not name.startswith("sample_")),
         policies=joined.policies.fill_null(""),
         drop_reasons=joined.drop_reasons.fill_null(""),
         peer_names=ibis.ifelse(said != "", said, looked_up),
@@ -118,7 +138,7 @@ def _edge_days(days: Any, united: Any) -> Any:
         samples=own
         + _listed(own, other, own == other)
         + _listed(own + other, high, (high == own) | (high == other)),
-    ).order_by(*EDGE, "day")
+    ).order_by(*EDGE)
 
 
 def _listed(before: Any, text: Any, known: Any) -> Any:

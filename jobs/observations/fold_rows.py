@@ -49,31 +49,68 @@ def daily(rows: Any) -> Any:
     )
 
 
-def _larger(rows: Any, measure: str, condition: Any = None) -> Any:
-    """A measure counted at each end for itself, and the larger of the two counts."""
+def _at_each_end(rows: Any, measures: tuple[str, ...], condition: Any = None) -> dict[str, Any]:
+    """Measures counted at each end for itself: ``<measure>_subject`` and ``<measure>_peer``."""
     zero = ibis.literal(0, "int64")
-    ends = []
+    counted: dict[str, Any] = {}
     for side in _SIDES:
         wanted = rows.side == side
         if condition is not None:
             wanted = wanted & condition
-        ends.append(ibis.ifelse(wanted, rows[measure], zero).sum().cast("int64"))
-    return ibis.greatest(*ends)
+        counted |= {
+            f"{measure}_{side}": ibis.ifelse(wanted, rows[measure], zero).sum().cast("int64")
+            for measure in measures
+        }
+    return counted
 
 
-def links(day_rows: Any) -> Any:
-    """One row per link of the window: what orientation is decided on."""
+def _larger(rows: Any, measure: str) -> Any:
+    """The larger of what the two ends counted, each over all of ``rows``."""
+    return ibis.greatest(*(rows[f"{measure}_{side}"].sum().cast("int64") for side in _SIDES))
+
+
+def links_of_day(day_rows: Any) -> Any:
+    """One row per link and day, each end for itself: what is left of a day for the window to orient."""
     d = day_rows
-    layer4 = ~d.layer7
-    return d.group_by(*LINK).agg(
-        flows=_larger(d, "flows"),
-        connections=_larger(d, "connections", layer4),
-        answered=_larger(d, "answered", layer4),
+    return d.group_by("day", *LINK).agg(
+        **_at_each_end(d, ("flows",)),
+        **_at_each_end(d, ("connections", "answered"), ~d.layer7),
         client_port_min=d.client_port_min.min(),
         client_port_max=d.client_port_max.max(),
         first_us=d.first_us.min(),
         last_us=d.last_us.max(),
     )
+
+
+def links(days_links: Any) -> Any:
+    """One row per link of the window: what orientation is decided on."""
+    d = days_links
+    return d.group_by(*LINK).agg(
+        flows=_larger(d, "flows"),
+        connections=_larger(d, "connections"),
+        answered=_larger(d, "answered"),
+        client_port_min=d.client_port_min.min(),
+        client_port_max=d.client_port_max.max(),
+        first_us=d.first_us.min(),
+        last_us=d.last_us.max(),
+    )
+
+
+def _link_changes() -> Any:
+    """What became of single links; exceptions only."""
+    text = "string"
+    return ibis.table(
+        {f"c_{name}": kind for name, kind in EDGES.keys.items() if name in LINK}
+        | {"turned": "boolean", "c_to_kind": text, "c_to_peer": text, "to_port": "int32", "c_aside": text},
+        name="link_changes",
+    )
+
+
+def changes_by_day(days_links: Any) -> Any:
+    """The exceptions that a day's own links meet, in one order: all that other days' links mean for it."""
+    c = _link_changes()
+    met = days_links.join(c, [days_links[name] == c[f"c_{name}"] for name in LINK])
+    return met.select("day", *c.columns).order_by("day", *(f"c_{name}" for name in LINK))
 
 
 def resolved(rows: Any) -> Any:
@@ -83,16 +120,12 @@ def resolved(rows: Any) -> Any:
     ``peer_changes`` holds addresses that are something else on a day; ``link_changes`` what became of
     single links. Both hold exceptions only, so that the joins stay small.
     """
-    text, number = "string", "int32"
+    text = "string"
     p = ibis.table(
         {"p_day": text, "p_kind": text, "p_peer": text, "to_kind": text, "to_peer": text, "p_aside": text},
         name="peer_changes",
     )
-    c = ibis.table(
-        {f"c_{name}": kind for name, kind in EDGES.keys.items() if name in LINK}
-        | {"turned": "boolean", "c_to_kind": text, "c_to_peer": text, "to_port": number, "c_aside": text},
-        name="link_changes",
-    )
+    c = _link_changes()
     rows = rows.left_join(p, (rows.day == p.p_day) & (rows.peer_kind == p.p_kind) & (rows.peer == p.p_peer))
     rows = rows.left_join(c, [rows[name] == c[f"c_{name}"] for name in LINK])
     turned = rows.turned.fill_null(False)
@@ -200,7 +233,12 @@ def days(resolved_rows: Any) -> Any:
     )
 
 
-def left_out(resolved_rows: Any) -> Any:
-    """What was set aside, per reason and link: the flows of whichever end saw more."""
+def aside_of_day(resolved_rows: Any) -> Any:
+    """What a day's rows were set aside for, per reason and link, each end for itself."""
     r = resolved_rows.filter((resolved_rows.aside != "") | resolved_rows.turned)
-    return r.group_by("aside", "turned", *EDGE, "oriented").agg(flows=_larger(r, "flows"))
+    return r.group_by("aside", "turned", *EDGE, "oriented").agg(**_at_each_end(r, ("flows",)))
+
+
+def left_out(asides: Any) -> Any:
+    """What was set aside in the window, per reason and link: the flows of whichever end saw more."""
+    return asides.group_by("aside", "turned", *EDGE, "oriented").agg(flows=_larger(asides, "flows"))

@@ -64,14 +64,14 @@ def compact(writer: Writer, *, minimum_files: int = 2) -> list[Compacted]:
     for table in TABLES:
         stored = writer.store.table(table.name)
         for day, files in stored.files_by_day().items():
-            if files < minimum_files:
+            if len(files) < minimum_files:
                 continue
             with duckdb.connect(config={"threads": 2}) as con:
                 con.register("rows", stored.dataset(day, day))
                 before = con.sql("SELECT count(*) FROM rows").fetchall()[0][0]
                 merged = con.sql(merge_statements()[table.name]).to_arrow_table()
             stored.replace_day(day, merged.cast(stored.schema))
-            done.append(Compacted(table.name, day, files, before, merged.num_rows))
+            done.append(Compacted(table.name, day, len(files), before, merged.num_rows))
     return done
 
 

@@ -297,7 +297,7 @@ def perform_maintain(
         keep_days = portolan.settings.retention.observations
         counts = run_maintain(
             portolan.store,
-            today=now.date(),
+            now=now,
             keep_days=keep_days if do_retain else None,
             compaction=do_compact,
         )
