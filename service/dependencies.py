@@ -1,11 +1,14 @@
 """What request handlers are given: Portolan itself, and one transaction per request."""
 
+import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
+from models.errors import BadInputError
 from service.paging import DEFAULT_LIMIT, MAX_CURSOR_CHARS, MAX_LIMIT
 from service.wiring import Portolan
 
@@ -28,6 +31,23 @@ def _writing(portolan: PortolanDep) -> Iterator[Session]:
         yield session
 
 
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    """Regular expression of a path with ``{parameters}``."""
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)))
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not have: a mistyped filter would filter nothing."""
+    paths, path = request.app.openapi()["paths"], request.url.path
+    described = paths.get(path) or next((paths[one] for one in paths if _pattern(one).fullmatch(path)), {})
+    parameters = described.get(request.method.lower(), {}).get("parameters", ())
+    known = {one["name"] for one in parameters if one["in"] == "query"}
+    if unknown := sorted(set(request.query_params) - known):
+        listed = f"it has {', '.join(sorted(known))}" if known else "it has none"
+        raise BadInputError(f"query.{unknown[0]}: no parameter of this route; {listed}")
+
+
 # scope="function": the transaction ends before the answer is sent, so that an answer never says
 # "done" about something that then fails to commit.
 ReadSession = Annotated[Session, Depends(_reading, scope="function")]
@@ -48,5 +68,6 @@ __all__ = [
     "PortolanDep",
     "ReadSession",
     "WriteSession",
+    "only_known_parameters",
     "portolan_of",
 ]

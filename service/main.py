@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from jobs.schedule import Scheduler
 from service.calibration.api import router as calibration_router
+from service.dependencies import only_known_parameters
 from service.drift.api import router as drift_router
 from service.drift.metrics import router as metrics_router
 from service.export.api import router as export_router
@@ -59,7 +60,7 @@ def create_app(portolan: Portolan, *, scheduler: bool = False) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.portolan = portolan
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, dependencies=[Depends(only_known_parameters)])
     for router in (
         health_router,
         observed_router,

@@ -51,7 +51,7 @@ log = structlog.get_logger()
 
 
 class Guard:
-    """ASGI middleware: refuses requests that another site may have caused, and adds security headers."""
+    """ASGI middleware: refuses what another site may have caused, adds security headers, answers HEAD."""
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str], any_host: bool) -> None:
         self._app = app
@@ -64,9 +64,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        head = scope["method"] == "HEAD"
+        if head:  # what GET would answer, without its body
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
+            if head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)

@@ -196,6 +196,8 @@ def test_a_run_is_started_watched_and_listed(review):
         ("GET", "/api/v1/edges?cursor=WzFd", 422),
         ("GET", "/api/v1/proposals?state=odd", 422),
         ("GET", "/api/v1/export?cluster=%00", 422),
+        ("GET", "/api/v1/export?namspace=shop", 422),
+        ("GET", "/api/v1/health?x=1", 422),
     ],
 )
 def test_every_error_is_a_problem_document(api, method, path, status):
@@ -207,6 +209,17 @@ def test_every_error_is_a_problem_document(api, method, path, status):
     assert body["status"] == status
     assert body["type"].startswith("urn:portolan:problem:")
     assert "Traceback" not in answer.text
+
+
+def test_head_is_answered_wherever_get_is(api):
+    """Probes and scripts ask for the ETag, or whether it is there, without wanting the answer."""
+    key = first(api)[0]["key"]
+    for path in ("/api/v1/health", f"/api/v1/proposals/{key}", "/", "/api/v1/nothing"):
+        whole, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (whole.status_code, b""), path
+        for name in ("content-type", "etag", "content-security-policy", "content-length"):
+            assert head.headers.get(name) == whole.headers.get(name), (path, name)
+    assert api.head(f"/api/v1/proposals/{key}/decisions").status_code == 200
 
 
 def test_other_sites_cannot_decide(api):
