@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
@@ -39,7 +39,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def only_known_parameters(request: Request) -> None:
     """Refuse a query parameter that the route does not have: a mistyped filter would filter nothing."""
-    paths, path = request.app.openapi()["paths"], request.url.path
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    path = request.url.path
     described = paths.get(path) or next((paths[one] for one in paths if _pattern(one).fullmatch(path)), {})
     parameters = described.get(request.method.lower(), {}).get("parameters", ())
     known = {one["name"] for one in parameters if one["in"] == "query"}
