@@ -41,7 +41,9 @@ def only_known_parameters(request: Request) -> None:
     """Refuse a query parameter that the route does not have: a mistyped filter would filter nothing."""
     paths: dict[str, Any] = request.app.openapi()["paths"]
     path = request.url.path
-    described = paths.get(path) or next((paths[one] for one in paths if _pattern(one).fullmatch(path)), {})
+    described: dict[str, Any] = paths.get(path) or next(
+        (paths[one] for one in paths if _pattern(one).fullmatch(path)), {}
+    )
     parameters = described.get(request.method.lower(), {}).get("parameters", ())
     known = {one["name"] for one in parameters if one["in"] == "query"}
     if unknown := sorted(set(request.query_params) - known):

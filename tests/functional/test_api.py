@@ -196,7 +196,7 @@ def test_a_run_is_started_watched_and_listed(review):
         ("GET", "/api/v1/edges?cursor=WzFd", 422),
         ("GET", "/api/v1/proposals?state=odd", 422),
         ("GET", "/api/v1/export?cluster=%00", 422),
-        ("GET", "/api/v1/export?namspace=shop", 422),
+        ("GET", "/api/v1/export?namespaces=shop", 422),
         ("GET", "/api/v1/health?x=1", 422),
     ],
 )
