@@ -3,8 +3,9 @@ CIDR cover of unnamed outside addresses, with an explicit budget of addresses no
 
 Bottom-up on the binary trie of the observed addresses, ``cost(v) = min(price(v), cost(left) +
 cost(right))``. Between two branchings of the trie only the tightest prefix can be cheapest, so there are
-fewer nodes than twice the addresses. When the cheapest cover opens more than the budget, a rising surcharge
-per unseen address is put on every price until it fits.
+fewer nodes than twice the addresses. So that the budget is kept, a node has not one cover but one for every
+number of unseen addresses at which more of them make it cheaper. The cover is the cheapest that there is
+(``tests/oracle``); a surcharge per unseen address, raised until the budget was kept, missed it by up to half.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.errors import BadInputError
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
     from models.domain.cidr import Address, Network
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
 #: Widest prefix ever proposed, per address family (method, section 6.3).
 WIDEST: Final = {4: 16, 6: 32}
 #: Price of an entry, and per doubling of its unseen addresses, by whether the owner is known (section 7).
@@ -31,10 +37,8 @@ PRICE_KNOWN: Final = (5.0, 0.5)
 PRICE_UNKNOWN: Final = (8.0, 1.0)
 #: Unseen addresses a subject's cover may add (balanced posture).
 BUDGET: Final = 256
-#: Halvings of the surcharge interval; its ends are 2^-40 and 2^40 per address.
-_SURCHARGE_STEPS: Final = 24
-_SURCHARGE_EXPONENT: Final = 40.0
-
+#: Largest budget: nobody checks a million addresses, and covers are kept by their number.
+MAX_BUDGET: Final = 2**20
 _BLOCKS: Final = ["subject", "cidr", "owner", "addresses", "unseen", "price"]
 _ASIDE: Final = ["subject", "address", "reason"]
 
@@ -101,11 +105,12 @@ class CidrCover(Estimator):
         Raises
         ------
         BadInputError
-            If a column is missing, the budget is below zero, or a declared or published prefix is none.
+            If a column is missing, the budget is below zero or above `MAX_BUDGET`, or a declared or published
+            prefix is none.
         """
         require(addresses, ("subject", "address"), "addresses")
-        if self.budget < 0:
-            raise BadInputError(f"a budget of {self.budget} addresses: it cannot be below zero")
+        if not 0 <= self.budget <= MAX_BUDGET:
+            raise BadInputError(f"a budget of {self.budget} addresses: between 0 and {MAX_BUDGET}")
         declared = [_network(text) for text in self.declared]
         known = sorted(((_network(text), owner) for text, owner in (ranges or {}).items()), key=_range_order)
         blocked = _blocked(quarantined)
@@ -130,6 +135,74 @@ class CidrCover(Estimator):
         return self
 
 
+class _Covers:
+    """
+    Covers of some addresses of which none is both cheaper and narrower than another.
+
+    Parameters
+    ----------
+    unseen, price
+        Of each cover; the first rise, the second fall.
+    made_of
+        Of each cover: a block, or the places of its halves in `halves`.
+    halves
+        Covers of the two halves of the addresses.
+    """
+
+    def __init__(
+        self,
+        unseen: Ints,
+        price: Floats,
+        made_of: Sequence[_Block | tuple[int, int] | None],
+        halves: tuple[_Covers, _Covers] | None = None,
+    ) -> None:
+        self.unseen = unseen
+        self.price = price
+        self.made_of = made_of
+        self.halves = halves
+
+    def blocks(self, at: int) -> list[_Block]:
+        """Blocks of one cover, in the order of their addresses."""
+        made = self.made_of[at]
+        if isinstance(made, _Block):
+            return [made]
+        if made is None or self.halves is None:
+            return []
+        left, right = self.halves
+        return left.blocks(made[0]) + right.blocks(made[1])
+
+    def beside(self, other: _Covers, budget: int) -> _Covers:
+        """Covers of both, within the budget: for every number of unseen addresses the cheapest pair."""
+        size = min(budget, int(self.unseen[-1] + other.unseen[-1])) + 1
+        price = np.full(size, np.inf)
+        first, second = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        for at, (unseen, own) in enumerate(zip(self.unseen.tolist(), self.price.tolist(), strict=True)):
+            fits = other.unseen <= budget - unseen
+            places = other.unseen[fits] + unseen
+            better = own + other.price[fits] < price[places]
+            price[places[better]] = (own + other.price[fits])[better]
+            first[places[better]], second[places[better]] = at, np.flatnonzero(fits)[better]
+        unseen_of = np.flatnonzero(price < np.append(np.inf, np.minimum.accumulate(price)[:-1]))
+        pairs = list(zip(first[unseen_of].tolist(), second[unseen_of].tolist(), strict=True))
+        return _Covers(unseen_of, price[unseen_of], pairs, (self, other))
+
+    def with_block(self, block: _Block) -> _Covers:
+        """The same and one more, unless a cover that is as narrow is as cheap."""
+        if (self.price[self.unseen <= block.unseen] <= block.price).any():
+            return self
+        kept = np.flatnonzero((self.unseen < block.unseen) | (self.price < block.price))
+        at = int(np.searchsorted(self.unseen[kept], block.unseen))
+        return _Covers(
+            np.insert(self.unseen[kept], at, block.unseen),
+            np.insert(self.price[kept], at, block.price),
+            [*(self.made_of[i] for i in kept[:at]), block, *(self.made_of[i] for i in kept[at:])],
+            self.halves,
+        )
+
+
+_NO_INTS: Final = np.zeros(0, dtype=np.int64)
+
+
 class _Cover:
     """Cheapest cover of sorted addresses."""
 
@@ -144,37 +217,27 @@ class _Cover:
         self.blocked = sorted(blocked, key=_order)
 
     def within(self, addresses: list[Address], budget: int) -> list[_Block]:
-        cover = self._cheapest(addresses, 0.0)
-        if sum(block.unseen for block in cover) <= budget:
-            return cover
-        low, high = -_SURCHARGE_EXPONENT, _SURCHARGE_EXPONENT
-        best = self._cheapest(addresses, math.inf)
-        for _ in range(_SURCHARGE_STEPS):
-            middle = (low + high) / 2.0
-            cover = self._cheapest(addresses, 2.0**middle)
-            if sum(block.unseen for block in cover) <= budget:
-                best, high = cover, middle
-            else:
-                low = middle
-        return best
-
-    def _cheapest(self, addresses: list[Address], surcharge: float) -> list[_Block]:
+        blocks: list[_Block] = []
         families = [[a for a in addresses if a.version == version] for version in (4, 6)]
-        return [block for own in families if own for block in self._split(own, surcharge)[1]]
+        found = [self._covers(own, budget) for own in families if own]
+        if len(found) > 1:
+            found = [found[0].beside(found[1], budget)]
+        for covers in found:
+            blocks += covers.blocks(len(covers.unseen) - 1)  # the last is the widest, and the cheapest
+        return blocks
 
-    def _split(self, addresses: list[Address], surcharge: float) -> tuple[float, list[_Block]]:
+    def _covers(self, addresses: list[Address], budget: int) -> _Covers:
         tight = _tightest(addresses)
-        best: tuple[float, list[_Block]] = (math.inf, [])
+        found = _Covers(_NO_INTS, _NO_INTS.astype(np.float64), [])
         if len(addresses) > 1:
             cut = _branching(addresses, tight)
-            left, right = self._split(addresses[:cut], surcharge), self._split(addresses[cut:], surcharge)
-            best = (left[0] + right[0], left[1] + right[1])
+            left, right = self._covers(addresses[:cut], budget), self._covers(addresses[cut:], budget)
+            found = left.beside(right, budget)
         for network in self._candidates(tight):
             block = _Block(network, self._owner(network), len(addresses))
-            extra = surcharge * block.unseen if block.unseen else 0.0
-            if block.price + extra < best[0]:
-                best = (block.price + extra, [block])
-        return best
+            if block.unseen <= budget:
+                found = found.with_block(block)
+        return found
 
     def _candidates(self, tight: Network) -> list[Network]:
         wider = [network for network, _ in self.known if _inside(tight, network)]

@@ -81,11 +81,12 @@ class Partition:
             for workload in part:
                 self._put(workload, len(self._roles) - 1)
 
-    def place(self, workload: str) -> None:
-        """Give a new workload the role where it saves most, or one of its own."""
+    def place(self, workload: str) -> float:
+        """Give a new workload the role where it saves most, or one of its own; what that costs."""
         target, cost = self._cheapest(workload, leaving=None)
         alone = self._prices.role([self._profiles[workload]])
         self._put(workload, target if target is not None and cost < alone else self._found())
+        return min(cost, alone)
 
     def settle(self, hysteresis: float) -> None:
         """Move workloads, in order, while a move saves more than ``hysteresis``."""
@@ -93,6 +94,28 @@ class Partition:
             moved = [self._move(workload, hysteresis) for workload in sorted(self._home)]
             if not any(moved):
                 return
+
+    def dissolve(self, hysteresis: float) -> bool:
+        """Give up a role whose members do better elsewhere; whether any was, after each was tried in turn."""
+        changed = False
+        for index in range(len(self._roles)):
+            members = sorted(self._roles[index].members)
+            saved = sum(self._take(workload) for workload in members) - sum(map(self.place, members))
+            if not members or saved > hysteresis:
+                changed = changed or bool(members)
+                continue
+            for workload in members:
+                self._take(workload)
+            for workload in members:
+                self._put(workload, index)
+        return changed
+
+    def _take(self, workload: str) -> float:
+        """Take a workload out of its role, and say what that saves."""
+        role, profile = self._roles[self._home[workload]], self._profiles[workload]
+        saved = role.saved_by_leaving(profile, self._prices)
+        role.remove(workload, profile)
+        return saved
 
     def parts(self) -> list[list[str]]:
         """Members per role, sorted."""

@@ -18,6 +18,7 @@ import pandas as pd
 from models.domain.fqdn import FqdnSelector
 from models.learning.base import Estimator, require
 from models.learning.name_candidates import Candidate, candidates, tidy_name
+from models.learning.pattern_search import PatternSearch
 from models.learning.recurrence import HORIZON
 from models.learning.suffixes import is_shared, registrable, shared_suffix
 from models.learning.unseen import TERMS, expected_unseen
@@ -116,13 +117,14 @@ class NamePatterns(Estimator):
         )
         offers = self._offers(seen, day_count)
         blocked = self._blocked(quarantined)
+        search = PatternSearch(self.lam, self.mu)
         chosen: list[tuple[str, Candidate, float, float]] = []
         requests: list[tuple[str, Candidate, float, float]] = []
         for subject in sorted(offers):
             growing = [o for o in offers[subject] if o[1] >= MIN_EXPECTED]
             harmless = [o for o in growing if not self._readmits(o[0], blocked.get(subject, ()))]
-            chosen += [(subject, *o) for o in self._choose([o for o in harmless if not o[0].shared])]
-            requests += [(subject, *o) for o in self._choose([o for o in harmless if o[0].shared])]
+            chosen += [(subject, *o) for o in search.choose([o for o in harmless if not o[0].shared])]
+            requests += [(subject, *o) for o in search.choose([o for o in harmless if o[0].shared])]
         self.patterns_ = _pattern_frame(chosen)
         self.requests_ = _pattern_frame(requests)
         self.selected_ = _selected(known, chosen)
@@ -178,25 +180,6 @@ class NamePatterns(Estimator):
     def _readmits(self, candidate: Candidate, names: tuple[str, ...]) -> bool:
         selector = FqdnSelector(pattern=candidate.pattern)
         return any(selector.matches(name, deep_wildcards=True) for name in names)
-
-    def _choose(self, offers: list[tuple[Candidate, float]]) -> list[tuple[Candidate, float, float]]:
-        """Greedily take the pattern that saves most, then ask again about the names that are left."""
-        chosen: list[tuple[Candidate, float, float]] = []
-        covered: set[str] = set()
-        while offers:
-            gains = [(self._gain(candidate, new, covered), candidate.pattern) for candidate, new in offers]
-            best = min(range(len(offers)), key=lambda index: (-gains[index][0], gains[index][1]))
-            if gains[best][0] <= 0.0:
-                break
-            candidate, new = offers.pop(best)
-            chosen.append((candidate, new, gains[best][0]))
-            covered.update(candidate.names)
-        return chosen
-
-    def _gain(self, candidate: Candidate, new: float, covered: set[str]) -> float:
-        left = [name for name in candidate.names if name not in covered]
-        share = len(left) / len(candidate.names)
-        return self.lam * len(left) + self.mu * new * share - candidate.price - self.lam
 
 
 class _Estate:

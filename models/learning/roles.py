@@ -29,6 +29,8 @@ HYSTERESIS: Final = 2.0
 KEY_BONUS: Final = 3.0
 #: Distinct profiles above which only MinHash neighbours are compared.
 MAX_BLOCK: Final = 5000
+#: Workloads up to which single ones are moved after merging, for that compares each with every role.
+MAX_SETTLED: Final = 500
 
 _Parts = list[list[str]]
 
@@ -133,7 +135,8 @@ class Roles(Estimator):
             unkeyed = [part for part in parts if not keys.get(part[0])]
             keyed = [part for part in parts if keys.get(part[0])]
             return sorted(keyed + self._merge(unkeyed, own, prices, 0.0))
-        return self._merge(sorted(parts), own, prices, 0.0)
+        margin = abs(self.key_bonus) if keys else 0.0  # what one key was worth is not taken back
+        return self._merge(sorted(parts), own, prices, 0.0, margin=margin)
 
     def _resume(self, own: Profiles, kept: Mapping[str, str], prices: RolePrices) -> _Parts:
         known: dict[str, list[str]] = {}
@@ -155,7 +158,9 @@ class Roles(Estimator):
         bonus: float,
         *,
         overlap: bool = True,
+        margin: float | None = None,
     ) -> _Parts:
+        """Merge parts, then move workloads where that saves more than the margin, or than a merge has to."""
         unions = [frozenset().union(*(own[w] for w in part)) for part in parts]
         whole = [list(range(len(parts)))]
         blocks = whole if len(parts) <= MAX_BLOCK else minhash_blocks(unions, self.seed)
@@ -165,7 +170,14 @@ class Roles(Estimator):
             inside = [unions[index] for index in block]
             groups = agglomerate(inside, weights, prices, limit=bonus, needs_overlap=overlap)
             merged += [sorted(w for index in group for w in parts[block[index]]) for group in groups]
-        return sorted(merged)
+        if sum(map(len, merged)) > MAX_SETTLED:
+            return sorted(merged)
+        partition = Partition(sorted(merged), own, prices)
+        least = abs(bonus) if margin is None else margin
+        partition.settle(least)
+        while partition.dissolve(least):
+            partition.settle(least)
+        return partition.parts()
 
 
 def _profiles(frame: pd.DataFrame) -> dict[str, frozenset[str]]:
