@@ -2,8 +2,8 @@
 Names outside that one workload uses on one port, as one rule.
 
 In the manifest they share an entry, and whoever reads the policy decides on "443 to these six" at once. What
-a person has to look at hard keeps a rule of its own: a name that was seen once or from one replica, one that
-shares its address with others, and a pattern, which is a decision about names that nobody saw.
+a person has to look at hard keeps a rule of its own: a name that was seen once or from one replica, and a
+pattern, which is a decision about names that nobody saw.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.domain.rule import Port
 
 #: Why a name keeps a rule of its own.
-_ASIDE: Final = frozenset({"needs_review", "many_ips_of_name", "shared_address", "wildcard_request"})
+_ASIDE: Final = frozenset({"needs_review", "many_ips_of_name", "wildcard_request"})
 #: Place of a cluster's name in the id of a list of names; no cluster is called so.
 _NAMES: Final = "fqdn:"
 

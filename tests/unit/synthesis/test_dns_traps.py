@@ -188,11 +188,11 @@ def test_trap_G7_case_and_trailing_dot_make_no_second_rule(world, web):
 
 
 def test_trap_G10_an_address_with_several_names_gets_all_of_them(world, web):
-    """Choosing one would be a guess."""
+    """Choosing one would be a guess, and admitting one without the other is not possible: one rule for both."""
     world.to(web, "ip", "52.1.2.4", 443, names="a.example.com,b.example.net")
     proposal = proposal_for(propose(world.observations()), "web")
     assert names(proposal) == ["a.example.com", "b.example.net"]
-    assert "shared_address" in rule_to(proposal, "a.example").flags
+    assert "shared_address" in rule_to(proposal, "fqdns").flags
 
 
 def test_trap_G11_names_are_joined_per_client(world, web):
