@@ -104,3 +104,15 @@ def test_the_drift_report_is_styled_and_leads_back(page, tmp_path):
     assert page.evaluate("getComputedStyle(document.querySelector('.cards')).display") == "flex"
     page.get_by_role("link", name="Quarantine").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("uarantine")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_scrolls_sideways(page, width):
+    """Not on a phone either, where a table scrolls by itself and its words stay whole."""
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/proposals")
+    one = page.locator("tbody a").first
+    assert one.bounding_box()["height"] < 60, "a name is broken into letters"
+    for path in ("/proposals", one.get_attribute("href"), "/quarantine", "/calibration", "/drift", "/runs"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
