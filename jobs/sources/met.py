@@ -19,7 +19,8 @@ _FACTS: Final = f"""sum(records)::BIGINT,
     coalesce(sum(records) FILTER (node != ''), 0)::BIGINT,
     coalesce(sum(records) FILTER (dst_port IS NOT NULL
       OR protocol NOT IN ('TCP', 'UDP', 'SCTP', '')), 0)::BIGINT,
-    coalesce(sum(records) FILTER (src_ip != '' OR dst_ip != ''), 0)::BIGINT"""
+    coalesce(sum(records) FILTER (src_ip != '' OR dst_ip != ''), 0)::BIGINT,
+    coalesce(sum(records) FILTER (verdict != 'DROPPED'), 0)::BIGINT"""
 
 
 def meet(con: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:

@@ -14,6 +14,7 @@ COSTS: Final = {
     "node_name": "coverage per node is unknown, and flows without a uuid are told apart less well",
     "ports": "no port can be allowed: only which workloads talk to each other is learned",
     "addresses": "peers outside the cluster stay unnamed: no CIDR and no FQDN rule can be learned",
+    "a verdict but DROPPED": "the source keeps denials only, by a filter it seems: nothing can be allowed",
 }
 
 

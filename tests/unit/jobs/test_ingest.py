@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import zstandard
 
 from jobs import ingest
 from jobs.ingest import run_ingest
+from jobs.observations.fold import fold
 from jobs.observations.schema import TABLES
 from jobs.observations.store import ObservationStore
+from jobs.propose import propose
 from jobs.sources import content
 from jobs.sources.report import IngestReport
+from models.domain.window import Window
 from models.errors import BadInputError, ConflictError
 from tests.support import shared_path
 from tests.unit.sources.flows import TIME, flow, lines, many, wrapped
@@ -216,6 +220,22 @@ def test_trap_A2_lost_events_are_counted_once_whatever_stands_between(
     report = balanced(run_ingest([str(tmp_path / "*.json")], store=store))
     assert report.accepted == 90
     assert [file.lost_events for file in report.files] == [1, 10, 100]
+
+
+def test_trap_A16_a_source_that_keeps_denials_only_allows_nothing(
+    tmp_path: Path, store: ObservationStore
+) -> None:
+    """An exporter's allow-list of drops shows no traffic that works: it is said, and no deny is proposed."""
+    file = tmp_path / "drops.json"
+    denied = {"verdict": "DROPPED", "drop_reason_desc": "POLICY_DENIED", "is_reply": None}
+    file.write_bytes(lines(*map(wrapped, many(20, event_type={"type": 5}, **denied))))
+    report = balanced(run_ingest([str(file)], store=store))
+    assert report.accepted == 20
+    assert [one.split(": ")[1] for one in report.warnings] == ["no flow has a verdict but DROPPED"]
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    result = propose(fold(store, "prod", Window(day, day + timedelta(days=1))))
+    assert not result.proposals
+    assert {one.reason for one in result.unproposed} == {"both_directions_open"}
 
 
 def test_trap_A10_flows_without_a_verdict_are_refused(tmp_path: Path, store: ObservationStore) -> None:
