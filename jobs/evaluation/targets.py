@@ -87,7 +87,9 @@ def _attack(family: str) -> Row:
 
 def _apart(family: str) -> Row:
     """Row of a scan without the ways that a policy has to admit for others."""
-    title = f"Of them, {family.replace('_', ' ')} on ways that nothing wanted with the same labels takes"
+    title = (
+        f"Attack cells of the window admitted: {family.replace('_', ' ')}, wanted ways of the labels aside"
+    )
     return Row(title, APART, family, floor=_both(0.02), target=_both(0.0))
 
 
@@ -138,13 +140,13 @@ ROWS: Final = (
     *(_attack(family) for family in FAMILIES),
     *(_apart(family) for family in SCANS),
     Row(
-        "Of them, DNS tunnels of workloads whose DNS is seen",
+        "Attack cells of the window admitted: dns tunnel, where DNS is seen",
         APART,
         DNS_SEEN,
         floor=_both(0.02),
         target=_both(0.0),
     ),
-    Row("Of them, DNS tunnels of workloads whose DNS is not seen", APART, DNS_UNSEEN),
+    Row("Attack cells of the window admitted: dns tunnel, where DNS is not seen", APART, DNS_UNSEEN),
     Row(
         "Trojaned image: put before a reviewer",
         "attack_surfaced",
