@@ -90,6 +90,26 @@ def backtest_to_json(backtest: Backtest | None) -> dict[str, Any] | None:
     return {**asdict(backtest), "denied": denied, "days": dict(backtest.days)}
 
 
+def objective_to_json(proposal: Proposal) -> dict[str, float | int | None]:
+    """
+    Terms of the objective for a whole proposal, each in a unit of its own (method, section 7).
+
+    ``openings`` is what its rules open beyond what was seen, priced in lines; ``rules`` counts them;
+    ``expected_denials_7d`` sums the forecasts of the directions that it constrains; ``doubts`` sums over
+    its rules the probability that what they admit is unwanted. ``None``: too little was seen.
+    """
+    legit = [rule.confidence.p_legit for rule in proposal.rules if rule.confidence.p_legit is not None]
+    ways = [way.completeness.expected for way in (proposal.ingress, proposal.egress) if way.enforced]
+    known = [expected for expected in ways if expected is not None]
+    opened = sum(one.openings for rule in proposal.rules for one in rule.widening)
+    return {
+        "openings": round(opened, 3),
+        "rules": len(proposal.rules),
+        "expected_denials_7d": round(sum(known), 3) if known and len(known) == len(ways) else None,
+        "doubts": round(sum(1.0 - one for one in legit), 3) if legit else None,
+    }
+
+
 def _completeness(decision: DirectionDecision) -> dict[str, Any]:
     return {
         **completeness_to_json(decision.completeness),
@@ -136,6 +156,7 @@ def proposal_to_json(
         "observed_from": iso(proposal.observed_from_us),
         "effective_days": proposal.effective_days,
         "rules": [rule_to_json(rule) for rule in proposal.rules],
+        "objective": objective_to_json(proposal),
         "quarantine": [entry.to_json() for entry in proposal.quarantine],
         "left_out": [left_out_to_json(line) for line in proposal.left_out],
         "completeness": {

@@ -13,7 +13,7 @@ from service.proposals.certainty import (
     forecast_lines,
     reliability_rows,
 )
-from service.proposals.evidence import evidence_line, http_lines, widening_lines
+from service.proposals.evidence import evidence_line, http_lines, objective_line, widening_lines
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
 MAX_LEFT_OUT: Final = 20
@@ -30,6 +30,8 @@ def print_proposal(
     in_force = f", version {found['approved_version']} is in force" if found["approved_version"] else ""
     print_text(f"version {found['version']} ({found['version_state']}), {found['state']}{in_force}")
     print_text(f"{found['maturity']}: {found['effective_days']:g} effective days of observation")
+    if weighed := objective_line(found):
+        print_text(f"weighs {weighed}")
     for workload in found["subject"]["workloads"]:
         print_text(f"selects {workload}")
     print_text()

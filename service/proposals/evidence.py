@@ -42,6 +42,19 @@ def widening_lines(rule: Mapping[str, Any]) -> list[str]:
     return [f"{_opened(one)}; {_terms(one['objective'])}" for one in rule.get("widening", ())]
 
 
+def objective_line(proposal: Mapping[str, Any]) -> str:
+    """What a whole proposal weighs against each other; "" for one that an older version stored."""
+    found = proposal.get("objective")
+    if found is None:
+        return ""
+    denials, doubts = found["expected_denials_7d"], found["doubts"]
+    return (
+        f"{found['rules']} rules, openings beyond what was seen worth {found['openings']:.2f} rules, "
+        f"{'an unknown number of' if denials is None else f'{denials:.2f}'} legitimate denials expected in "
+        f"7 days, {'an unknown number of' if doubts is None else f'{doubts:.2f}'} unwanted rules expected"
+    )
+
+
 def _opened(one: Mapping[str, Any]) -> str:
     text = f"{one['kind']} {one['what']} stands for {one['covers']:,} that were seen"
     opened = [f"{one[name]:,} {what}" for name, what in _OPENED.items() if one[name]]
@@ -49,5 +62,5 @@ def _opened(one: Mapping[str, Any]) -> str:
 
 
 def _terms(objective: Mapping[str, float]) -> str:
-    terms = ", ".join(f"{name} {objective[name]:+.2f}" for name in ("openings", "rules", "denials"))
+    terms = ", ".join(f"{name} {objective[name] + 0.0:+.2f}" for name in ("openings", "rules", "denials"))
     return f"objective {objective['change']:+.2f} ({terms})"

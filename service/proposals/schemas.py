@@ -104,6 +104,9 @@ class ProposalOut(_Out):
     name: str
     subject: dict[str, Any]
     rules: list[RuleOut]
+    objective: dict[str, float | int | None] | None = Field(
+        default=None, description="What the proposal weighs: openings, rules, expected denials, doubts"
+    )
     rejected_rules: list[RejectedRule]
     quarantine: list[Any]
     left_out: list[dict[str, Any]]

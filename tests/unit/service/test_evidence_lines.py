@@ -1,0 +1,56 @@
+"""What a proposal opens, lets pass and weighs, in words: the numbers of its contract form."""
+
+from dataclasses import replace
+
+from models.domain.confidence import Completeness, Confidence
+from models.domain.http import HttpTemplate
+from models.domain.proposal_json import proposal_to_json
+from models.domain.rule import Widening
+from service.proposals.evidence import http_lines, objective_line, widening_lines
+from tests.unit.service.proposals import proposal, rule
+
+
+def weighed(*, expected=0.25, p_legit=0.75):
+    """Contract form of a proposal with two rules, of which one opens more than was seen."""
+    wide = replace(
+        rule(),
+        widening=(Widening("role", "saas-api", 3, pairs=2, openings=1.0, rules=2.0),),
+        confidence=Confidence(p_legit=p_legit),
+        http=(HttpTemplate("GET", r"^/orders(\?.*)?$", 1, 14, 1400), HttpTemplate("POST", "", 34, 3, 99)),
+    )
+    made = proposal(wide, replace(rule("db", 5432), confidence=Confidence(p_legit=p_legit)))
+    egress = replace(made.egress, completeness=Completeness(expected=expected))
+    return proposal_to_json(replace(made, egress=egress))
+
+
+def test_a_proposal_shows_the_terms_it_weighed():
+    """Openings, rules, denials and doubts; a direction that stays open denies nothing and is not asked."""
+    found = weighed()
+    assert found["objective"] == {"openings": 1.0, "rules": 2, "expected_denials_7d": 0.25, "doubts": 0.5}
+    assert objective_line(found) == (
+        "2 rules, openings beyond what was seen worth 1.00 rules, 0.25 legitimate denials expected in 7 days, "
+        "0.50 unwanted rules expected"
+    )
+
+
+def test_what_was_not_estimated_is_unknown_and_never_zero():
+    """Too little seen, or an old form without the terms."""
+    found = weighed(expected=None, p_legit=None)
+    assert (found["objective"]["expected_denials_7d"], found["objective"]["doubts"]) == (None, None)
+    assert objective_line(found).count("an unknown number of") == 2
+    assert objective_line({}) == ""
+
+
+def test_a_rule_says_what_it_opens_and_what_passes():
+    """With the terms of the objective that spoke for it."""
+    (wide,) = [one for one in weighed()["rules"] if one["widening"]]
+    (line,) = widening_lines(wide)
+    assert line == (
+        "role saas-api stands for 3 that were seen and opens 2 pairs inside the cluster beyond; "
+        "objective -1.00 (openings +1.00, rules -2.00, denials +0.00)"
+    )
+    assert http_lines(wide) == [
+        r"GET ^/orders(\?.*)?$: 1 path, 1,400 requests on 14 days",
+        "POST (any path): 34 paths, 99 requests on 3 days",
+    ]
+    assert http_lines({}) == widening_lines({}) == []
