@@ -32,8 +32,9 @@ from models.frames import Observations
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NAMESPACES = 30
-SECONDS_BUDGET = 20.0
-MEMORY_BUDGET_MIB = 1024
+#: Seconds and MiB from scratch, up to so many workloads; a night more has seconds of its own.
+GOALS = ((300, 20.0, 1024), (1000, 60.0, 3072))
+NIGHT_SECONDS = 20.0
 
 
 def _us(day: int, hour: int) -> int:
@@ -190,8 +191,14 @@ def measure(workloads: int, edges: int, days: int) -> dict[str, Any]:
     }
 
 
+def judged(figures: dict[str, Any], seconds: float, mib: int) -> dict[str, Any]:
+    """Figures of one run with the goals it has, and whether it met them."""
+    met = figures["seconds"] <= seconds and figures["peak_mib"] <= mib
+    return figures | {"seconds_goal": seconds, "mib_goal": mib, "met": met}
+
+
 def main() -> int:
-    """Measure in a fresh process and print the result; 1 when a budget is exceeded."""
+    """Measure in a fresh process and print the result; 1 when a goal is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -201,20 +208,25 @@ def main() -> int:
     parser.add_argument("--stored", action="store_true", help="from tables on disk, by the command itself")
     parser.add_argument("--nightly", action="store_true", help="stored: the night after, one more day")
     parser.add_argument("--folder", type=Path, help="stored: where the tables are written")
-    parser.add_argument("--seconds", type=float, default=SECONDS_BUDGET, help="budget")
-    parser.add_argument("--mib", type=int, default=MEMORY_BUDGET_MIB, help="budget")
     parser.add_argument("--here", action="store_true", help="measure in this process")
     arguments = parser.parse_args()
+    sizes = [goal for goal in GOALS if arguments.workloads <= goal[0]]
+    _, seconds, mib = sizes[0] if sizes else GOALS[-1]
     if arguments.stored:
         estate = Estate(arguments.workloads, arguments.edges, arguments.days)
         figures = stored.measure(estate, nightly=arguments.nightly, folder=arguments.folder)
+        figures["from_scratch"] = judged(figures["from_scratch"], seconds, mib)
+        if arguments.nightly:
+            figures["one_night_more"] = judged(figures["one_night_more"], NIGHT_SECONDS, mib)
     elif arguments.here:
-        figures = measure(arguments.workloads, arguments.edges, arguments.days)
+        measured = measure(arguments.workloads, arguments.edges, arguments.days)
+        figures = judged(measured, seconds, mib)
     else:
         command = [sys.executable, "-m", "benchmarks.infer", "--here", *sys.argv[1:]]
         return subprocess.run(command, check=False, cwd=stored.MODULES).returncode  # noqa: S603 - ourselves
-    print(json.dumps(figures | {"seconds_budget": arguments.seconds, "mib_budget": arguments.mib}, indent=2))
-    return 0 if figures["seconds"] <= arguments.seconds and figures["peak_mib"] <= arguments.mib else 1
+    print(json.dumps(figures, indent=2))
+    runs = [figures, *(figures.get(name, {}) for name in ("from_scratch", "one_night_more"))]
+    return 0 if all(run.get("met", True) for run in runs) else 1
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 The time and memory that the real ``portolan infer`` takes on a made-up estate's tables (``estate``).
 
 Writing the tables is not measured. The command runs in a process of its own, from its start to its exit,
-on an empty review database or (``nightly``) on the one that the night before left. Its modules were compiled
-before, as they are wherever a command runs for the second time.
+on an empty review database and no kept days, or (``nightly``) on what the night before left. Its modules
+were compiled before, as they are wherever a command runs for the second time.
 """
 
 import json
@@ -53,7 +53,7 @@ def infer(data_dir: Path, as_of: datetime, days: int) -> dict[str, Any]:
 
 
 def measure(estate: Estate, *, nightly: bool, folder: Path | None = None) -> dict[str, Any]:
-    """Write the tables and infer; with ``nightly`` once more, a day later, and that night's figures count."""
+    """Write the tables and infer from scratch; with ``nightly`` once more, a day later."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         data_dir = Path(place)
         # Apart, for the peak of a child is never below that of the process that started it.
@@ -62,7 +62,7 @@ def measure(estate: Estate, *, nightly: bool, folder: Path | None = None) -> dic
             shown = pool.submit(write, ObservationStore(data_dir), stored).result()
         figures: dict[str, Any] = {"workloads": estate.workloads, "edges": estate.edges, "days": estate.days}
         figures |= {"edge_days_stored": shown}
-        first = infer(data_dir, estate.end, estate.days)
-        if not nightly:
-            return figures | first
-        return figures | {"first_night": first} | infer(data_dir, estate.end + timedelta(days=1), estate.days)
+        figures["from_scratch"] = infer(data_dir, estate.end, estate.days)
+        if nightly:
+            figures["one_night_more"] = infer(data_dir, estate.end + timedelta(days=1), estate.days)
+        return figures

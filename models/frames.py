@@ -6,9 +6,12 @@ everything after it reads nothing else. Rows are sorted by all key columns, so e
 give equal frames byte for byte.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.domain.window import Window
@@ -159,6 +162,21 @@ SET_ASIDE: Final[dict[str, str]] = {
 def empty(columns: dict[str, str]) -> pd.DataFrame:
     """Frame without rows."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+
+def changes(rows: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """
+    Which rows differ from the row before them in any of the columns; shape (n_rows,), the first one does.
+
+    Frames are sorted by their keys, so that what is equal stands together: there this is far cheaper than to
+    group by them, and where it does not hold equal rows are merely found more than once.
+    """
+    differs = np.zeros(len(rows), dtype=np.bool_)
+    differs[:1] = True
+    for column in columns:
+        values = rows[column].array
+        differs[1:] |= np.asarray(values[1:] != values[:-1], dtype=np.bool_)
+    return differs
 
 
 @dataclass(frozen=True)

@@ -118,15 +118,16 @@ class _Fold:
         coverage = self._rows("coverage_rows")
         coverage_frame = fold_shape.coverage_frame(self.cluster, coverage)
         edge_days = self._edge_days(coverage_frame)
+        edges = edge_days.loc[frames.changes(edge_days, EDGE), ["cluster", *EDGE]]
         in_window = endpoints["day"].between(self.first_day, self.last_day)
         pods = fold_shape.pods_frame(self.cluster, endpoints[in_window])
         return frames.Observations(
             cluster=self.cluster,
             window=self.window,
             edge_days=edge_days,
-            edge_pods=self._edge_pods(edge_days),
-            edge_routes=self._edge_routes(edge_days),
-            http_days=self._http_days(edge_days),
+            edge_pods=self._edge_pods(edges),
+            edge_routes=self._edge_routes(edges),
+            http_days=self._http_days(edges),
             identities=fold_shape.identities_frame(self.cluster, identities, pods),
             pods=pods,
             lookups=self._lookups(),
@@ -159,24 +160,24 @@ class _Fold:
         d["cluster"] = self.cluster
         return fold_shape.shaped(d, frames.EDGE_DAYS)
 
-    def _edge_pods(self, edge_days: pd.DataFrame) -> pd.DataFrame:
+    def _edge_pods(self, edges: pd.DataFrame) -> pd.DataFrame:
         counted = self._rows("pods_per_edge")
-        kept = edge_days[["cluster", *EDGE]].drop_duplicates().merge(counted, on=list(EDGE), how="left")
+        kept = edges.merge(counted, on=list(EDGE), how="left")
         kept[["subject_pods", "peer_pods"]] = kept[["subject_pods", "peer_pods"]].fillna(0)
         return fold_shape.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
 
-    def _edge_routes(self, edge_days: pd.DataFrame) -> pd.DataFrame:
+    def _edge_routes(self, edges: pd.DataFrame) -> pd.DataFrame:
         found = self._rows("routes")
         key = [name for name in EDGE if name != "icmp_type"]
-        found = found.merge(edge_days[["cluster", *key]].drop_duplicates(), on=key)
+        found = found.merge(edges[["cluster", *key]].drop_duplicates(), on=key)
         found = found[(found["flows"] > 0) | (found["l7_denied"] > 0)]
         return fold_shape.shaped(
             found, frames.EDGE_ROUTES, ["cluster", *key, "l7_kind", "l7_method", "l7_route"]
         )
 
-    def _http_days(self, edge_days: pd.DataFrame) -> pd.DataFrame:
+    def _http_days(self, edges: pd.DataFrame) -> pd.DataFrame:
         key = [name for name in EDGE if name != "icmp_type"]
-        found = self._rows("http_days").merge(edge_days[key].drop_duplicates(), on=key)
+        found = self._rows("http_days").merge(edges[key].drop_duplicates(), on=key)
         found["cluster"] = self.cluster
         return fold_shape.shaped(found, frames.HTTP_DAYS, ["cluster", *key, "method", "route", "day"])
 

@@ -40,6 +40,8 @@ ASSUMED: Final = "assumed: nothing of it was seen"
 #: Likelihood ratio at which the tests of the screening fire (method, section 5).
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
+#: What is said of the cells that a rule's numbers come from.
+_SHOWN: Final = ["p_need", "days_seen", "last_day", "opportunities", "rhythm", "p_legit", "place"]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 
@@ -165,7 +167,8 @@ class _Ledger:
     def __init__(self, draft: Draft, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame) -> None:
         self._draft = draft
         self._days = cells.days
-        self._rows = scored.to_dict("index")
+        shown = scored.index.isin([*scores["needed"], *scores["doubtful"]])
+        self._rows = scored.loc[shown, _SHOWN].to_dict("index")
         self._scores = scores.to_dict("index")
         screening = draft.screened.screening
         asked = scored.loc[scores["doubtful"]].dropna(subset=["p_legit"])["place"]

@@ -100,12 +100,11 @@ class RuleConfidence(Estimator):
         require(rules, ("rule", "cell"), "rules")
         require(cells, ("p_need", "p_legit", "days_seen", "opportunities"), "cells")
         pairs = rules[["rule", "cell"]].drop_duplicates().sort_values(["rule", "cell"])
-        unknown = pairs.loc[~pairs["cell"].isin(cells.index), "cell"]
+        unknown = pairs.loc[cells.index.get_indexer(pd.Index(pairs["cell"])) < 0, "cell"]
         if len(unknown):
             raise BadInputError(f"a rule admits the cell {unknown.iloc[0]!r}, which was not scored")
-        rows = pairs.merge(cells.rename_axis(None), left_on="cell", right_index=True).sort_values(
-            ["rule", "p_legit", "cell"]
-        )
+        known = cells[["p_need", "p_legit", "days_seen", "opportunities"]].rename_axis(None)
+        rows = pairs.merge(known, left_on="cell", right_index=True).sort_values(["rule", "p_legit", "cell"])
         rows["log_unneeded"] = np.log1p(-np.clip(rows["p_need"], 0.0, 1.0 - 1e-12))
         grouped = rows.groupby("rule", sort=True)
         out = pd.DataFrame({"p_need": -np.expm1(grouped["log_unneeded"].sum())})

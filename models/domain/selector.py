@@ -100,7 +100,10 @@ class EndpointSelector:
 
     def has_key(self, key: str, *sources: str) -> bool:
         """Whether some requirement is on this key under one of the sources."""
-        return any(r.key == key and r.source in sources for r in self.requirements)
+        for requirement in self.requirements:
+            if requirement.key == key and requirement.source in sources:
+                return True
+        return False
 
     def with_requirements(self, *more: Requirement) -> "EndpointSelector":
         """The same selector with further conditions."""

@@ -1,11 +1,12 @@
 """On which days a label set was seen, and whether its workload has fallen silent for good."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from models.frames import Observations
@@ -41,22 +42,19 @@ class Activity:
         """Days on which a label set called somebody, or was called and did not keep silent."""
         frame = observations.edge_days
         egress, silent = frame["direction"] == "egress", _silent(frame)
-        subjects = frame[egress | ~silent]
-        peers = frame[(frame["peer_kind"] == "endpoint") & ~(egress & silent)]
-        seen = pd.concat(
-            [
-                subjects[["subject", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
-                peers[["peer", "day"]].drop_duplicates().set_axis(["key", "day"], axis=1),
-            ]
-        ).drop_duplicates()
-        ordinal = {day: date.fromisoformat(str(day)).toordinal() for day in seen["day"].unique()}
+        endpoint = frame["peer_kind"] == "endpoint"
         days: dict[str, set[int]] = {}
-        for key, day in zip(seen["key"].tolist(), seen["day"].tolist(), strict=True):
-            days.setdefault(key, set()).add(ordinal[day])
+        for end, signs in (("subject", egress | ~silent), ("peer", endpoint & ~(egress & silent))):
+            for key, day in _distinct(frame.loc[signs, [end, "day"]]):
+                days.setdefault(key, set()).add(date.fromisoformat(day).toordinal())
         coverage = observations.coverage
         listened = coverage["day"][(coverage["nodes"] > 0) & (coverage["flows"] > 0)].unique()
         last_day = max(
-            [*ordinal.values(), *(date.fromisoformat(str(day)).toordinal() for day in listened)], default=0
+            [
+                *chain.from_iterable(days.values()),
+                *(date.fromisoformat(str(day)).toordinal() for day in listened),
+            ],
+            default=0,
         )
         return cls({key: frozenset(value) for key, value in days.items()}, last_day)
 
@@ -81,6 +79,14 @@ class Activity:
             return silent >= SINGLE_DAY_SILENT_DAYS
         gap = max(later - earlier for earlier, later in pairwise(seen))
         return silent >= max(MIN_SILENT_DAYS, SILENCE_PER_GAP * gap + 1)
+
+
+def _distinct(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Distinct pairs of two columns of texts: by number, for texts are few and rows many."""
+    (one, ones), (other, others) = (pd.factorize(rows[column]) for column in rows.columns)
+    pairs = np.unique(one * max(len(others), 1) + other)
+    names, more = ones.tolist(), others.tolist()
+    yield from ((names[pair // len(more)], more[pair % len(more)]) for pair in pairs.tolist())
 
 
 def _silent(edges: pd.DataFrame) -> "pd.Series[bool]":

@@ -8,7 +8,7 @@ probability is for the calibration on verdicts to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -85,25 +85,28 @@ def evidence_of(facts: Row, terms: Row) -> tuple[Evidence, ...]:
 
 
 def _sentence(name: str, facts: Row) -> str:
-    value = float(facts[name])
-    sentences = {
-        "external": "the peer is outside the cluster" if value else "the peer is inside the cluster",
-        "concentration": _replicas(facts),
-        "days": _days(facts),
-        "fail": f"{value:.0%} of the attempts failed",
-        "breadth": f"{value:.0f} other peers or ports were new in the same hour",
-        "popularity": f"{value:.0f} other teams with other images call the same peer",
-        "declared": "the port is declared or commonly known",
-        "named": "no DNS answer preceded the connection",
-        "entropy": f"names look random: {value:.1f} bits per character",
-        "nxdomain": f"{value:.0%} of the questions under this domain had no answer",
-        "regularity": "the gaps between connections are very even",
-        "upload": f"sends 10^{value:.1f} times what it receives",
-        "debug": "comes from a debug container or an exec session",
-        "deploy_adjacent": "first seen within a day after a rollout",
-        "owned": "the pod has a controller" if value else "the pod has no controller",
-    }
-    return sentences[name]
+    if name == "concentration":
+        return _replicas(facts)
+    return _days(facts) if name == "days" else _SENTENCES[name](float(facts[name]))
+
+
+_SENTENCES: Final[Mapping[str, Callable[[float], str]]] = {
+    "external": lambda value: (
+        "the peer is outside the cluster" if value else "the peer is inside the cluster"
+    ),
+    "fail": lambda value: f"{value:.0%} of the attempts failed",
+    "breadth": lambda value: f"{value:.0f} other peers or ports were new in the same hour",
+    "popularity": lambda value: f"{value:.0f} other teams with other images call the same peer",
+    "declared": lambda _: "the port is declared or commonly known",
+    "named": lambda _: "no DNS answer preceded the connection",
+    "entropy": lambda value: f"names look random: {value:.1f} bits per character",
+    "nxdomain": lambda value: f"{value:.0%} of the questions under this domain had no answer",
+    "regularity": lambda _: "the gaps between connections are very even",
+    "upload": lambda value: f"sends 10^{value:.1f} times what it receives",
+    "debug": lambda _: "comes from a debug container or an exec session",
+    "deploy_adjacent": lambda _: "first seen within a day after a rollout",
+    "owned": lambda value: "the pod has a controller" if value else "the pod has no controller",
+}
 
 
 def _days(facts: Row) -> str:

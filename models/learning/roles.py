@@ -212,7 +212,8 @@ def _new_id(part: list[str], taken: frozenset[str]) -> str:
 
 
 def _allowed(roles: pd.Series[Any], own: Profiles) -> pd.DataFrame:
-    rows = [(roles[w], cell) for w in sorted(own) for cell in sorted(own[w])]
+    role_of = roles.to_dict()
+    rows = [(role_of[w], cell) for w in sorted(own) for cell in sorted(own[w])]
     pairs = pd.DataFrame(rows, columns=["role", "cell"])
     counted = pairs.groupby(["role", "cell"], sort=True).size().rename("members").reset_index()
     sizes = roles.value_counts()

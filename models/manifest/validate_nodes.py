@@ -7,6 +7,7 @@ as deep as the input, so hostile nesting ends at the first unexpected value.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import re2
@@ -175,10 +176,16 @@ def _check_string(value: str, node: Node, path: str) -> Iterator[Problem]:
         yield Problem(path, f"is longer than {node.high} characters")
     if node.low is not None and len(value) < node.low:
         yield Problem(path, f"is shorter than {node.low} character")
-    if node.pattern is not None and not re2.search(node.pattern, value, _QUIET):
+    if node.pattern is not None and not _matches(node.pattern, value):
         yield Problem(path, f"{shown(value)} has a form that is not allowed here")
     if node.cidr and parse_prefix(value) is None:
         yield Problem(path, f"{shown(value)} is no prefix such as 10.0.0.0/8")
+
+
+@lru_cache(maxsize=65536)
+def _matches(pattern: str, text: str) -> bool:
+    """Labels and names come again and again, in every policy of their workload's callers."""
+    return re2.search(pattern, text, _QUIET) is not None
 
 
 def _join(path: str, key: str) -> str:

@@ -43,8 +43,19 @@ class PeerRows:
             By bit; ``None`` is padding.
         """
         count = len(self.sides.class_label)
-        yes = pack_columns(lambda bit: self._entry(entries[bit])[0], count, len(entries))
-        maybe = pack_columns(lambda bit: self._entry(entries[bit])[1], count, len(entries)) & ~yes
+        doubted: dict[int, Bools] = {}
+
+        def surely(bit: int) -> Bools:
+            yes, maybe = self._entry(entries[bit])
+            if maybe.any():
+                doubted[bit] = maybe
+            return yes
+
+        yes = pack_columns(surely, count, len(entries))
+        if not doubted:
+            return yes, None
+        nobody = np.zeros(count, dtype=np.bool_)
+        maybe = pack_columns(lambda bit: doubted.get(bit, nobody), count, len(entries)) & ~yes
         return yes, maybe if maybe.any() else None
 
     def selected_by(self, entry: Entry) -> Bools:

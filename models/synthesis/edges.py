@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from models.frames import Observations
+from models.frames import Observations, changes
 
 #: What makes two edge-days the same edge.
 EDGE_KEY: Final = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
 _SUMS: Final = ("flows", "connections", "answered", "reset", "audited", "denied", "l7_denied", "dropped")
 _MAX_SAMPLES: Final = 3
+
+
+Ints = npt.NDArray[np.int64]
 
 
 class Edge(NamedTuple):
@@ -84,32 +88,40 @@ class EdgeTable(NamedTuple):
     """
 
     edges: list[Edge]
-    row_edge: "np.ndarray[Any, np.dtype[np.int64]]"
-    day_edge: "np.ndarray[Any, np.dtype[np.int64]]"
-    day_number: "np.ndarray[Any, np.dtype[np.int64]]"
-    day_hours: "np.ndarray[Any, np.dtype[np.int64]]"
+    row_edge: Ints
+    day_edge: Ints
+    day_number: Ints
+    day_hours: Ints
     days: tuple[str, ...]
 
 
-def _texts(frame: pd.DataFrame, place: "pd.Series[int]", column: str, size: int) -> list[tuple[str, ...]]:
-    """Distinct comma-separated texts of a column per edge, sorted."""
-    found: list[set[str]] = [set() for _ in range(size)]
-    pairs = pd.DataFrame({"place": place, "text": frame[column]})
-    pairs = pairs[pairs["text"] != ""].drop_duplicates()
-    for at, text in zip(pairs["place"].tolist(), pairs["text"].tolist(), strict=True):
-        found[at].update(text.split(","))
-    return [tuple(sorted(texts - {""})) for texts in found]
+def _texts(
+    frame: pd.DataFrame, place: Ints, starts: npt.NDArray[np.bool_], column: str, size: int
+) -> list[tuple[str, ...]]:
+    """Distinct comma-separated texts of a column per edge, sorted; ``starts``: where an edge's rows begin."""
+    rows = np.flatnonzero((starts | changes(frame, [column])) & (frame[column] != "").to_numpy(dtype=bool))
+    found: dict[int, set[str]] = {}
+    for at, text in zip(place[rows].tolist(), frame[column].iloc[rows].tolist(), strict=True):
+        found.setdefault(at, set()).update(text.split(","))
+    return [tuple(sorted(found[at] - {""})) if at in found else () for at in range(size)]
 
 
-def _samples(frame: pd.DataFrame, place: "pd.Series[int]", size: int) -> list[tuple[str, ...]]:
+def _samples(frame: pd.DataFrame, place: Ints, day: Ints, size: int) -> list[tuple[str, ...]]:
     """Uuids from the first and the last days of an edge: how it began and that it still happens."""
-    rows = pd.DataFrame({"place": place, "text": frame["samples"], "day": frame["day"]})
-    rows = rows[rows["text"] != ""].sort_values(["place", "day", "text"], kind="stable")
+    rows = np.flatnonzero((frame["samples"] != "").to_numpy(dtype=bool))
+    when = place[rows] * (int(day.max()) + 1) + day[rows]
+    if np.any(np.diff(when) <= 0):
+        texts = frame["samples"].iloc[rows]
+        ordered = pd.DataFrame({"when": when, "text": texts.to_numpy()}).sort_values(
+            ["when", "text"], kind="stable"
+        )
+        rows = rows[ordered.index.to_numpy()]
     found: list[tuple[str, ...]] = [()] * size
-    grouped = rows.groupby("place", sort=False)["text"]
-    for (at, first), last in zip(grouped.first().items(), grouped.last(), strict=True):
-        texts = dict.fromkeys([*first.split(",")[: _MAX_SAMPLES - 1], last.split(",")[-1]])
-        found[int(str(at))] = tuple(texts)
+    bounds = np.flatnonzero(np.diff(place[rows], prepend=-1, append=size))
+    first = frame["samples"].iloc[rows[bounds[:-1]]].tolist()
+    last = frame["samples"].iloc[rows[bounds[1:] - 1]].tolist()
+    for at, begin, end in zip(place[rows[bounds[:-1]]].tolist(), first, last, strict=True):
+        found[at] = tuple(dict.fromkeys([*begin.split(",")[: _MAX_SAMPLES - 1], end.split(",")[-1]]))
     return found
 
 
@@ -150,51 +162,53 @@ def fold_edges(observations: Observations) -> EdgeTable:
     if frame.empty:
         none = np.zeros(0, dtype=np.int64)
         return EdgeTable([], none, none, none, none, ())
-    groups = frame.groupby(list(EDGE_KEY), sort=True, observed=True)
-    place = groups.ngroup()
+    starts = changes(frame, EDGE_KEY)
+    named = frame.loc[starts, list(EDGE_KEY)].reset_index(drop=True)
+    groups = named.groupby(list(EDGE_KEY), sort=True, observed=True)
+    place = groups.ngroup().to_numpy(dtype=np.int64)[np.cumsum(starts) - 1]
     size = groups.ngroups
-    sums = groups[list(_SUMS)].sum()
-    working = (frame["flows"] + frame["audited"]) > 0
-    visible = working & frame["replies_visible"]
-    answered = visible & (frame["answered"] > frame["reset"])
+    sums = frame[list(_SUMS)].groupby(place, sort=True).sum()
+    working = ((frame["flows"] + frame["audited"]) > 0).to_numpy(dtype=bool)
+    visible = working & frame["replies_visible"].to_numpy(dtype=bool)
+    answered = visible & (frame["answered"] > frame["reset"]).to_numpy(dtype=bool)
     day_codes, days = pd.factorize(frame["day"], sort=True)
 
-    def distinct_days(mask: "pd.Series[bool]") -> "np.ndarray[Any, np.dtype[np.int64]]":
-        kept = mask.to_numpy(dtype=bool)
-        pairs = np.unique(place.to_numpy()[kept] * len(days) + day_codes[kept])
+    def distinct_days(kept: npt.NDArray[np.bool_]) -> Ints:
+        pairs = place[kept] * len(days) + day_codes[kept]
+        if np.any(np.diff(pairs) <= 0):
+            pairs = np.unique(pairs)
         return np.bincount(pairs // max(len(days), 1), minlength=size)
 
-    everything = pd.Series(True, index=frame.index)
+    grouped = frame[["first_us", "last_us", "aggregated", "own_end"]].groupby(place, sort=True)
     folded = {
-        "days": distinct_days(everything),
+        "days": distinct_days(np.ones(len(frame), dtype=bool)),
         "working_days": distinct_days(working),
         "visible_days": distinct_days(visible),
         "answered_days": distinct_days(answered),
-        "first_us": groups["first_us"].min().to_numpy(),
-        "last_us": groups["last_us"].max().to_numpy(),
-        "aggregated": groups["aggregated"].all().to_numpy(),
-        "own_end": groups["own_end"].any().to_numpy(),
+        "first_us": grouped["first_us"].min().to_numpy(),
+        "last_us": grouped["last_us"].max().to_numpy(),
+        "aggregated": grouped["aggregated"].all().to_numpy(),
+        "own_end": grouped["own_end"].any().to_numpy(),
     }
-    keys = sums.index.to_frame(index=False)
+    keys = groups.size().index.to_frame(index=False)
     subject_pods, peer_pods = _pods(observations, keys)
     columns: list[Sequence[Any]] = [
         range(size),
         *(keys[column].tolist() for column in EDGE_KEY),
         *(sums[column].tolist() for column in _SUMS),
         *(values.tolist() for values in folded.values()),
-        *(_texts(frame, place, column, size) for column in ("peer_names", "names_from", "drop_reasons")),
-        _samples(frame, place, size),
-        _texts(frame, place, "policies", size),
+        *(_texts(frame, place, starts, name, size) for name in ("peer_names", "names_from", "drop_reasons")),
+        _samples(frame, place, day_codes, size),
+        _texts(frame, place, starts, "policies", size),
         subject_pods,
         peer_pods,
         _dns(observations, keys),
     ]
-    kept = working.to_numpy(dtype=bool)
     return EdgeTable(
         edges=[Edge(*values) for values in zip(*columns, strict=True)],
-        row_edge=place.to_numpy().astype(np.int64),
-        day_edge=place.to_numpy()[kept].astype(np.int64),
-        day_number=day_codes[kept].astype(np.int64),
-        day_hours=frame["hours"].to_numpy()[kept].astype(np.int64),
+        row_edge=place,
+        day_edge=place[working],
+        day_number=day_codes[working].astype(np.int64),
+        day_hours=frame["hours"].to_numpy()[working].astype(np.int64),
         days=tuple(str(day) for day in days),
     )

@@ -1,7 +1,7 @@
 """What was seen behind each rule, counted so that volume and replicas do not pass for certainty."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -26,19 +26,19 @@ class DayIndex:
     def __init__(self, table: EdgeTable) -> None:
         order = np.argsort(table.day_edge, kind="stable")
         edges = table.day_edge[order]
-        self._days = table.day_number[order]
-        self._hours = table.day_hours[order]
         places = np.arange(len(table.edges) + 1)
-        self._bounds: np.ndarray[Any, np.dtype[np.int64]] = np.searchsorted(edges, places)
+        self._days = table.day_number[order].tolist()
+        self._hours = table.day_hours[order].tolist()
+        self._bounds = np.searchsorted(edges, places).tolist()
 
     def seen(self, edges: Iterable[Edge]) -> tuple[int, int]:
         """Distinct days, and at least how many distinct hours, on which any of the edges passed."""
         hours: dict[int, int] = {}
         for edge in edges:
             start, end = self._bounds[edge.place], self._bounds[edge.place + 1]
-            pairs = zip(self._days[start:end].tolist(), self._hours[start:end].tolist(), strict=True)
-            for day, count in pairs:
-                hours[day] = max(hours.get(day, 0), count)
+            for day, count in zip(self._days[start:end], self._hours[start:end], strict=True):
+                if count > hours.get(day, -1):
+                    hours[day] = count
         return len(hours), sum(hours.values())
 
 
