@@ -16,6 +16,8 @@ _CAUSES: Final = {
     "held_back": "held back",
 }
 
+_FEW: Final = "less than one denied flow, if nobody amends the policy"
+
 #: Namespaces that a forecast names: those that expect at least this much, and this many of them.
 MIN_SHOWN: Final = 0.1
 MAX_SHOWN: Final = 5
@@ -62,6 +64,8 @@ def forecast_lines(found: Mapping[str, Any]) -> list[str]:
     ]
     if causes:
         lines.append(f"of these: {', '.join(causes)}")
+    if flows := found.get("expected_denied_flows_7d"):
+        lines.append(f"about {flows:,.0f} denied flows, if nobody amends the policy" if flows >= 1 else _FEW)
     if found["reason"]:
         lines.append(found["reason"])
     ready = [f"{float(risk):.0%}" for risk, is_ready in found["ready_at_risk"].items() if is_ready]

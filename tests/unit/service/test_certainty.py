@@ -40,6 +40,14 @@ CALIBRATION = {
 }  # fmt: skip
 
 
+def test_a_forecast_says_how_many_flows_in_orders_of_magnitude():
+    """One significant digit, below one in words, and nothing where it was not estimated."""
+    for flows, said in ((2000.0, "about 2,000 denied flows"), (0.3, "less than one denied flow")):
+        lines = forecast_lines({**FORECAST, "expected_denied_flows_7d": flows})
+        assert f"{said}, if nobody amends the policy" in lines
+    assert not any("denied flow" in line for line in forecast_lines(FORECAST))
+
+
 def test_a_rule_says_how_sure_it_is_and_why():
     """Never a plain 100 %."""
     line = confidence_line(RULE)
