@@ -36,11 +36,11 @@ def bare_scan(path: Path) -> int:
         fields = ", ".join(f'count("{field.name}")' for field in columns.FIELDS)
         lines = (
             f"read_json('{path}', format='newline_delimited', ignore_errors=true,"
-            f" columns={_columns(json.loads(columns.structure(bare=False)))})"
+            f" columns={_columns(json.loads(columns.structure(bare=False, typed=True)))})"
         )
         hours = con.execute(
             f"SELECT substr(inner_time, 1, 13) AS hour, count(*), {fields}"
-            f" FROM (SELECT {columns.fast_select(bare=False)} FROM {lines}) GROUP BY hour"
+            f" FROM (SELECT {columns.plain_select()} FROM {lines}) GROUP BY hour"
         ).fetchall()
     return sum(int(row[1]) for row in hours)
 

@@ -158,7 +158,7 @@ def _quoted(path: str) -> str:
 _Tree = dict[str, "_Tree | str"]
 
 
-def _tree(bare: bool) -> _Tree:
+def _tree(bare: bool, typed: bool = False) -> _Tree:
     root: _Tree = {}
     foreign = [Field("", f"flow.{key}") for key in FOREIGN_KEYS]
     for field in (*FIELDS, *foreign):
@@ -174,13 +174,25 @@ def _tree(bare: bool) -> _Tree:
                 inner = at[part] = {}
             at = inner
         if parts and parts[-1] not in at:
-            at[parts[-1]] = "VARCHAR"
+            at[parts[-1]] = field.sql if typed and field.kind != "PRESENT" else "VARCHAR"
     return root
 
 
-def structure(*, bare: bool) -> str:
-    """Nested type that ``json_transform`` takes out of wrapped lines or bare flows."""
-    return json.dumps(_tree(bare))
+def structure(*, bare: bool, typed: bool = False) -> str:
+    """
+    Nested type that ``json_transform`` takes out of wrapped lines or bare flows.
+
+    Every value is text, so that what is none of its field shows, unless they are to be ``typed``.
+    """
+    return json.dumps(_tree(bare, typed))
+
+
+def plain_select() -> str:
+    """Members of the typed nested type of wrapped lines under the columns' names, without any check."""
+    return ", ".join(
+        f'{_value(field, path) if field.kind == "PRESENT" else path} AS "{field.name}"'
+        for field, path in ((field, _quoted(field.path)) for field in FIELDS)
+    )
 
 
 def fast_select(doc: str, *, bare: bool) -> str:
