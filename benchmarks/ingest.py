@@ -5,7 +5,7 @@ For each set of flows (``generate``): a bare DuckDB scan that projects the same 
 hour, and an ingest from the file to committed tables. Each is measured in a process of its own, in
 turns, and the best of the turns counts: what is compared is the work, not the neighbours.
 
-    python benchmarks/ingest.py --flows 1000000
+    python benchmarks/ingest.py --flows 4000000
 """
 
 import argparse
@@ -92,7 +92,7 @@ def measure(what: str, path: Path) -> dict[str, float]:
     return found
 
 
-def run(flows: int = 1_000_000, turns: int = 2, seed: int = 1, folder: Path | None = None) -> dict[str, Any]:
+def run(flows: int = 4_000_000, turns: int = 2, seed: int = 1, folder: Path | None = None) -> dict[str, Any]:
     """Measure both sets and return the figures."""
     spec = importlib.util.spec_from_file_location(
         "portolan_generate", Path(__file__).with_name("generate.py")
@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--flows", type=int, default=1_000_000)
+    parser.add_argument("--flows", type=int, default=4_000_000)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the flows are written (about 1.5 KB each)")

@@ -7,7 +7,7 @@ the last batch and ends with the tables of an undisturbed run.
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,11 +40,14 @@ Progress = Callable[[int, int, int], None]  # bytes done, bytes in all, records
 
 MEMORY: Final = "1200MB"  # for DuckDB; the rest of the 2 GiB is Python, Arrow and the commit
 THREADS: Final = 2
-READ_TOGETHER: Final = 512 << 20  # bytes of small files that are read together
+READ_TOGETHER: Final = 1 << 30  # bytes of small files that are read together
+HELD_TOGETHER: Final = 128 << 20  # the same, of content that is held in memory
+#: Queues that are read ahead: while a batch is closed the other core needs something to do.
+AHEAD: Final = 2
 OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read at once
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory
-BATCH_BYTES: Final = 1 << 30  # bytes of content per commit
+BATCH_BYTES: Final = 2 << 30  # bytes of content per commit
 MAX_ALONE: Final = 300_000  # lines of a batch that share no template: what they decode to must fit in memory
 NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
@@ -157,7 +160,7 @@ class _Run:
         self._cursor = Cursor(store.dataset(BATCHES.name).to_table().to_pylist())
         self._progress = progress or (lambda *_: None)
         self._done = 0
-        self._queue, self._begun = _Queue(), _Queue()
+        self._queue, self._begun = _Queue(), deque[_Queue]()
         self._late: list[Reject] = []  # of the file at hand: what may still grow, so no batch counts it
         self._unfinished: dict[str, list[Reject]] = {}
         self._rejects = store.rejects
@@ -207,7 +210,8 @@ class _Run:
     def finish(self) -> None:
         """Commit what is left, and keep what files ended with that may still grow."""
         self._flush()
-        self._flush()
+        while self._begun:
+            self._absorb(self._begun.popleft())
         self._commit()
         self._saved()
         for file in self.report.files:
@@ -263,6 +267,8 @@ class _Run:
     def _queue_up(self, part: Part | Values, shape: str, size: int, passed: "_Passed") -> None:
         """Add to the queue, which holds parts of one shape and is read when it is long enough."""
         limit = READ_TOGETHER if shape not in (VALUES, OTHER) else VALUES_TOGETHER
+        if isinstance(part, Part) and isinstance(part.range, Block):
+            limit = min(limit, HELD_TOGETHER)
         queue = self._queue
         if queue.parts and (shape != queue.shape or queue.size + size > limit):
             self._flush()
@@ -272,17 +278,23 @@ class _Run:
         self._queue.size += size
 
     def _flush(self) -> None:
-        """Begin to read what is queued, and meanwhile put what was begun before into the open batch."""
-        begun, queue = self._begun, self._queue
-        if queue.parts and queue.shape != VALUES:
+        """Begin to read what is queued, and meanwhile put what was begun long before into the open batch."""
+        queue, self._queue = self._queue, _Queue()
+        if not queue.parts:
+            return
+        if queue.shape != VALUES:
             parts = [part for part in queue.parts if isinstance(part, Part)]
             queue.begun = self._reader.begin(parts, queue.shape)
-        self._begun, self._queue = queue, _Queue()
-        if begun.parts:
-            self._absorb(begun)
+        self._begun.append(queue)
+        if len(self._begun) > AHEAD:
+            self._absorb(self._begun.popleft())
 
     def _absorb(self, queue: "_Queue") -> None:
         """Put the records of a queue into the open batch, and close the batch when it is large enough."""
+        if queue.begun is not None and queue.begun.anew:
+            self._commit()
+            self._reader.forget()
+            self._duplicates.forget(self._reader.first)
         for passed in queue.passed:
             self._pass(passed)
         if queue.begun is not None:
@@ -361,7 +373,7 @@ class _Run:
         self._saving = self._saver.submit(self._writer.commit, number, tables, rejects)
         for row in rows:
             self._cursor.add(row)
-        self._duplicates.clear(self._reader.generation)
+        self._duplicates.clear()
 
     def _cursor_row(self, number: int, day: str, file: int, stretch: _Stretch) -> dict[str, Any]:
         head = stretch.content.head[: stretch.end]

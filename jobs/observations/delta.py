@@ -11,7 +11,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from jobs.observations.schema import BY_NAME, VERSION, arrow_schema
@@ -24,9 +31,18 @@ _CHECKPOINT_EVERY: Final = "20"
 _DESCRIPTION: Final = f"Portolan observations, layout {VERSION}"
 #: Rows that one thread of a reader takes: a day of a large cluster is to be read by several.
 _ROW_GROUP: Final = 131_072
-_QUICK: Final = WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP)
-#: Compacted days are read every night and written once.
-_DENSE: Final = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=_ROW_GROUP)
+#: Hardly any value of these comes twice: a dictionary doubles the work of writing, and bounds say nothing.
+_DISTINCT: Final = frozenset({"fingerprint", "content", "sample"})
+
+
+def _writing(schema: pa.Schema, compression: str, level: int | None = None) -> WriterProperties:
+    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+    return WriterProperties(
+        compression=compression,  # type: ignore[arg-type]
+        compression_level=level,
+        max_row_group_size=_ROW_GROUP,
+        column_properties={name: plain for name in schema.names if name in _DISTINCT} or None,
+    )
 
 
 @contextmanager
@@ -50,6 +66,9 @@ class Table:
         self.uri = uri
         self.schema = arrow_schema(name)
         self._options = storage_options
+        self._quick = _writing(self.schema, "SNAPPY")
+        #: Compacted days are read every night and written once.
+        self._dense = _writing(self.schema, "ZSTD", 3)
 
     def _open(self) -> DeltaTable | None:
         with naming(self.uri):
@@ -107,7 +126,7 @@ class Table:
                 rows,
                 mode="append",
                 commit_properties=CommitProperties(app_transactions=[Transaction(APP_ID, batch)]),
-                writer_properties=_QUICK,
+                writer_properties=self._quick,
                 storage_options=self._options,
             )
         return True
@@ -146,7 +165,7 @@ class Table:
                 rows,
                 mode="overwrite",
                 predicate=f"day = '{day}'",
-                writer_properties=_DENSE,
+                writer_properties=self._dense,
                 storage_options=self._options,
             )
 

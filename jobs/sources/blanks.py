@@ -18,6 +18,7 @@ from jobs.sources.layout import Layout
 
 Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.int32]]"
 Flags: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 #: Bytes after the content that may be read (and are never used).
@@ -32,7 +33,7 @@ BLANK_SOURCE: Final = b"54321"
 BLANK_TARGET: Final = b"65432"
 
 _SLICE: Final = 1 << 18  # bytes searched at once: what stays in the cache
-_LINES: Final = 2048  # lines looked at together, for the same reason
+_LINES: Final = 4096  # lines looked at together, for the same reason
 _WINDOW: Final = 384  # bytes after the uuid in which the ports are looked for
 _KNOWN: Final = 32  # distances to the ports that are tried before a search
 _FEW: Final = 64  # lines that are searched rather than tried on
@@ -44,6 +45,7 @@ _MAX_DIGITS: Final = 5
 _FIRST_YEAR, _LAST_YEAR = 2015, 2099  # what lies outside is for ``decode`` to refuse
 _ZERO, _QUOTE, _POINT, _ZULU, _COMMA, _BRACE = (np.uint8(ord(char)) for char in '0".Z,}')
 _WORD: Final = 8
+_LINE_FEED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Values:
     fits: Flags
     ns: Places  # nanoseconds since the epoch
     uuid: Bytes  # shape (n, UUID_BYTES); unused without a uuid in the layout
-    source_port: Places  # NO_PORT where no ports were taken out
-    target_port: Places
+    source_port: Numbers  # NO_PORT where no ports were taken out
+    target_port: Numbers
 
 
 def line_ends(data: Bytes) -> Places:
@@ -62,21 +64,29 @@ def line_ends(data: Bytes) -> Places:
     found, hit = [], np.empty(_SLICE, dtype=bool)
     for start in range(0, len(data), _SLICE):
         piece = data[start : start + _SLICE]
-        found.append(np.flatnonzero(np.equal(piece, 10, out=hit[: len(piece)])) + start)
+        size = -(-len(piece) // _WORD) * _WORD
+        hit[len(piece) : size] = False
+        np.equal(piece, _LINE_FEED, out=hit[: len(piece)])
+        # Few words hold one: those are found eight bytes at a time.
+        words = np.flatnonzero(hit[:size].view(np.uint64) != 0)
+        row, byte = np.nonzero(hit[:size].reshape(-1, _WORD)[words])
+        found.append(words[row] * _WORD + byte + start)
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def take_out(data: Bytes, starts: Places, ends: Places, layout: Layout | None) -> Values:
+def take_out(data: Bytes, starts: Places, ends: Places, layout: Layout | None, known: list[int]) -> Values:
     """
     Blank the lines ``[starts, ends)`` of ``data`` in place and return what stood there.
 
-    ``data`` has PADDING readable bytes after the last line.
+    ``data`` has PADDING readable bytes after the last line. ``known`` are the distances at which ports
+    stood in lines of this layout before, the usual ones first; it is brought up to date.
     """
     if layout is None or not len(starts):
-        nothing = np.full(len(starts), NO_PORT, dtype=np.int64)
+        nothing = np.full(len(starts), NO_PORT, dtype=np.int32)
         uuid = np.zeros((len(starts), UUID_BYTES), dtype=np.uint8)
-        return Values(np.zeros(len(starts), dtype=bool), nothing, uuid, nothing, nothing)
-    work = _Blanker(data, layout)
+        none, no_time = np.zeros(len(starts), dtype=bool), np.zeros(len(starts), dtype=np.int64)
+        return Values(none, no_time, uuid, nothing, nothing)
+    work = _Blanker(data, layout, known)
     parts = [
         work.take_out(starts[first : first + _LINES], ends[first : first + _LINES])
         for first in range(0, len(starts), _LINES)
@@ -111,11 +121,11 @@ class _Blanker:
     word at every byte.
     """
 
-    def __init__(self, data: Bytes, layout: Layout) -> None:
+    def __init__(self, data: Bytes, layout: Layout, known: list[int]) -> None:
         self._data, self._layout = data, layout
         self._words = np.ndarray((len(data) - _WORD + 1,), dtype="<u8", buffer=data, strides=(1,))
         self._last = len(data) - PADDING
-        self._known: list[int] = []  # distances to the ports, the usual ones first
+        self._known = known
 
     def take_out(self, starts: Places, ends: Places) -> Values:
         """Blank these lines."""
@@ -161,7 +171,7 @@ class _Blanker:
     def _ports(self, after: Places, limit: Places, fits: Flags) -> "_Ports":
         """Find the first pair after a place; a line without one keeps its ports in the template."""
         layout = self._layout
-        nothing = np.full(len(after), NO_PORT)
+        nothing = np.full(len(after), NO_PORT, dtype=np.int32)
         if not layout.source_port:
             return _Ports(nothing, nothing, after, after, after, after)
         key_at = after + self._distances(after)
@@ -177,8 +187,8 @@ class _Blanker:
         found &= (source >= 0) & (target >= 0) & (end < limit)
         found &= (closing == _COMMA) | (closing == _BRACE)
         return _Ports(
-            np.where(found, source, NO_PORT),
-            np.where(found, target, NO_PORT),
+            np.where(found, source, NO_PORT).astype(np.int32),
+            np.where(found, target, NO_PORT).astype(np.int32),
             source_at,
             target_at,
             source_digits,
@@ -207,7 +217,9 @@ class _Blanker:
             hit &= window[:, 2:] == ord("p")
             distances[left] = np.maximum(hit.argmax(axis=1) - key.index(b"e_p"), 0)
             count = np.bincount(distances)
-            self._known = [int(often) for often in np.argsort(-count, kind="stable")[:_KNOWN] if count[often]]
+            self._known[:] = [
+                int(often) for often in np.argsort(-count, kind="stable")[:_KNOWN] if count[often]
+            ]
         return distances
 
     def _rows(self, places: Places, width: int) -> Bytes:
@@ -263,8 +275,8 @@ class _Blanker:
 class _Ports:
     """Both ports of each line, where they stand one after the other."""
 
-    source: Places
-    target: Places
+    source: Numbers
+    target: Numbers
     source_at: Places
     target_at: Places
     source_digits: Places

@@ -18,12 +18,12 @@ import orjson
 from jobs.sources.files import STDIN, Unpacked, packing
 from jobs.sources.ranges import Block, FileRange, Range
 
-CHUNK: Final = 512 << 20  # bytes of a plain file handed on at once
+CHUNK: Final = 1 << 30  # bytes of a plain file handed on at once
 MEMORY_CHUNK: Final = 48 << 20  # bytes of unpacked content, which is held in memory
 MAX_LINE: Final = 16 << 20  # bytes; a longer line is rejected, never parsed
 HEAD: Final = 64 << 10  # bytes that tell one content from another
 TAIL: Final = HEAD  # bytes before a cursor that must be the same for it to hold
-MAX_LINES: Final = 500_000  # lines of a chunk, about: short lines must not make a chunk of millions
+MAX_LINES: Final = 1_000_000  # lines of a chunk, about: short lines must not make a chunk of millions
 PEEK: Final = 1 << 20  # bytes looked at to tell lines from values
 STEP: Final = 1 << 20  # bytes read at a time while looking for a line end
 UTF8_BOM: Final = b"\xef\xbb\xbf"

@@ -3,11 +3,12 @@ Which of the records just read were counted before.
 
 A record is known by its node and uuid; without a uuid (old Cilium, field masks, stored logs), or when
 the known copy had none, by what every mask keeps. Looked up among the records just read, in what the
-open batch holds already (the table ``kept``), and in the ledger of the hours that they touch.
+open batch holds already (the view ``kept``), and in the ledger of the hours that they touch.
 
 What a record's template says is hashed once per template; a record adds its time, uuid and ports.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -17,8 +18,9 @@ import pyarrow as pa
 from jobs.sources import prints
 from jobs.sources.assemble import cluster_of
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
+from jobs.sources.dictionary import FIRST
 from jobs.sources.known import Known
-from jobs.sources.reader import OWN
+from jobs.sources.reader import FRESH, OWN
 
 _HOUR: Final = 3_600_000_000_000  # nanoseconds
 _COUNTED: Final = f"kind IN ({FLOW}, {LOST}, {NODE_STATUS})"
@@ -36,11 +38,17 @@ _SAID: Final = """concat_ws('|', src_ip, dst_ip, p.src_port, p.dst_port, protoco
   dst_cluster,
   src_identity, dst_identity, src_labels_hash, dst_labels_hash, src_workloads_hash, dst_workloads_hash,
   src_names_hash, dst_names_hash, allowed_hash, denied_hash, dns_query, dns_ips, http_route, weight)"""
-_KEPT: Final = {
-    "part": "INTEGER", "template": "BIGINT", "ns": "BIGINT", "uuid": "VARCHAR", "src_port": "INTEGER",
-    "dst_port": "INTEGER", "hour": "BIGINT", "fingerprint": "BIGINT", "content": "BIGINT",
-    "has_uuid": "BOOLEAN",
-}  # fmt: skip
+_KEPT: Final = pa.schema(
+    [
+        *FRESH.items(),
+        *[
+            ("hour", pa.int64()),
+            ("fingerprint", pa.int64()),
+            ("content", pa.int64()),
+            ("has_uuid", pa.bool_()),
+        ],
+    ]
+)
 
 
 class Ledger(Protocol):
@@ -50,10 +58,11 @@ class Ledger(Protocol):
         """Arrow dataset of a table's rows on these days."""
 
 
-def make_kept(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the empty table of the open batch's records."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in _KEPT.items())
-    con.execute(f"CREATE OR REPLACE TEMP TABLE kept ({columns})")
+def show_kept(con: duckdb.DuckDBPyConnection, rows: Sequence[Any]) -> None:
+    """Make these Arrow tables the view ``kept``: the records of the open batch."""
+    con.register(
+        "kept", pa.concat_tables([_KEPT.empty_table(), *(some.select(_KEPT.names) for some in rows)])
+    )
 
 
 class Duplicates:
@@ -62,17 +71,20 @@ class Duplicates:
     def __init__(self, con: duckdb.DuckDBPyConnection, ledger: Ledger, cluster: str | None) -> None:
         self._con, self._cluster = con, cluster
         self._known = Known(ledger)
-        self._learned, self._own = _Said(), _Said()
-        self._generation = 0
-        make_kept(con)
+        self._learned, self._own = _Said(FIRST), _Said(OWN)
+        self._kept: list[Any] = []
+        show_kept(con, [])
 
-    def clear(self, generation: int) -> None:
-        """Begin a batch, the one before is being written. Another generation numbers templates anew."""
-        make_kept(self._con)
+    def clear(self) -> None:
+        """Begin a batch, the one before is being written."""
+        self._kept = []
+        show_kept(self._con, [])
         self._known.next_batch()
-        self._own = _Said()
-        if generation != self._generation:
-            self._learned, self._generation = _Said(), generation
+        self._own = _Said(OWN)
+
+    def forget(self, first: int) -> None:
+        """Forget all templates; those to come are numbered from ``first`` on."""
+        self._learned = _Said(first)
 
     def saved(self) -> None:
         """Note that the batch before the open one is in the ledger."""
@@ -82,22 +94,20 @@ class Duplicates:
         """Add the rows of a read to the open batch, but for duplicates; their number per part and kind."""
         rows = self._prints(fresh)
         known = self._known.among(rows)
-        self._con.register("prints", rows)
         counts: dict[tuple[int, int], int] = {}
-        kept = ""
         if known is not None:
+            self._con.register("prints", rows)
             self._find_repeated(known)
             found = self._con.execute("""SELECT part, kind, count(*) FROM repeated
               JOIN (SELECT template, kind FROM decoded) USING (template) GROUP BY ALL""").fetchall()
             counts = {(part, kind): count for part, kind, count in found}
-            kept = " WHERE place NOT IN (SELECT place FROM repeated)"
-        self._con.execute(f"INSERT INTO kept SELECT {', '.join(_KEPT)} FROM prints{kept}")
-        if counts:
-            left = self._con.sql(f"SELECT hour, fingerprint, content, has_uuid FROM prints{kept}")
-            self._known.add(left.to_arrow_table())
-        else:
-            self._known.add(rows)
-        self._con.unregister("prints")
+            rows = self._con.sql(
+                "SELECT * FROM prints WHERE place NOT IN (SELECT place FROM repeated)"
+            ).to_arrow_table()
+            self._con.unregister("prints")
+        self._kept.append(rows)
+        show_kept(self._con, self._kept)
+        self._known.add(rows)
         return counts
 
     def _find_repeated(self, known: Any) -> None:
@@ -122,12 +132,9 @@ class Duplicates:
         """The rows that count, with their hours and fingerprints."""
         template = fresh["template"].to_numpy()
         own = template >= OWN
-        self._learned.extend(self._con, f"template < {OWN}", 0)
-        self._own.extend(self._con, f"template >= {OWN}", OWN)
-        node, said, counted = (
-            np.where(own, self._own.at(name, template - OWN, own), self._learned.at(name, template, ~own))
-            for name in ("node", "content", "counted")
-        )
+        self._learned.extend(self._con, f"template < {OWN}")
+        self._own.extend(self._con, f"template >= {OWN}")
+        node, said, counted = (self._said(name, template, own) for name in ("node", "content", "counted"))
         ns = fresh["ns"].to_numpy()
         ports = [prints.hash_numbers(fresh[name]) for name in ("src_port", "dst_port")]
         content = prints.fold([said, prints.hash_numbers(fresh["ns"]), *ports], len(fresh))
@@ -145,6 +152,14 @@ class Duplicates:
         counted = counted.astype(bool)
         return table if counted.all() else table.filter(pa.array(counted))
 
+    def _said(self, name: str, template: Any, own: Any) -> Any:
+        """What each of these rows of ``decoded`` adds."""
+        if not own.any():
+            return self._learned.at(name, template)
+        values = np.empty(len(own), dtype=np.uint64)
+        values[own], values[~own] = self._own.at(name, template[own]), self._learned.at(name, template[~own])
+        return values
+
     def rows(self) -> Any:
         """Ledger rows of the open batch, as Arrow."""
         return self._con.sql(f"""SELECT strftime(make_timestamp(hour * 3600000000), '%Y-%m-%d') AS day, hour,
@@ -154,32 +169,31 @@ class Duplicates:
 
 class _Said:
     """
-    What the rows of ``decoded`` add to a fingerprint, by their numbers.
+    What the rows of ``decoded`` add to a fingerprint, by their numbers from ``base`` on.
 
     Numbers come in order, each once, so an array that grows is enough.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base: int) -> None:
+        self.base = base
         self._columns: dict[str, Any] = {
             name: np.empty(0, dtype=kind)
             for name, kind in (("node", np.uint64), ("content", np.uint64), ("counted", np.uint64))
         }
         self._next = 0
 
-    def at(self, name: str, numbers: Any, there: Any) -> Any:
-        """Values of these numbers; anything where they are not ``there``."""
-        column = self._columns[name]
-        if not len(column):
-            return np.zeros(len(numbers), dtype=column.dtype)
-        return column[np.where(there, numbers, 0)]
+    def at(self, name: str, numbers: Any) -> Any:
+        """Values of these numbers."""
+        return self._columns[name][numbers - self.base]
 
-    def extend(self, con: duckdb.DuckDBPyConnection, where: str, base: int) -> None:
+    def extend(self, con: duckdb.DuckDBPyConnection, where: str) -> None:
         """Add the rows of ``decoded`` that came since."""
         names = ", ".join((*_NUMBERS, *_FEW, "dns_query", "http_route", "src_ip", "dst_ip", "node"))
-        rows = con.sql(f"""SELECT template - {base} AS number, {_COUNTED} AS counted, {names}, {_ENDS} AS ends
+        rows = con.sql(f"""SELECT template - {self.base} AS number, {_COUNTED} AS counted, {names},
+            {_ENDS} AS ends
           FROM decoded d LEFT JOIN owner_map sw ON d.src_workloads_hash = sw.text_hash
             LEFT JOIN owner_map dw ON d.dst_workloads_hash = dw.text_hash
-          WHERE {where} AND template >= {base + self._next}""").to_arrow_table()
+          WHERE {where} AND template >= {self.base + self._next}""").to_arrow_table()
         if not len(rows):
             return
         number = rows["number"].to_numpy()

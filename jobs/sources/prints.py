@@ -21,13 +21,15 @@ _FACTOR: Final = np.uint64(0xFF51AFD7ED558CCD)  # of MurmurHash3's finalizer
 _HALF: Final = np.uint64(32)
 #: Bytes of a word that belong to a text with so many bytes left.
 _MASKS: Final = np.array([(1 << (8 * left)) - 1 for left in range(9)], dtype=np.uint64)
+_WORD: Final = 8
 _ABSENT: Final = 0xA5A5A5A5  # stands for NULL among the numbers; no column here holds it
 
 
-def mix(hashes: Hashes, words: Hashes) -> Hashes:
-    """Take one more word into each hash."""
-    mixed = (hashes ^ words) * _FACTOR
-    return mixed ^ (mixed >> _HALF)
+def mix(hashes: Hashes, words: Hashes) -> None:
+    """Take one more word into each hash, in place: new memory costs more than the arithmetic."""
+    hashes ^= words
+    hashes *= _FACTOR
+    hashes ^= hashes >> _HALF
 
 
 def hash_texts(column: Any) -> Hashes:
@@ -42,15 +44,28 @@ def hash_texts(column: Any) -> Hashes:
     # A word at every byte: texts do not start at multiples of eight.
     words = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     starts, lengths = offsets[:-1], np.diff(offsets)
-    hashes = mix(np.full(len(array), _SEED), lengths.astype(np.uint64))
+    hashes = np.full(len(array), _SEED)
+    mix(hashes, lengths.astype(np.uint64))
+    if (lengths == lengths[0]).all():  # uuids, for one: nothing to look up
+        _hash_alike(hashes, words[int(starts[0]) :], int(lengths[0]))
+        return hashes
     rows = np.flatnonzero(lengths > 0)
     at = 0
     while len(rows):
-        left = np.minimum(lengths[rows] - at, 8)
-        hashes[rows] = mix(hashes[rows], words[starts[rows] + at].astype(np.uint64) & _MASKS[left])
-        at += 8
+        left = np.minimum(lengths[rows] - at, _WORD)
+        some = hashes[rows]
+        mix(some, words[starts[rows] + at] & _MASKS[left])
+        hashes[rows] = some
+        at += _WORD
         rows = rows[lengths[rows] > at]
     return hashes
+
+
+def _hash_alike(hashes: Hashes, words: Hashes, length: int) -> None:
+    """Hash texts of one length that follow each other; ``words`` has one for every byte of them."""
+    for at in range(0, length, _WORD):
+        mask = _MASKS[min(length - at, _WORD)]
+        mix(hashes, words[at : at + (len(hashes) - 1) * length + 1 : length] & mask)
 
 
 def hash_names(column: Any) -> Hashes:
@@ -77,5 +92,6 @@ def fold(columns: Sequence[Hashes], count: int) -> "np.ndarray[Any, np.dtype[np.
     """One hash of several columns, as integers that fit a signed 64-bit column."""
     hashes = np.full(count, _SEED)
     for column in columns:
-        hashes = mix(hashes, column)
-    return mix(hashes, hashes >> _HALF).view(np.int64)
+        mix(hashes, column)
+    mix(hashes, hashes >> _HALF)
+    return hashes.view(np.int64)

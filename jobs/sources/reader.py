@@ -18,16 +18,17 @@ import pyarrow as pa
 
 from jobs.rejects import Reject
 from jobs.sources import columns, envelopes
+from jobs.sources.ahead import Ahead, Lines
 from jobs.sources.answers import MAX_WHOLE, break_up
 from jobs.sources.blanks import NO_PORT
 from jobs.sources.blanks import as_texts as uuid_texts
 from jobs.sources.decode import UNUSABLE, decode
+from jobs.sources.dictionary import MAX_TEMPLATES
 from jobs.sources.layout import Layout, layout_of
 from jobs.sources.lines import as_texts, blocks_of_lines
 from jobs.sources.ranges import Range, reading_into
-from jobs.sources.sheets import Sheet, Sheets
 from jobs.sources.splitter import Value
-from jobs.sources.templates import MAX_TEMPLATES, Templates
+from jobs.sources.templates import Templates
 from jobs.sources.texts import MAX_TEXTS, Texts
 
 WRAPPED, BARE, OTHER = "wrapped", "bare", "other"
@@ -72,6 +73,7 @@ class Begun:
 
     parts: dict[int, Part]
     shape: str
+    anew: bool  # with no template known: ``forget`` must come before it is finished
 
 
 class Reader:
@@ -85,13 +87,13 @@ class Reader:
         self._con = con
         self._texts = Texts(con)
         self._templates = Templates(con, self._decode)
-        self._sheets = Sheets()
+        self._ahead = Ahead()
         self._bare = False  # how the lines of the read at hand are wrapped
         self._own = OWN  # next number of a line that is decoded by itself
         self._parts: list[int] = []  # of the lines with such numbers, in their order
         self.files: dict[int, int] = {}
         self.next_part = 0
-        self.generation = 0  # of the numbers of templates: they begin anew when all were forgotten
+        self._turning = False  # what was begun last is read with no template known
         self.fresh = pa.table({name: pa.array([], kind) for name, kind in FRESH.items()})
         self._make_decoded()
 
@@ -100,23 +102,30 @@ class Reader:
         """Lines of the open batch that were decoded by themselves."""
         return self._own - OWN
 
+    @property
+    def first(self) -> int:
+        """Number of the first template that is still known; it grows when all before are forgotten."""
+        return self._templates.first
+
     def close(self) -> None:
         """End the thread that reads ahead."""
-        self._sheets.close()
+        self._ahead.close()
 
     def clear(self) -> None:
         """Forget the rows of single lines: a batch begins. Templates stay."""
         alone, self._own = self.alone, OWN
         self.files, self._parts = {}, []
-        if self._texts.count > MAX_TEXTS or self._templates.count >= MAX_TEMPLATES:
-            self._texts.forget()
-            self._templates.forget()
-            self._make_decoded()
-            self.generation += 1
-        elif alone:  # made anew: what is deleted from a table keeps its memory
+        if alone:  # made anew: what is deleted from a table keeps its memory
             self._con.execute(
                 f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM decoded WHERE template < {OWN}"
             )
+
+    def forget(self) -> None:
+        """Forget all templates and texts; a batch is just beginning."""
+        self._turning = False
+        self._texts.forget()
+        self._templates.forget()
+        self._make_decoded()
 
     def _make_decoded(self) -> None:
         names = ", ".join(f'NULL::{field.sql} AS "{field.name}"' for field in columns.FIELDS)
@@ -126,32 +135,37 @@ class Reader:
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE decoded AS SELECT * FROM ({nothing}) WHERE false")
 
     def begin(self, parts: Sequence[Part], shape: str) -> "Begun":
-        """Number these parts and read ahead in them; ``finish`` must take them in the same order."""
-        begun = Begun(dict(enumerate(parts, self.next_part)), shape)
+        """
+        Number these parts and read ahead in them; ``finish`` must take them in the same order.
+
+        Where too much is known by now these parts are read ``anew``.
+        """
+        full = self._texts.count > MAX_TEXTS or self._templates.count >= MAX_TEMPLATES
+        anew = shape != OTHER and full and not self._turning
+        begun = Begun(dict(enumerate(parts, self.next_part)), shape, anew)
         self.next_part += len(parts)
         if shape != OTHER:
+            self._turning |= anew
             layouts = {number: _layout(part.range) for number, part in begun.parts.items()}
-            self._sheets.add({number: part.range for number, part in begun.parts.items()}, layouts)
+            ranges = {number: part.range for number, part in begun.parts.items()}
+            self._ahead.add(ranges, layouts, anew=anew)
         return begun
 
-    def read(self, parts: Sequence[Part], shape: str) -> Found:
-        """Add the records of these parts; return what was refused."""
-        return self.finish(self.begin(parts, shape))
-
     def finish(self, begun: "Begun") -> Found:
-        """Add the records of parts that were begun."""
+        """Add the records of parts that were begun; return what was refused."""
         parts = begun.parts
         self.files |= {number: part.file for number, part in parts.items()}
-        learned, own, rows = self._templates.count, self._own, list[Any]()
+        learned, own, rows = self._templates.next, self._own, list[Any]()
         if begun.shape == OTHER:
             rejects = self._read_tolerantly(parts)
         else:
             self._bare = begun.shape == BARE
-            rejects = []
-            for sheet in self._sheets.take():
-                found, lines = self._read_sheet(sheet, parts)
-                rows.append(found)
-                rejects += self._read_by_themselves(parts, lines)
+            rejects, waiting = Found(), list[Lines]()
+            for lines in self._ahead.take():
+                waiting.append(lines)
+                if sum(some.text_size for some in waiting) >= DECODED_AT_ONCE:
+                    rejects += self._settle(parts, waiting, rows)
+            rejects += self._settle(parts, waiting, rows)
         self._publish(learned, own, rows)
         return sorted(rejects, key=lambda reject: (reject[0], reject[1].line))
 
@@ -172,7 +186,7 @@ class Reader:
             some = good[start : start + ODD_AT_ONCE]
             texts = as_texts([raw.replace(b"\n", b" ").replace(b"\r", b" ") for _, _, raw in some])
             rejects += self._read_texts(names, some, texts)
-        self._publish(self._templates.count, own, [])
+        self._publish(self._templates.next, own, [])
         return rejects
 
     def _publish(self, learned: int, own: int, rows: list[Any]) -> None:
@@ -184,38 +198,37 @@ class Reader:
         parts = pa.array(np.array(self._parts, dtype=np.int32)[places])
         schema = pa.schema(list(FRESH.items()))
         self.fresh = pa.concat_tables([*rows, alone.set_column(0, "part", parts).cast(schema)])
-        self._texts.learn(f"template BETWEEN {learned + 1} AND {OWN - 1} OR template >= {own}")
+        self._texts.learn(f"template BETWEEN {learned} AND {OWN - 1} OR template >= {own}")
 
-    def _read_sheet(self, sheet: Sheet, parts: dict[int, Part]) -> tuple[Any, list[Line]]:
-        """Rows of the lines that have a template, and the lines that have none."""
-        templates, values = self._templates, sheet.values
-        found = templates.find(sheet)
-        good = np.flatnonzero(found > 0)
-        number = found[good]
+    def _settle(self, parts: dict[int, Part], waiting: list[Lines], rows: list[Any]) -> Found:
+        """Learn the templates that came with these lines, add their rows, and empty the list."""
+        self._templates.learn(waiting)
+        alone: list[Line] = []
+        for lines in waiting:
+            known = self._templates.are_good(lines.template)
+            rows.append(self._rows(lines, np.flatnonzero(known)))
+            alone += _texts_of(lines, np.flatnonzero(~known), parts)
+        waiting.clear()
+        return list(self._read_by_themselves(parts, alone))
+
+    def _rows(self, lines: Lines, good: Any) -> Any:
+        """Rows of the lines at these places, which have a template."""
+        templates, values, number = self._templates, lines.values, lines.template[good]
         ports = []
         for taken, said in (
             (values.source_port, templates.source_port),
             (values.target_port, templates.target_port),
         ):
-            port = np.where(values.source_port[good] == NO_PORT, said[number], taken[good])
-            ports.append(pa.array(port.astype(np.int32), mask=port == NO_PORT))
-        if sheet.has_uuid:
+            port = taken[good]
+            absent = np.flatnonzero(values.source_port[good] == NO_PORT)
+            port[absent] = said[number[absent] - templates.first]
+            ports.append(pa.array(port, mask=port == NO_PORT))
+        if lines.has_uuid:
             uuid = uuid_texts(values.uuid[good])
         else:
-            uuid = pa.array(templates.uuid[number], pa.string())
-        columns_of = [sheet.part[good].astype(np.int32), number, values.ns[good], uuid, *ports]
-        rows = pa.table(dict(zip(FRESH, map(pa.array, columns_of), strict=True)))
-        lines = []
-        for index in np.flatnonzero(found <= 0).tolist():
-            part, text = int(sheet.part[index]), sheet.text(index)
-            if values.fits[index]:  # it was written over
-                with reading_into(parts[part].range) as read:
-                    original = bytearray(len(text))
-                    read(int(sheet.offset[index]), memoryview(original))
-                text = bytes(original)
-            if text.strip():
-                lines.append((part, int(sheet.line[index]), text))
-        return rows, lines
+            uuid = pa.array(templates.uuid[number - templates.first], pa.string())
+        columns_of = [lines.part[good], number, values.ns[good], uuid, *ports]
+        return pa.table(dict(zip(FRESH, map(pa.array, columns_of), strict=True)))
 
     def _decode(self, lines: Any, first: int) -> Any:
         """
@@ -346,3 +359,17 @@ def _layout(part: Range) -> Layout | None:
     with reading_into(part) as read:
         shown = bytearray(min(part.size(), _LOOKED_AT))
         return layout_of(bytes(shown[: read(0, memoryview(shown))]))
+
+
+def _texts_of(lines: Lines, places: Any, parts: dict[int, Part]) -> Iterator[Line]:
+    """Lines at these places as they stood in their part, but for empty ones."""
+    for number in np.unique(lines.part[places]).tolist():
+        with reading_into(parts[number].range) as read:
+            for place in places[lines.part[places] == number].tolist():
+                text = lines.odd.get(place)
+                if text is None:  # it was written over
+                    original = bytearray(int(lines.size[place]))
+                    read(int(lines.offset[place]), memoryview(original))
+                    text = bytes(original)
+                if text.strip():
+                    yield number, int(lines.line[place]), text

@@ -9,7 +9,6 @@ import duckdb
 
 from jobs.observations.records import RECORDS
 from jobs.sources.assemble import assemble
-from jobs.sources.duplicates import make_kept
 from jobs.sources.ranges import Block
 from jobs.sources.reader import Part, Reader, Values
 from jobs.sources.shape import VALUES, shape_of
@@ -94,11 +93,11 @@ class Read:
         if shape == VALUES:
             found = reader.read_values([Values(0, "test", list(Splitter().values([data])))])
         else:
-            found = reader.read([Part(0, "test", Block(data), lambda: 0)], shape)
-        make_kept(con)
-        con.register("fresh", reader.fresh)
-        con.execute("INSERT INTO kept BY NAME SELECT * FROM fresh")
-        con.unregister("fresh")
+            begun = reader.begin([Part(0, "test", Block(data), lambda: 0)], shape)
+            if begun.anew:
+                reader.forget()
+            found = reader.finish(begun)
+        con.register("kept", reader.fresh)
         assemble(con, cluster=cluster, source="test")
         self.rejects = [reject for _, reject in found]
         self.records = rows(

@@ -124,9 +124,9 @@ def test_sheets_of_any_size_give_the_same_records(monkeypatch: pytest.MonkeyPatc
     """Lines, their numbers and their parts stay together wherever a sheet ends."""
     data = lines(*map(wrapped, many(200)), "no flow", *map(wrapped, many(50, verdict=None)))
     whole = said(Read(data, shape=WRAPPED))
-    monkeypatch.setattr(sheets, "FIRST_SHEETS", ())
     for size in (1, 700, 5_000, 40_000):
         monkeypatch.setattr(sheets, "SHEET", size)
+        monkeypatch.setattr(sheets, "_STEP", max(size // 3, 300))
         assert said(Read(data, shape=WRAPPED)) == whole, size
 
 
@@ -135,7 +135,7 @@ def test_a_full_dictionary_forgets_and_reads_on(monkeypatch: pytest.MonkeyPatch)
     made = [flow(node_name=f"prod/node-{number % 7}") for number in range(70)]
     data = lines(*map(wrapped, made))
     whole = said(Read(data, shape=WRAPPED))
-    monkeypatch.setattr("jobs.sources.templates.MAX_TEMPLATES", 3)
+    monkeypatch.setattr("jobs.sources.dictionary.MAX_TEMPLATES", 3)
     monkeypatch.setattr(reader, "MAX_TEMPLATES", 3)
     assert said(Read(data, shape=WRAPPED)) == whole
     assert said(Read(data, shape=WRAPPED)) == whole
