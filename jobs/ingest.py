@@ -7,10 +7,9 @@ the last batch and ends with the tables of an undisturbed run.
 """
 
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 from jobs.observations.engine import batch_tables
 from jobs.observations.schema import BATCHES, arrow_schema
 from jobs.observations.store import ObservationStore, Writer
+from jobs.open_batch import Batch, Passed, Queue, Stretch
 from jobs.rejects import MAX_TEXT, Reject, as_lines, keep_unfinished
 from jobs.sources.assemble import CLUSTER_NAME, assemble, lost_events, notices
 from jobs.sources.content import CHUNK, Chunk, Content
@@ -30,7 +30,7 @@ from jobs.sources.duplicates import Duplicates
 from jobs.sources.files import find_files
 from jobs.sources.met import flows_met, kinds_met, meet
 from jobs.sources.ranges import Block
-from jobs.sources.reader import OTHER, Begun, Part, Reader, Values
+from jobs.sources.reader import OTHER, Part, Reader, Values
 from jobs.sources.report import COSTS, FileReport, IngestReport
 from jobs.sources.shape import VALUES, shape_of
 from jobs.sources.splitter import Splitter, Value
@@ -51,49 +51,6 @@ BATCH_BYTES: Final = 2 << 30  # bytes of content per commit
 MAX_ALONE: Final = 300_000  # lines of a batch that share no template: what they decode to must fit in memory
 NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
-
-
-@dataclass(slots=True)
-class _Stretch:
-    """What the open batch has consumed of one content."""
-
-    content: Content
-    start: int
-    end: int
-    tail: Callable[[], bytes]
-    before: Counter[str]  # counts of the file when the batch began with it
-
-
-@dataclass(slots=True)
-class _Batch:
-    """The open batch, besides what the connection's tables hold of it."""
-
-    stretches: dict[int, _Stretch] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
-    unused: Counter[tuple[int, str, str]] = field(default_factory=Counter)  # by part, kind, reason
-    places: dict[int, tuple[str, int]] = field(default_factory=dict)  # cluster and first time of a part
-    size: int = 0
-    kept: int = 0  # bytes of rejects
-
-
-@dataclass(frozen=True, slots=True)
-class _Passed:
-    """A chunk of a file that was queued."""
-
-    file: int
-    content: Content
-    chunk: Chunk
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Parts of one shape that are read together."""
-
-    shape: str = ""
-    parts: list[Part | Values] = field(default_factory=list)
-    passed: list[_Passed] = field(default_factory=list)
-    size: int = 0
-    begun: Begun | None = None
 
 
 def run_ingest(
@@ -160,13 +117,13 @@ class _Run:
         self._cursor = Cursor(store.dataset(BATCHES.name).to_table().to_pylist())
         self._progress = progress or (lambda *_: None)
         self._done = 0
-        self._queue, self._begun = _Queue(), deque[_Queue]()
+        self._queue, self._begun = Queue(), deque[Queue]()
         self._late: list[Reject] = []  # of the file at hand: what may still grow, so no batch counts it
         self._unfinished: dict[str, list[Reject]] = {}
         self._rejects = store.rejects
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="saver")
         self._saving: Future[None] | None = None
-        self._batch = _Batch()
+        self._batch = Batch()
 
     def ingest(self, path: Path | None, stdin: BinaryIO | None) -> None:
         """Read one file from where earlier batches left it."""
@@ -234,11 +191,11 @@ class _Run:
             value = Value(
                 chunk.start, chunk.end, content.lines_before(chunk) + 1, chunk.part.read(), chunk.problem
             )
-            passed = _Passed(number, content, chunk)
+            passed = Passed(number, content, chunk)
             self._queue_up(Values(number, file.path, [value]), VALUES, chunk.part.size(), passed)
         else:
             part = Part(number, file.path, chunk.part, lambda: content.lines_before(chunk))
-            self._queue_up(part, shape, chunk.part.size(), _Passed(number, content, chunk))
+            self._queue_up(part, shape, chunk.part.size(), Passed(number, content, chunk))
 
     def _take_values(self, content: Content, start: int) -> None:
         """Queue a stream of JSON values that are not one per line."""
@@ -247,7 +204,7 @@ class _Run:
         done, size = start, 0
 
         def queue() -> None:
-            passed = _Passed(number, content, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail()))
+            passed = Passed(number, content, Chunk(done, splitter.offset, Block(b""), tail=splitter.tail()))
             self._queue_up(Values(number, content.name, waiting), VALUES, splitter.offset - done, passed)
 
         for value in splitter.values(_sound(content.blocks(), damage)):
@@ -264,7 +221,7 @@ class _Run:
         if damage:
             self._late.append(Reject(content.name, splitter.line, f"corrupt: {damage[0]}", b""))
 
-    def _queue_up(self, part: Part | Values, shape: str, size: int, passed: "_Passed") -> None:
+    def _queue_up(self, part: Part | Values, shape: str, size: int, passed: Passed) -> None:
         """Add to the queue, which holds parts of one shape and is read when it is long enough."""
         limit = READ_TOGETHER if shape not in (VALUES, OTHER) else VALUES_TOGETHER
         if isinstance(part, Part) and isinstance(part.range, Block):
@@ -279,7 +236,7 @@ class _Run:
 
     def _flush(self) -> None:
         """Begin to read what is queued, and meanwhile put what was begun long before into the open batch."""
-        queue, self._queue = self._queue, _Queue()
+        queue, self._queue = self._queue, Queue()
         if not queue.parts:
             return
         if queue.shape != VALUES:
@@ -289,7 +246,7 @@ class _Run:
         if len(self._begun) > AHEAD:
             self._absorb(self._begun.popleft())
 
-    def _absorb(self, queue: "_Queue") -> None:
+    def _absorb(self, queue: Queue) -> None:
         """Put the records of a queue into the open batch, and close the batch when it is large enough."""
         if queue.begun is not None and queue.begun.anew:
             self._commit()
@@ -311,12 +268,12 @@ class _Run:
         if full or self._batch.kept >= MAX_REJECTS:
             self._commit()
 
-    def _pass(self, passed: "_Passed") -> None:
+    def _pass(self, passed: Passed) -> None:
         """Move the cursor of the open batch to the end of a chunk."""
         stretches, file, chunk = self._batch.stretches, self.report.files[passed.file], passed.chunk
         content = passed.content
         if passed.file not in stretches:
-            stretches[passed.file] = _Stretch(content, chunk.start, chunk.end, bytes, file.counts())
+            stretches[passed.file] = Stretch(content, chunk.start, chunk.end, bytes, file.counts())
         stretches[passed.file].end = chunk.end
         stretches[passed.file].tail = lambda: content.tail(chunk)
 
@@ -351,7 +308,7 @@ class _Run:
 
     def _commit(self) -> None:
         """Make the open batch durable: all of it, or nothing. Nothing is queued when this is called."""
-        batch, self._batch = self._batch, _Batch()
+        batch, self._batch = self._batch, Batch()
         if not batch.stretches:
             return
         assemble(self._con, cluster=self._cluster, source=self._source)
@@ -375,7 +332,7 @@ class _Run:
             self._cursor.add(row)
         self._duplicates.clear()
 
-    def _cursor_row(self, number: int, day: str, file: int, stretch: _Stretch) -> dict[str, Any]:
+    def _cursor_row(self, number: int, day: str, file: int, stretch: Stretch) -> dict[str, Any]:
         head = stretch.content.head[: stretch.end]
         counts = self.report.files[file].counts()
         counts.subtract(stretch.before)
