@@ -15,6 +15,8 @@ from models.errors import BadInputError
 DEFAULT_DENY_SWITCH_SINCE: Final = (1, 16)
 #: First Cilium line on AKS under which LocalDNS is the host and no longer an address.
 LOCAL_DNS_IS_HOST_SINCE: Final = (1, 17)
+FQDN_FROM_DATA: Final = "fqdn_from_data"
+NO_FQDN_SEEN: Final = "no_fqdn_seen"
 _L7_NOT_ASKED: Final = (
     "HTTP requests were recorded, and no rule looks at them: any request passes, also where a policy that is "
     "deployed lists them today. Set capabilities.l7 to true for lists of methods and paths, or to false."
@@ -127,7 +129,7 @@ def resolve_capabilities(
             "addresses, which change. Set capabilities.fqdn to true if it has (on AKS: Advanced Container "
             "Networking Services)."
         )
-        assumptions.append(Assumption("fqdn_from_data" if names_seen else "no_fqdn_seen", text))
+        assumptions.append(Assumption(FQDN_FROM_DATA if names_seen else NO_FQDN_SEEN, text))
     if hints.l7 is None and requests_seen:
         assumptions.append(Assumption("l7_not_asked", _L7_NOT_ASKED))
     version = None if hints.cilium_version is None else parse_version(hints.cilium_version)

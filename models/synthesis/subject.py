@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.domain.peer import EndpointPeer, FqdnPeer, LabelSelector, Peer
-from models.domain.proposal import Assumption, DirectionDecision, Proposal, Subject
+from models.domain.proposal import DirectionDecision, Proposal, Subject
 from models.domain.rule import Port, Rule
 from models.domain.workload import Workload
+from models.synthesis.assumed import assumptions_of
 from models.synthesis.candidates import Candidate, Excluded
 from models.synthesis.directions import Evidence, decide
+from models.synthesis.edges import Edge
 from models.synthesis.entries import with_paths
 from models.synthesis.evidence import SECOND_US, DayIndex
 from models.synthesis.exchange import Exchange
@@ -28,11 +30,6 @@ from models.synthesis.targets import edge_port
 from models.synthesis.view import ClusterView
 
 MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
-_UNREAD: Final = Assumption(
-    "deployed_policies_unread",
-    "Policies that are deployed already were not read: what they allow is added to this, and what they "
-    "deny stays denied.",
-)
 _DAY_US = 24 * 3600 * SECOND_US
 
 
@@ -151,7 +148,8 @@ def propose_for(
         questions = setting.questions.patterns(workload.label_keys)
         inspected = with_dns_inspection(rules, fqdn=view.capabilities.fqdn, questions=questions)
         placed = with_paths(inspected, workload.namespace)
-        about = _About(key, workload, selector, facts)
+        edges = tuple(edge for candidate in candidates for edge in candidate.edges)
+        about = _About(key, workload, selector, facts, edges)
         outcome.proposal = _proposal(setting, about, placed, outcome)
     return outcome
 
@@ -174,6 +172,7 @@ class _About:
     workload: Workload
     selector: LabelSelector
     facts: SubjectFacts
+    edges: tuple[Edge, ...]
 
 
 def _resolves(rules: Sequence[Rule]) -> bool:
@@ -206,10 +205,6 @@ def _description(workload: Workload, rules: Sequence[Rule]) -> str:
 def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome: Outcome) -> Proposal:
     """Put one proposal together."""
     workload, facts = about.workload, about.facts
-    assumptions = [_UNREAD, *setting.view.capabilities.assumptions, *setting.observed.assumptions]
-    assumed = next((rule.reasons[0] for rule in rules if rule.evidence.assumed), "")
-    if assumed:
-        assumptions.append(Assumption("assumed_dns", assumed))
     doubtful = workload.ownerless or "indistinguishable" in workload.flags
     review = {"needs_review"} if doubtful or any("needs_review" in rule.flags for rule in rules) else set()
     reasons = list(workload.notes)
@@ -233,7 +228,9 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         maturity=maturity(facts.effective_days),
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
         effective_days=facts.effective_days,
-        assumptions=tuple(sorted(set(assumptions))),
+        assumptions=assumptions_of(
+            setting.view.capabilities, setting.observed.assumptions, rules, about.edges
+        ),
         reasons=tuple(reasons),
         flags=tuple(sorted({*workload.flags, *review})),
     )

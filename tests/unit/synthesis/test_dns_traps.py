@@ -163,6 +163,34 @@ def test_an_unnamed_address_does_not_send_dns_through_the_proxy(world, web):
     assert "rules" not in spec(propose(world.observations()), "web")["egress"][0]["toPorts"][0]
 
 
+def codes(proposal):
+    """Codes of a proposal's assumptions."""
+    return {assumption.code for assumption in proposal.assumptions}
+
+
+def test_how_names_were_found_is_told_where_a_name_is_written(world, web):
+    """To a policy without one it says nothing."""
+    api = world.pod("shop", "api")
+    world.dns(web, world.kube_dns())
+    world.edge(web, api)
+    world.to(api, "ip", "52.1.2.4", 443, names="api.example.com")
+    result = propose(world.observations())
+    assert "fqdn_from_data" in codes(proposal_for(result, "api"))
+    assert "fqdn_from_data" not in codes(proposal_for(result, "web"))
+
+
+def test_addresses_of_a_workload_whose_questions_were_never_seen_say_what_would_show_the_names(world, web):
+    """Another workload's questions pass the proxy, so names can be had; of this one they were not seen."""
+    api = world.pod("shop", "api")
+    world.dns(web, world.kube_dns())
+    world.to(web, "ip", "45.9.9.9", 443)
+    world.dns(api, world.kube_dns(), seen=False)
+    world.to(api, "ip", "52.1.2.4", 443)
+    result = propose(world.observations())
+    assert "names_unseen" in codes(proposal_for(result, "api"))
+    assert "names_unseen" not in codes(proposal_for(result, "web"))
+
+
 def test_trap_G5_a_name_is_allowed_on_the_port_of_its_connection(world, web):
     """Not on port 53, where its question went."""
     world.to(web, "ip", "52.1.2.4", 8443, names="api.example.com")
