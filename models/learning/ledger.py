@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning.evidence import Evidence
-from models.learning.screening_features import FEATURES
+from models.learning.screening_features import FEATURES, PASSING_DAYS, passing
 
 Floats = npt.NDArray[np.float64]
 #: One row of a frame, by column.
@@ -24,7 +24,7 @@ Row = Mapping[Any, Any]
 
 ZONE: Final = (2.0, 3.0)  # inside, and what being outside takes away
 OWNED: Final = (0.6, 0.3)  # a controller speaks for it, none against it
-DEBUG: Final = -4.0
+DEBUG: Final = -4.0  # of a debug container, an exec session, and of a bare pod that passes
 DECLARED: Final = 1.5
 DEPLOY_ADJACENT: Final = 1.0
 UNNAMED: Final = 0.8
@@ -46,6 +46,7 @@ def contributions(facts: pd.DataFrame) -> pd.DataFrame:
         Keyed by cell, one column per feature, natural log odds.
     """
     f = {name: facts[name].to_numpy(dtype=np.float64) for name in FEATURES}
+    owned = np.where(passing(facts) & (f["debug"] != 1.0), DEBUG, OWNED[0] * f["owned"] - OWNED[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         terms = {
             "external": ZONE[0] - ZONE[1] * f["external"],
@@ -62,7 +63,7 @@ def contributions(facts: pd.DataFrame) -> pd.DataFrame:
             "upload": -np.clip(f["upload"] - 0.8, 0.0, 2.0),
             "debug": DEBUG * f["debug"],
             "deploy_adjacent": DEPLOY_ADJACENT * f["deploy_adjacent"],
-            "owned": OWNED[0] * f["owned"] - OWNED[1],
+            "owned": owned,
         }
     return pd.DataFrame(terms, index=facts.index).fillna(0.0)[list(FEATURES)]
 
@@ -87,6 +88,8 @@ def evidence_of(facts: Row, terms: Row) -> tuple[Evidence, ...]:
 def _sentence(name: str, facts: Row) -> str:
     if name == "concentration":
         return _replicas(facts)
+    if name == "owned" and not facts["owned"] and facts["days"] <= PASSING_DAYS:
+        return "the pod has no controller and was there for a few days at most"
     return _days(facts) if name == "days" else _SENTENCES[name](float(facts[name]))
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from models.learning.attacks import FAMILIES, inject
 from models.learning.base import Estimator, require, series
 from models.learning.ledger import contributions, evidence_of
-from models.learning.screening_features import FEATURES
+from models.learning.screening_features import FEATURES, passing
 from models.learning.second_channel import (
     ADMIT,
     INJECTION_WEIGHT,
@@ -41,8 +41,6 @@ ODD_SHARE: Final = 0.01
 #: Chance of attack up to which the second channel takes a cell for wanted, so that what the first one finds
 #: among the oddest is a rare call, and goes before a reviewer with its rule.
 AGREED: Final = 0.5
-#: Days up to which a pod without an owner is somebody's debugging session; beyond, it is an odd service.
-PASSING_DAYS: Final = 3
 #: Verdicts from which p_legit is a probability of this estate rather than a prior.
 MIN_VERDICTS: Final = 50
 PRIOR: Final = "prior, not calibrated on this estate"
@@ -180,7 +178,7 @@ class Screening(Estimator):
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
         hard = {
             "debug_or_exec": facts["debug"] == 1.0,
-            "ownerless_pod": (facts["owned"] == 0.0) & (facts["days"] <= PASSING_DAYS),
+            "ownerless_pod": passing(facts),
             "never_answered": facts["only_failed"],
             "only_dropped": facts["only_dropped"],
             "dns_information": facts["tunnel"],

@@ -58,6 +58,9 @@ ADJACENT_US: Final = 24 * HOUR_US
 #: calls now and then does not all show on its first day.
 SHOWN_US: Final = 72 * HOUR_US
 
+#: Days up to which a pod without an owner is somebody's debugging session; beyond, it is an odd service.
+PASSING_DAYS: Final = 3
+
 Floats = npt.NDArray[np.float64]
 
 #: Facts in the order in which they are shown and learned from.
@@ -183,6 +186,11 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     )
     facts["scan"] = scan_flags(contacts)
     return facts
+
+
+def passing(facts: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each cell is of a bare pod that was there for a few days at most, as a debugging session is."""
+    return (facts["owned"] == 0.0) & (facts["days"] <= PASSING_DAYS)
 
 
 def _after_rollout(

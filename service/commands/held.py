@@ -68,7 +68,7 @@ def print_entry(one: Mapping[str, Any]) -> None:
     if one["samples"]:
         print_text(f"flows to look up: {', '.join(one['samples'])}")
     if one["p_legit"] is not None:
-        print_text(f"by its evidence alone wanted with {one['p_legit']:.0%} ({one['provenance']})")
+        print_text(f"wanted with {one['p_legit']:.0%} before these reasons are weighed ({one['provenance']})")
     if one["nearest_rule"]:
         print_text(f"most like rule {one['nearest_rule']} of {one['proposal']}")
     if one["ledger"]:

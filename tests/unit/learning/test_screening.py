@@ -78,6 +78,13 @@ def test_trap_J5_debug_pods_and_orphans_are_held_back() -> None:
     assert "debug_or_exec" in cells.loc["dbg", "reasons"]
     assert "ownerless_pod" in cells.loc["lone", "reasons"]
     assert cells.loc["odd", "reasons"] == ""  # fourteen days are no debugging session
+    assert cells.loc["lone", "p_legit"] <= 0.5
+    assert cells.loc["odd", "p_legit"] > 0.95
+    said = cells.loc["lone", "said"]
+    (cell,) = [cell for cell in said.score_.index if cell.startswith("lone|")]
+    (owned,) = [item for item in said.evidence(cell) if item.name == "owned"]
+    assert owned.log_odds == -4.0
+    assert owned.because == "the pod has no controller and was there for a few days at most"
 
 
 def test_trap_B12_what_nobody_ever_answered_is_held_back() -> None:
