@@ -140,8 +140,8 @@ COVERAGE: Final[dict[str, str]] = {
     "cluster": "str",
     "day": "str",
     "hour": "int64",
-    "nodes": "int32",  # nodes that delivered anything in that hour
-    "expected_nodes": "int32",  # nodes that delivered anything on that day
+    "nodes": "int32",  # nodes that delivered anything in that hour, and were not said to be unavailable in it
+    "expected_nodes": "int32",  # nodes that delivered anything on that day, or were said to be unavailable
     "seconds": "int64",  # seconds listened, summed over nodes
     "flows": "int64",
     "replies": "int64",

@@ -4,7 +4,7 @@ from typing import Final
 
 import pandas as pd
 
-from jobs.observations.schema import ASIDE_PREFIX, COVERAGE
+from jobs.observations.schema import ASIDE_PREFIX, COVERAGE, NODE_UNAVAILABLE
 from models import frames
 
 _SECONDS_PER_SLOT: Final = 300
@@ -55,17 +55,25 @@ def identities_frame(cluster: str, identities: pd.DataFrame, pods: pd.DataFrame)
 
 
 def coverage_frame(cluster: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """COVERAGE: one row per hour in which anything at all was heard or said about it."""
+    """
+    COVERAGE: one row per hour in which anything at all was heard or said about it.
+
+    A node of which it was said that it could not be reached is expected on that day, and was not listened
+    to in that hour, whatever it delivered in the rest of it.
+    """
     slots = [name for name in COVERAGE.maxima if name != "last_us"]
     heard = rows["reason"].eq("") & rows["flows"].gt(0)
-    node = rows["node"].where(heard)
+    missing = rows["reason"].str.startswith(NODE_UNAVAILABLE)
+    hour_of_node = pd.MultiIndex.from_frame(rows[["hour", "node"]])
+    whole = heard & ~hour_of_node.isin(hour_of_node[missing])
     rows = rows.assign(
         seconds=_SECONDS_PER_SLOT * rows[slots].sum(axis=1),
-        heard_node=node,
+        heard_node=rows["node"].where(whole),
+        known_node=rows["node"].where(heard | missing),
         flows=rows["flows"].where(rows["reason"].eq(""), 0),
         replies=rows["replies"].where(rows["reason"].eq(""), 0),
     )
-    expected = rows.groupby("day")["heard_node"].nunique()
+    expected = rows.groupby("day")["known_node"].nunique()
     hours = rows.groupby(["day", "hour"], as_index=False, sort=True).agg(
         nodes=("heard_node", "nunique"),
         seconds=("seconds", "sum"),

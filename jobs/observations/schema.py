@@ -156,6 +156,8 @@ LOOKUPS: Final = Table(
 
 #: Begins the reason of coverage rows that count records which are no edge.
 ASIDE_PREFIX: Final = "aside_"
+#: Begins the reason of coverage rows that say a node could not be reached.
+NODE_UNAVAILABLE: Final = "node_unavailable"
 
 COVERAGE: Final = Table(
     "coverage",

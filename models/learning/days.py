@@ -22,6 +22,7 @@ MAX_CAPTURE_LOSS: Final = 0.02
 BITMAP_DAYS: Final = 63
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
+_COVERAGE_COLUMNS: Final = ("day", "hour", "nodes", "expected_nodes", "flows", "lost_events", "rejects")
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     Split the days of a window by how well they were observed.
 
     The exposure of a day is the product of three shares: hours listened of 24, node-hours delivered of
-    those expected, and events not lost. A day is full when at most ``max_capture_loss`` is missing, so
-    one missing hour already makes it partial.
+    those expected, and events neither lost nor unreadable. A day is full when at most ``max_capture_loss``
+    is missing, so one missing hour already makes it partial.
 
     Parameters
     ----------
@@ -105,11 +106,11 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     --------
     >>> import pandas as pd
     >>> hours = pd.DataFrame({"day": ["2026-03-01"] * 24, "hour": range(24), "nodes": 3,
-    ...                       "expected_nodes": 3, "flows": 100, "lost_events": 0})
+    ...                       "expected_nodes": 3, "flows": 100, "lost_events": 0, "rejects": 0})
     >>> observed_days(hours).full
     ('2026-03-01',)
     """
-    require(coverage, ("day", "hour", "nodes", "expected_nodes", "flows", "lost_events"), "coverage")
+    require(coverage, _COVERAGE_COLUMNS, "coverage")
     exposure = day_exposure(coverage)
     full = tuple(day for day, share in exposure.items() if share >= 1.0 - max_capture_loss)
     partial = tuple(day for day in exposure if day not in frozenset(full))
@@ -120,10 +121,11 @@ def day_exposure(coverage: pd.DataFrame) -> dict[str, float]:
     """Share of each day's capture that arrived, oldest day first."""
     hourly = coverage.drop_duplicates()
     grouped = hourly.groupby("day", sort=True)
-    sums = grouped[["nodes", "expected_nodes", "flows", "lost_events"]].sum()
+    sums = grouped[["nodes", "expected_nodes", "flows", "lost_events", "rejects"]].sum()
     hours = grouped["hour"].nunique().clip(upper=HOURS_PER_DAY) / HOURS_PER_DAY
     nodes = (sums["nodes"] / sums["expected_nodes"].clip(lower=1)).clip(upper=1.0)
-    kept = sums["flows"] / (sums["flows"] + sums["lost_events"]).clip(lower=1)
-    kept = kept.where(sums["flows"] + sums["lost_events"] > 0, 1.0)
+    missed = sums["lost_events"] + sums["rejects"]
+    kept = sums["flows"] / (sums["flows"] + missed).clip(lower=1)
+    kept = kept.where(sums["flows"] + missed > 0, 1.0)
     share = hours * nodes * kept
     return {str(day): float(value) for day, value in share.items()}

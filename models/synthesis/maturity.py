@@ -17,7 +17,8 @@ from models.frames import Observations
 
 MATURING_FROM_DAYS: Final = 7.0  # one whole week: every weekday was seen once
 STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job cannot be told from an accident
-#: Share of lost events above which an hour proves presence but not absence (as `reference/inference.md` §1).
+#: Share of lost events and unread records above which an hour proves presence but not absence (as
+#: `reference/inference.md` §1).
 MAX_LOSS_SHARE: Final = 0.02
 #: Share of the window's hours that may be missing without shortening it: restarts of a collector.
 MAX_GAP_SHARE: Final = 0.02
@@ -84,7 +85,8 @@ def observed(observations: Observations) -> Observed:
     """
     How well the window was observed, from its coverage.
 
-    Without any coverage rows the days that have edges are taken as fully observed, and it is said.
+    A record that could not be read is missing like one that was lost. Without any coverage rows the days
+    that have edges are taken as fully observed, and it is said.
     """
     window = observations.window
     start_us = int(window.start.timestamp()) * 1_000_000
@@ -99,9 +101,11 @@ def observed(observations: Observations) -> Observed:
             "No coverage was recorded: every day with traffic is taken as fully observed.",
         )
         return Observed(float(min(len(days), window.days)), tuple(days), 1.0, 0, int(first), (assumed,))
-    hours = coverage.groupby(["day", "hour"], sort=True)[["nodes", "flows", "replies", "lost_events"]].sum()
+    measures = ["nodes", "flows", "replies", "lost_events", "rejects"]
+    hours = coverage.groupby(["day", "hour"], sort=True)[measures].sum()
     seen = hours["flows"] + hours["replies"]
-    loss = hours["lost_events"] / (seen + hours["lost_events"]).clip(lower=1)
+    missed = hours["lost_events"] + hours["rejects"]
+    loss = missed / (seen + missed).clip(lower=1)
     good = hours[(hours["nodes"] > 0) & (loss <= MAX_LOSS_SHARE)].reset_index()
     listened = len(good)
     wanted = max(1, round(window.days * 24))

@@ -17,6 +17,7 @@ from jobs.observations.store import ObservationStore
 from jobs.propose import InferResult, propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.window import Window
+from models.frames import Observations
 from models.manifest.render import manifest_yaml
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -185,6 +186,7 @@ class Chart:
 
     result: InferResult
     texts: dict[str, str]  # YAML by file name
+    observed: Observations
 
     @property
     def rules(self) -> set[str]:
@@ -213,7 +215,8 @@ def chart(*runs: Sequence[Sequence[str]], batch_bytes: int = ingest.BATCH_BYTES)
             assert not report["rejected"], report
         (cluster,) = clusters(store)
         window = Window(START, START + timedelta(days=DAYS))
-        result = propose(fold(store, cluster, window), capabilities=CAPABILITIES)
+        observed = fold(store, cluster, window)
+        result = propose(observed, capabilities=CAPABILITIES)
     texts = {f"{one.namespace}/{one.name}": manifest_yaml(one) for one in result.proposals}
     assert len(texts) == len(result.proposals)
-    return Chart(result, texts)
+    return Chart(result, texts, observed)

@@ -166,7 +166,7 @@ def test_trap_A2_lost_events_reach_the_coverage(tmp_path: Path, store: Observati
     }
     status = {
         "node_status": {"state_change": "NODE_UNAVAILABLE", "node_names": ["prod/node-9"]},
-        "node_name": "r",
+        "node_name": "prod/relay",
         "time": TIME,
     }
     file = tmp_path / "events.log"
@@ -177,6 +177,37 @@ def test_trap_A2_lost_events_reach_the_coverage(tmp_path: Path, store: Observati
     with duckdb.connect() as con:
         con.register("coverage", store.dataset("coverage"))
         assert con.execute("SELECT sum(lost_events), sum(flows) FROM coverage").fetchall() == [(1834, 1)]
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    observed = fold(store, "prod", Window(day, day + timedelta(days=1)))
+    (hour,) = observed.coverage[["nodes", "expected_nodes", "lost_events"]].to_numpy().tolist()
+    assert hour == [1, 2, 1834]
+    assert propose(observed).effective_days == 0.0, "an hour of losses is not an hour observed"
+
+
+def test_trap_A9_nothing_is_built_on_what_stored_logs_lack(tmp_path: Path, store: ObservationStore) -> None:
+    """Rows of Azure Monitor name workloads and ports, but no labels, addresses or names: they are counted, no more."""
+    pod = {"SourceNamespace": "shop", "SourceWorkloads": '[{"name":"web","kind":"Deployment"}]'}
+    row = {"Verdict": "FORWARDED", "Reply": False, "IP": {}, "Layer4": '{"TCP":{"destination_port":443}}'}
+    rows = [
+        row | pod | {"TimeGenerated": f"2026-03-02T10:{minute:02d}:00Z", "EgressFlowCount": 9} | server
+        for minute in range(20)
+        for server in (
+            {"DestinationIdentity": 2},
+            {"DestinationNamespace": "shop", "DestinationWorkloads": '[{"name":"api","kind":"Deployment"}]'},
+        )
+    ]
+    file = tmp_path / "logs.json"
+    file.write_bytes(lines(*rows))
+    report = balanced(run_ingest([str(file)], store=store, cluster="prod"))
+    assert report.accepted == 40
+    said = " ".join(report.warnings)
+    assert "no flow has labels: pods are known by namespace and workload only" in said
+    assert "no flow has addresses: peers outside the cluster stay unnamed" in said
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    result = propose(fold(store, "prod", Window(day, day + timedelta(days=1))))
+    assert not result.proposals
+    assert {line.reason for line in result.left_out} == {"subject_no_selector"}
+    assert sum(line.flows for line in result.left_out) == 3 * 20 * 9, "web twice, api once"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +217,7 @@ def test_trap_A2_lost_events_reach_the_coverage(tmp_path: Path, store: Observati
         ({"node_name": None}, "node_name"),
         ({"l4": {"TCP": {"source_port": 1}}}, "ports"),
         ({"IP": None}, "addresses"),
+        ({"source": {"namespace": "shop"}, "destination": {"namespace": "shop"}}, "labels"),
     ],
 )
 def test_trap_A10_a_column_missing_from_a_whole_file_is_said(

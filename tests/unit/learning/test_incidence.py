@@ -97,6 +97,12 @@ def test_trap_A12_a_missing_hour_makes_a_day_partial() -> None:
     assert observed_days(hours.assign(nodes=[*[2] * 24, *[3] * 24])).full == (DAYS[1],)
 
 
+def test_trap_A1_a_day_of_unreadable_records_is_partial() -> None:
+    """Three of a hundred could not be read: that nothing else happened is not known."""
+    hours = coverage(DAYS[:2])
+    assert observed_days(hours.assign(rejects=[31] * 24 + [19] * 24)).full == (DAYS[1],)
+
+
 def test_days_without_coverage_are_refused() -> None:
     """Nobody can say what silence on such a day means."""
     with pytest.raises(BadInputError, match=DAYS[5]):

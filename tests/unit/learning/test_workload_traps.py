@@ -23,6 +23,36 @@ def test_trap_F1_rollout_hashes_never_reach_a_selector():
     assert selector(world, web.key) == {"app": "web"}
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "pod-template-hash",
+        "rollouts-pod-template-hash",
+        "controller-revision-hash",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "controller-uid",
+        "batch.kubernetes.io/controller-uid",
+        "job-name",
+        "batch.kubernetes.io/job-name",
+        "helm.sh/chart",
+        "app.kubernetes.io/version",
+        "istio.io/rev",
+    ],
+)
+def test_trap_F1_F2_F3_no_label_of_a_rollout_tells_two_workloads_apart(key):
+    """Not even where nothing else would: they are proposed for together, and it is said."""
+    world = World()
+    api = world.pod("shop", "api")
+    for name in ("one", "two"):
+        world.edge(world.pod("shop", name, {"app": "twin", key: name}), api)
+    result = propose(world.observations())
+    twins = proposal_for(result, "one")
+    assert twins.subject.selector.labels == (("app", "twin"),)
+    assert twins.subject.workloads == ("Deployment/one", "Deployment/two")
+    assert key not in str(list(result.manifests.values()))
+
+
 def test_trap_F2_runs_of_a_cron_job_are_one_workload_on_stable_labels():
     """One policy per run would be one policy per night."""
     world = World()
@@ -57,12 +87,31 @@ def test_trap_F3_labels_that_name_a_version_are_not_selected():
     assert selector(world, old.key) == {"app": "web"}
 
 
-def test_trap_F4_a_label_that_flips_at_failover_is_not_selected():
-    """The replica of today is the master of tomorrow."""
+def test_trap_F3_a_label_that_keeps_changing_is_not_selected():
+    """Whatever it is called, and although it is all that tells the two workloads apart (one change: F12)."""
     world = World()
-    master = world.pod("data", "pg", {"app": "pg", "role": "master"}, kind="StatefulSet", pod_names=["pg-0"])
-    world.pod("data", "pg", {"app": "pg", "role": "replica"}, kind="StatefulSet", pod_names=["pg-0", "pg-1"])
+    world.pod("shop", "web", {"app": "site", "gen": "a"}, days=range(4))
+    world.pod("shop", "web", {"app": "site", "gen": "b"}, days=range(5, 9))
+    new = world.pod("shop", "web", {"app": "site", "gen": "c"}, days=range(10, 14))
+    world.pod("shop", "admin", {"app": "site", "gen": "z"})
+    assert selector(world, new.key) == {"app": "site"}
+
+
+@pytest.mark.parametrize("others", [(), ("backup",)])
+def test_trap_F4_a_label_that_flips_at_failover_is_not_selected(others):
+    """The replica of today is the master of tomorrow: neither as a subject nor as a peer, nor to tell others apart."""
+    world = World()
+    client = world.pod("shop", "client")
+    master, _ = (
+        world.pod("data", "pg", {"app": "pg", "role": role}, kind="StatefulSet", pod_names=pods)
+        for role, pods in (("master", ["pg-0"]), ("replica", ["pg-0", "pg-1"]))
+    )
+    for name in others:
+        world.pod("data", name, {"app": "pg", "role": name})
+    world.edge(client, master, 5432)
     assert selector(world, master.key) == {"app": "pg"}
+    rule = rule_to(proposal_for(propose(world.observations()), "client"), "pg")
+    assert rule.peer.selector.labels == (("app", "pg"),)
 
 
 def test_trap_F5_components_of_one_application_are_told_apart():
@@ -117,13 +166,15 @@ def test_trap_F7_equal_labels_in_two_namespaces_stay_two_workloads():
     assert namespaces == ["blue", "green"]
 
 
-def test_trap_F8_a_peer_of_the_same_namespace_needs_no_namespace_label():
-    """The namespace is implied in a CiliumNetworkPolicy."""
+def test_trap_F8_only_a_peer_of_another_namespace_needs_its_namespace_label():
+    """The own namespace is implied in a CiliumNetworkPolicy; without the label another one is not meant."""
     world = World()
     web, api = world.pod("shop", "web"), world.pod("shop", "api")
     world.edge(web, api)
+    world.edge(world.pod("crm", "web"), api)
     assert spec(propose(world.observations()), "api")["ingress"][0]["fromEndpoints"] == [
-        {"matchLabels": {"app": "web"}}
+        {"matchLabels": {"app": "web"}},
+        {"matchLabels": {"app": "web", "k8s:io.kubernetes.pod.namespace": "crm"}},
     ]
 
 

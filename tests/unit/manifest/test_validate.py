@@ -83,7 +83,7 @@ def _in_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", ["1.17", "1.20"])
-def test_generated_rules_are_judged_as_the_crd_judges_them(version: str) -> None:
+def test_trap_L4_generated_rules_are_judged_as_the_crd_judges_them(version: str) -> None:
     """On valid and spoilt rules our schema and a general validator on the CRD agree."""
     checker = jsonschema.FormatChecker(formats=())
 
@@ -151,10 +151,30 @@ def test_generated_rules_are_judged_as_the_crd_judges_them(version: str) -> None
         ({"nodeSelector": {}, "ingress": [{}]}, "spec", "schema"),
     ],
 )
-def test_a_problem_has_its_place_and_its_gate(spec: dict[str, Any], path: str, kind: str) -> None:
+def test_trap_L4_a_problem_has_its_place_and_its_gate(spec: dict[str, Any], path: str, kind: str) -> None:
     """Who refuses it and where."""
     found = problems(cnp(**spec))
     assert (path, kind) in [(p.path, p.kind) for p in found]
+
+
+@pytest.mark.parametrize(
+    ("direction", "ports", "rules"),
+    [
+        ("egress", [("80", "TCP")], {"http": [{}], "dns": [{"matchPattern": "*"}]}),
+        ("ingress", [("80", "UDP")], {"http": [{"method": "GET"}]}),
+        ("ingress", [("80", "ANY")], {"http": [{"method": "GET"}]}),
+        ("ingress", [("0", "TCP")], {"http": [{"method": "GET"}]}),
+        ("ingress", [("53", "UDP")], {"dns": [{"matchPattern": "*"}]}),
+        ("egress", [], {"dns": [{"matchPattern": "*"}]}),
+    ],
+)
+def test_trap_H7_requests_are_looked_at_on_one_tcp_port_and_questions_on_the_way_out(
+    direction: str, ports: list[tuple[str, str]], rules: dict[str, Any]
+) -> None:
+    """One kind of layer 7 per port, on a port that has a number; the agent refuses anything else."""
+    listed = [{"port": port, "protocol": protocol} for port, protocol in ports]
+    element = {"rules": rules} | ({"ports": listed} if listed else {})
+    assert problems(cnp(**{direction: [{"toPorts": [element]}]}))
 
 
 def test_what_is_right_has_no_problems() -> None:

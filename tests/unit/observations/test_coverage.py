@@ -26,6 +26,14 @@ def test_trap_A15_a_hole_between_files_is_a_gap_and_not_quiet(tmp_path):
     assert hour_rows(observe(tmp_path, busy))[0]["seconds"] == 9 * 300
 
 
+def test_trap_A2_a_node_that_could_not_be_reached_is_a_gap_of_that_node_and_hour(tmp_path):
+    """Said of a node that was heard in the rest of the hour, and of one that was never heard at all."""
+    records = [flow(WEB, API, node=name, time=at(60 * n)) for n in (0, 1) for name in ("node-1", "node-2")]
+    gone = [notice("node_unavailable", 1, node=name, time=at(90)) for name in ("node-2", "node-3")]
+    rows = hour_rows(observe(tmp_path, records, notices=gone))
+    assert [(row["nodes"], row["expected_nodes"]) for row in rows] == [(2, 3), (1, 3)]
+
+
 def test_a_silent_node_is_expected_for_the_rest_of_its_day(tmp_path):
     """Two nodes in the first hour, one in the second."""
     records = [flow(WEB, API), flow(WEB, API, node="node-2"), flow(WEB, API, time=at(60))]

@@ -179,14 +179,15 @@ def test_trap_B13_dynamic_server_ports_stay_apart(tmp_path):
     assert [row["port"] for row in edges(observed, WEB, "egress", "api")] == [40000, 40001, 40002, 40003]
 
 
-def test_masked_is_reply_is_resolved_by_fan_in(tmp_path):
-    """A stream without is_reply and flags still knows its servers: clients' ports vary, servers' do not."""
+@pytest.mark.parametrize(("server", "clients"), [(8080, 40000), (50051, 33000), (61616, 1024)])
+def test_trap_A10_B5_B6_fan_in_tells_servers_where_nothing_else_does(tmp_path, server, clients):
+    """Without is_reply and flags: clients' ports vary, servers' do not, whichever number is larger."""
     masked = {"is_reply": None, "flags": None, "seen_at": ""}
-    there = [flow(WEB, API, 8080, 40000 + n, **masked) for n in range(9)]
-    back = [flow(API, WEB, 40000 + n, 8080, **masked) for n in range(9)]
+    there = [flow(WEB, API, server, clients + n, **masked) for n in range(9)]
+    back = [flow(API, WEB, clients + n, server, **masked) for n in range(9)]
     observed = observe(tmp_path, [*there, *back])
-    assert edge(observed, WEB, "egress", "api", 8080)["flows"] == 9
-    assert edge(observed, WEB, "egress", "api", 8080)["answered"] == 9
+    assert edge(observed, WEB, "egress", "api", server)["flows"] == 9
+    assert edge(observed, WEB, "egress", "api", server)["answered"] == 9
     assert len(observed.edge_days) == 2
 
 

@@ -70,7 +70,15 @@ def test_trap_A4_an_absent_is_reply_is_neither_true_nor_false(place: Any) -> Non
     assert got == [None, False, True, True]
 
 
-def test_zero_values_that_protojson_leaves_out_are_zero() -> None:
+def test_trap_A3_an_end_that_is_absent_is_nobody_and_not_the_other() -> None:
+    """Hubble leaves ``source`` out where it knows nothing of it; a member that is absent is not zero."""
+    record = Read(lines(wrapped(flow(source=None, is_reply=None, event_type=None)))).record
+    assert (record["src_key"], record["src_pod"], record["src_identity"]) == ("", "", 0)
+    assert (record["src_ip"], record["dst_pod"]) == ("10.244.1.17", "cart-66f8c9d7b-pl4mz")
+    assert (record["is_reply"], record["event_type"]) == (None, 0)
+
+
+def test_trap_A3_zero_values_that_protojson_leaves_out_are_zero() -> None:
     """An echo reply has type 0; a socket event without a port has no port, not port 0."""
     echo = Read(lines(wrapped(flow(l4={"ICMPv4": {}})))).record
     assert (echo["protocol"], echo["icmp_type"], echo["src_port"], echo["syn"]) == ("ICMPv4", 0, None, None)
@@ -102,6 +110,23 @@ def test_trap_A8_an_aggregated_record_has_the_weight_of_its_group() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"drop_reason": 133, "drop_reason_desc": "STALE_OR_UNROUTABLE_IP"}, "STALE_OR_UNROUTABLE_IP"),
+        ({"drop_reason": 155, "drop_reason_desc": "POLICY_DENIED"}, "POLICY_DENIED"),
+        ({"drop_reason": 0, "drop_reason_desc": 181}, "POLICY_DENY"),
+        ({"drop_reason": 133}, "POLICY_DENIED"),
+        ({"drop_reason_desc": "NEVER_HEARD_OF"}, "DROP_REASON_UNKNOWN"),
+        ({}, ""),
+    ],
+)
+def test_trap_C8_the_description_speaks_before_the_number(changes: dict[str, Any], reason: str) -> None:
+    """The number is deprecated, and alone only in old records; a reason nobody knows is no policy's."""
+    record = Read(lines(wrapped(flow(verdict="DROPPED", is_reply=None, **changes)))).record
+    assert record["drop_reason"] == reason
+
+
+@pytest.mark.parametrize(
     ("time", "us"),
     [
         ("2026-03-02T10:15:30.123456789Z", TIME_US),
@@ -130,7 +155,9 @@ def test_trap_A11_times_are_read_to_the_microsecond_in_any_zone(time: str, us: i
         ({"source": None, "destination": None, "IP": None}, "no source and no destination"),
     ],
 )
-def test_a_flow_that_cannot_be_used_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
+def test_trap_A11_a_flow_that_cannot_be_used_is_refused_with_the_reason(
+    changes: dict[str, Any], reason: str
+) -> None:
     """On its own line, between good ones, with its text."""
     bad = flow(**changes)
     good = many(2)
@@ -158,7 +185,7 @@ def test_names_policies_and_services_are_texts_in_a_fixed_order() -> None:
     assert record["dst_service"] == "shop/cart"
 
 
-def test_a_dns_answer_gives_one_row_per_address_to_the_asking_pod() -> None:
+def test_trap_G7_G9_a_dns_answer_gives_one_row_per_address_to_the_asking_pod() -> None:
     """The response goes to the asking pod; the all-ones TTL is none; NXDOMAIN has no addresses."""
     answer = {"query": "API.Example.com.", "ips": ["93.184.216.34", "93.184.216.35"], "ttl": 4294967295,
               "cnames": ["edge.example.net."], "qtypes": ["AAAA", "A"]}  # fmt: skip

@@ -24,7 +24,9 @@ def test_trap_F11_a_label_is_split_once_and_keeps_its_source() -> None:
     [
         (["reserved:world", "reserved:kube-apiserver"], "kube-apiserver"),
         (["reserved:host", "reserved:kube-apiserver"], "kube-apiserver"),
+        (["reserved:remote-node", "reserved:kube-apiserver"], "kube-apiserver"),
         (["reserved:remote-node", "reserved:host"], "host"),
+        (["reserved:world", "reserved:remote-node"], "remote-node"),
         (["reserved:world-ipv4"], "world"),
         (["cidr:10.0.0.0/8", "reserved:world-ipv6"], "world"),
         (["cidr:20.50.60.70/32"], "world"),
@@ -34,7 +36,7 @@ def test_trap_F11_a_label_is_split_once_and_keeps_its_source() -> None:
         ([], ""),
     ],
 )
-def test_the_entity_follows_the_precedence(found: list[str], entity: str) -> None:
+def test_trap_E5_E2_E3_the_entity_follows_the_precedence(found: list[str], entity: str) -> None:
     """The API server is world or a node besides; addresses outside are world in either family."""
     assert labels.label_row(json.dumps(found)).entity == entity
 

@@ -119,12 +119,13 @@ def test_trap_G2_local_dns_seen_as_the_host_is_the_host(world, web):
     assert rule.peer == EntityPeer("host")
 
 
-def test_trap_G2_an_external_resolver_is_an_address_to_review(world, web):
+def test_trap_G2_G5_an_external_resolver_is_an_address_to_review(world, web):
     """DNS to the outside is also how data leaves."""
     world.edge(web, world.pod("shop", "api"))
     world.to(web, "ip", "8.8.8.8", 53, "UDP", names="dns.google")
     inside, outside = resolvers(proposal_for(propose(world.observations()), "web"))
     assert outside.peer == CidrPeer("8.8.8.8/32")
+    assert "toFQDNs" not in str(spec(propose(world.observations()), "web"))
     assert {"external_resolver", "needs_review"} <= set(outside.flags)
     assert "assumed_dns" in inside.flags
 
@@ -267,7 +268,7 @@ def test_trap_G15_names_of_the_cluster_never_become_fqdn_rules(world, web, name)
 @pytest.mark.parametrize(
     "name", ["4.3.2.1.in-addr.arpa", "bad name.example.com", "*.example.com", "a" * 300 + ".com"]
 )
-def test_trap_G17_names_that_no_policy_may_carry_are_not_written(world, web, name):
+def test_trap_G16_G17_names_that_no_policy_may_carry_are_not_written(world, web, name):
     """Reverse names (G16), wildcards, illegal or over-long ones: never a rule, the address is reviewed."""
     world.to(web, "ip", "52.1.2.4", 443, names=name)
     proposal = proposal_for(propose(world.observations(), capabilities=CapabilityHints(fqdn=True)), "web")

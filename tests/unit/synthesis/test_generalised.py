@@ -228,6 +228,21 @@ def test_trap_G13_names_that_keep_growing_become_a_pattern():
     assert made.learned.patterns == dict.fromkeys(made.learned.patterns, ("edge-*.contentnet.net",))
 
 
+@pytest.mark.parametrize(("version", "deep"), [(None, False), ("1.18", False), ("1.19", True)])
+def test_trap_G18_a_deep_wildcard_is_written_only_for_a_cluster_that_has_it(version, deep):
+    """Many branches under one domain: before 1.19 ``**.`` would match what ``*`` does."""
+    world = World()
+    web = world.pod("shop", "web")
+    for number in range(12):
+        name = f"x{number:03d}q.y{number % 3}z.contentnet.net"
+        world.to(web, "ip", f"52.7.{number}.9", 443, names=name, days=range(number, 14))
+    result = propose(world.observations(), capabilities=CapabilityHints(fqdn=True, cilium_version=version))
+    peers = [rule.peer for rule in proposal_for(result, "web").rules if isinstance(rule.peer, FqdnPeer)]
+    patterns = {one.pattern for peer in peers for one in peer.each}
+    branches = {f"*.y{branch}z.contentnet.net" for branch in range(3)}
+    assert patterns == ({"**.contentnet.net"} if deep else branches)
+
+
 def test_trap_G14_growth_under_a_shared_suffix_is_only_asked_about():
     """Any tenant may have names there."""
     world = World()

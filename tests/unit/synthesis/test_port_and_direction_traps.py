@@ -1,13 +1,24 @@
 """Traps D and I: ports, and what a section in a policy does to everything else."""
 
+import copy
+
 import pytest
 
 from jobs.propose import propose
+from models.domain.agent import AgentConfig
+from models.domain.policy import Direction
 from models.domain.rule import Port
 from models.domain.window import Window
 from models.errors import BadInputError
 from models.frames import Observations
-from models.manifest.render import comments
+from models.manifest.parse import parse_objects
+from models.manifest.render import cilium_manifest, comments
+from models.simulation.context import PolicyFlow, Side
+from models.simulation.decision import Verdict
+from models.simulation.observed import agent_config
+from models.simulation.replay import NOT_ADMITTED, replay
+from models.simulation.verdict import evaluate
+from models.synthesis.draft import draft
 from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
 
 
@@ -45,9 +56,17 @@ def test_trap_D2_echo_requests_get_an_entry_of_their_own(world, web, api, protoc
     """Cilium refuses ``icmps`` beside ``toPorts``."""
     world.edge(web, api)
     world.edge(web, api, -1, protocol, icmp_type=number)
-    entries = spec(propose(world.observations()), "api")["ingress"]
+    result = propose(world.observations())
+    entries = spec(result, "api")["ingress"]
     assert [set(entry) for entry in entries] == [{"fromEndpoints", "toPorts"}, {"fromEndpoints", "icmps"}]
     assert entries[1]["icmps"] == [{"fields": [{"family": family, "type": number}]}]
+    (ping,) = [
+        rule
+        for rule in proposal_for(result, "api").rules
+        if rule.direction == "ingress" and rule.ports[0].icmp
+    ]
+    assert "icmp" in ping.flags
+    assert "ICMP rules have to be enabled" in " ".join(ping.reasons)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +87,7 @@ def test_trap_D4_sctp_is_written_and_flagged(world, web, api):
     rule = rule_to(proposal_for(propose(world.observations()), "api"), "web", "ingress")
     assert rule.ports == (Port("SCTP", 3868),)
     assert "sctp" in rule.flags
+    assert "SCTP has to be enabled" in " ".join(rule.reasons)
 
 
 @pytest.mark.parametrize("protocol", ["VRRP", "IGMP", "GRE", ""])
@@ -180,6 +200,19 @@ def test_trap_I7_one_kind_of_peer_per_entry(world, web, api):
     assert keys == [["toEndpoints"], ["toEndpoints"], ["toEntities"], ["toFQDNs"], ["toCIDR"]]
 
 
+def test_trap_I7_addresses_and_names_of_every_kind_stay_apart(world, web, api):
+    """What shares a port may share an entry, but never with a peer of another kind."""
+    for peer, names in (("52.1.2.4", ""), ("169.254.169.254", ""), ("52.1.2.5", "api.example.com")):
+        world.to(web, "ip", peer, 443, names=names)
+    world.edge(web, api, 443)
+    world.edge(web, web, 443)
+    world.to(web, "entity", "kube-apiserver", 443)
+    world.to(web, "entity", "remote-node", 443)
+    for entry in spec(propose(world.observations()), "web")["egress"]:
+        kinds = set(entry) & {"toEndpoints", "toEntities", "toFQDNs", "toCIDR", "toCIDRSet"}
+        assert len(kinds) == 1, entry
+
+
 def test_trap_I9_platform_traffic_is_part_of_the_policy(world, api):
     """Metrics and webhooks are not noise."""
     world.edge(world.pod("monitoring", "prometheus", kind="StatefulSet"), api, 9102)
@@ -197,6 +230,21 @@ def test_trap_I10_the_window_is_replayed_and_counts_add_up(world, web, api):
     backtest = proposal_for(propose(world.observations()), "web").backtest
     assert (backtest.checked, backtest.admitted) == (15, 14)
     assert [(denial.reason, denial.edge_days) for denial in backtest.denied] == [("unresolved", 1)]
+
+
+def test_trap_I10_an_edge_that_the_manifest_forgot_is_found_by_the_replay(world, web, api):
+    """Nothing was left out on purpose: the proposal itself says that it would break what worked."""
+    world.edge(web, api)
+    world.edge(web, api, 9090)
+    made = draft(world.observations())
+    manifests = [copy.deepcopy(cilium_manifest(one)) for one in made.proposals]
+    (server,) = [one for one in manifests if "api" in one["metadata"]["name"]]
+    listed = server["spec"]["ingress"][0]["toPorts"][0]["ports"]
+    listed[:] = [port for port in listed if port["port"] != "9090"]
+    policies = parse_objects(manifests, config=agent_config(made.view))
+    (broken,) = [one for one in replay(made, policies) if one.subject.workloads == ("Deployment/api",)]
+    assert [(denial.reason, denial.edge_days) for denial in broken.backtest.denied] == [(NOT_ADMITTED, 14)]
+    assert {"replay_mismatch", "needs_review"} <= set(broken.flags)
 
 
 def test_a_rejected_rule_does_not_come_back(world, web, api):
@@ -299,6 +347,15 @@ def test_trap_A12_lossy_hours_do_not_count_as_observed(world, web, api):
     assert (result.effective_days, result.lost_events) == (12.0, 24_000)
 
 
+def test_trap_A1_hours_of_unreadable_records_do_not_count_as_observed(world, web, api):
+    """What could not be read is missing like what was lost; one in a hundred is an accident."""
+    world.edge(web, api)
+    world.rejects = dict.fromkeys(range(48), 500) | dict.fromkeys(range(48, 96), 19)
+    result = propose(world.observations())
+    assert (result.effective_days, result.listened_share) == (12.0, 0.8571)
+    assert proposal_for(result, "api").maturity == "maturing"
+
+
 def test_without_coverage_the_days_with_traffic_count_and_it_is_said(world, web, api):
     """Older stores have none."""
     world.coverage = False
@@ -328,10 +385,46 @@ def test_evidence_counts_days_pods_and_answers_not_volume(world, web, api):
 def test_trap_I8_policies_that_are_deployed_already_are_said_to_be_unread(world, web, api):
     """Allows add up and a deny wins, so this policy alone does not tell what will be in force."""
     world.edge(web, api, policies="shop/legacy")
-    proposal = proposal_for(propose(world.observations()), "web")
-    assert "deployed_policies_unread" in {assumption.code for assumption in proposal.assumptions}
-    assert "already were not read" in " ".join(comments(proposal))
-    assert rule_to(proposal, "api").evidence.policies == ("shop/legacy",)
+    result = propose(world.observations())
+    for name in ("web", "api"):  # C9: that no record names a policy says nothing about whether there is one
+        proposal = proposal_for(result, name)
+        assert "deployed_policies_unread" in {assumption.code for assumption in proposal.assumptions}
+        assert "already were not read" in " ".join(comments(proposal))
+    assert rule_to(proposal_for(result, "web"), "api").evidence.policies == ("shop/legacy",)
+
+
+def test_trap_I8_with_the_deployed_policies_the_effective_set_is_judged(world, web, api):
+    """Allows add up, a deny wins: over a proposal, over a NetworkPolicy, and cluster-wide."""
+    world.edge(web, api)
+    ours = list(propose(world.observations()).manifests.values())
+    subject = {"endpointSelector": {"matchLabels": {"app": "api"}}}
+    more = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "more", "namespace": "shop"},
+        "spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 9090}]}]},
+    }
+    deny = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": "no-web"},
+        "spec": subject | {"ingressDeny": [{"fromEndpoints": [{"matchLabels": {"app": "web"}}]}]},
+    }
+    config = AgentConfig(cilium_version="1.18")
+
+    def verdicts(*deployed):
+        policies = parse_objects([*ours, *deployed], config=config)
+        assert policies.rejected == ()
+        ends = [
+            Side(labels=(f"k8s:app={name}", "k8s:io.kubernetes.pod.namespace=shop"))
+            for name in ("web", "api")
+        ]
+        flows = [PolicyFlow(Direction.INGRESS, *ends, "TCP", port) for port in (8080, 9090)]
+        return [evaluate(policies, flow, config).verdict for flow in flows]
+
+    assert verdicts() == [Verdict.ALLOW, Verdict.DENY]
+    assert verdicts(more) == [Verdict.ALLOW, Verdict.ALLOW]
+    assert verdicts(more, deny) == [Verdict.DENY, Verdict.DENY]
 
 
 def test_trap_L5_names_of_a_crowd_do_not_outgrow_the_object(world):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pandas as pd
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from models.manifest.validate import problems
 from models.simulation.replay import NOT_ADMITTED
 from models.synthesis.draft import draft
 from tests.strategies import worlds
-from tests.unit.synthesis.world import World, shuffled
+from tests.unit.synthesis.world import START, World, shuffled
 
 quick = settings(max_examples=12, deadline=None)
 FORWARD = ("answered", "unseen", "audited")
@@ -101,6 +102,39 @@ def test_property_M4_the_same_traffic_twice_a_day_changes_no_rule(world):
     before = rules(propose(world.observations()))
     world.rows += [row | {"flows": row["flows"] * 5} for row in world.rows]
     assert rules(propose(world.observations())) == before
+
+
+def daily(world: World, days: int) -> World:
+    """The same edges, one row each, on every day of so many."""
+    first = {
+        (row["subject"], row["direction"], row["peer"], row["protocol"], row["port"]): row
+        for row in world.rows
+    }
+    made = replace(world, days=days, coverage=True, rows=[], routes=[])
+    for row in first.values():
+        made.rows += [
+            row
+            | {"day": (START + timedelta(days=day)).strftime("%Y-%m-%d")}
+            | {"first_us": made.at(day, 1), "last_us": made.at(day, 22)}
+            for day in range(days)
+        ]
+    lives = {"first_us": made.at(0), "last_us": made.at(days - 1, 23)}
+    made.identities = [row | lives for row in world.identities]
+    return made
+
+
+@quick
+@given(worlds(outcomes=FORWARD), st.sampled_from((7, 13, 20)))
+def test_property_M4_another_day_of_the_same_traffic_changes_no_rule_and_lowers_no_confidence(world, days):
+    """Tomorrow is like today, so nobody gets less sure."""
+    before = propose(daily(world, days).observations())
+    after = propose(daily(world, days + 1).observations())
+    assert rules(after) == rules(before)
+    sure = {rule.id: rule.confidence.p_need for one in after.proposals for rule in one.rules}
+    for one in before.proposals:
+        for rule in one.rules:
+            if rule.confidence.p_need is not None:
+                assert sure[rule.id] >= rule.confidence.p_need - 1e-9, rule.title
 
 
 @quick

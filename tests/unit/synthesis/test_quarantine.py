@@ -112,7 +112,7 @@ def lookups(world, client, names) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LOOKUPS)).astype(LOOKUPS)
 
 
-def test_trap_G_a_tunnel_is_held_back_and_its_questions_are_refused(world):
+def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     """There is no connection to deny, so the questions are listed: what else was asked, and the cluster's own."""
     web = world.pod("shop", "web")
     world.edge(web, world.pod("shop", "api"))

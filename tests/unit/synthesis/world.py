@@ -44,6 +44,7 @@ class World:
     requests: list[dict] = field(default_factory=list)
     counts: dict[tuple, dict] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
+    rejects: dict[int, int] = field(default_factory=dict)
     silent_hours: set[int] = field(default_factory=set)
 
     def pod(
@@ -254,7 +255,7 @@ class World:
                     "flows": 1000,
                     "replies": 900,
                     "lost_events": self.lost.get(hour, 0),
-                    "rejects": 0,
+                    "rejects": self.rejects.get(hour, 0),
                     "skipped": 0,
                 }
                 for hour in range(self.days * 24)
