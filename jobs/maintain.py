@@ -1,11 +1,11 @@
 """One maintenance run: forget what is too old, merge the small files, delete what nobody reads any more."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
+from jobs.observations.clusters import observed_clusters
 from jobs.observations.kept_days import forget_unused
 from jobs.observations.maintenance import KEEP, KEEP_DAYS, compact, retain, vacuum
-from jobs.observations.schema import EDGES
 from jobs.observations.store import ObservationStore
 
 
@@ -18,14 +18,14 @@ def run_maintain(
     ``keep_days`` replaces the retention of the tables that hold observations; ledger and cursors keep
     their own, which follow from how long files stay around. None forgets nothing. Days are counted back
     from the newest observation: flows of an archive do not vanish in the night after they were read, and
-    a source that fell silent does not take the past with it. What folds kept and no longer ask for goes with
-    what is too old.
+    neither a source that fell silent nor a node whose clock is wrong takes the past with it. What folds kept
+    and no longer ask for goes with what is too old.
     """
     counts: dict[str, Any] = {}
     today = now.date()
-    newest = max(store.table(EDGES.name).files_by_day(), default=None)
-    if newest is not None:
-        today = min(today, date.fromisoformat(newest))
+    observed = observed_clusters(store, now)
+    if observed:
+        today = min(today, max(cluster.last_seen for cluster in observed).date())
     with store.writing() as writer:
         if keep_days is not None:
             wanted = {table: keep_days if days == KEEP_DAYS else days for table, days in KEEP.items()}

@@ -21,6 +21,7 @@ from models.simulation.observed import agent_config
 from models.simulation.replay import replay
 from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.learned import NOTHING_LEARNED, Learned
+from models.synthesis.nothing import why_nothing
 from models.synthesis.screened import NO_MEMORY, Memory
 from models.synthesis.view import Posture
 
@@ -75,6 +76,12 @@ class InferResult:
             "set_aside": self.set_aside,
         }
 
+    def why_nothing(self, namespace: str | None) -> str:
+        """Why there is no proposal (for the namespace that was asked about); "" where there is one."""
+        if self.proposals:
+            return ""
+        return why_nothing(self.unproposed, self.left_out, self.set_aside, namespace)
+
     def to_json(self) -> dict[str, Any]:
         """Contract form of the run, without what only the review knows (versions, decisions)."""
         proposals = [
@@ -122,8 +129,12 @@ def run_infer(
     previous: Learned = NOTHING_LEARNED,
     cron_jobs: Sequence[CronJob] = (),
 ) -> InferResult:
-    """Propose policies for one cluster from the window that ends at ``as_of``."""
-    observations = store.observations(cluster, Window.ending(as_of, window_length))
+    """
+    Propose policies for one cluster from the window that ends at ``as_of``.
+
+    Raises TooLittleEvidenceError if no flow lies in the window: what was proposed before stays as it is.
+    """
+    observations = store.observations(cluster, Window.ending(as_of, window_length)).with_flows()
     return propose(
         observations,
         namespace=namespace,

@@ -22,5 +22,10 @@ def seen_window(
     length: timedelta,
     hints: CapabilityHints | None = None,
 ) -> SeenWindow:
-    """Read the window that ends at ``as_of``."""
-    return SeenWindow(store.observations(cluster, Window.ending(as_of, length)), hints=hints)
+    """
+    Read the window that ends at ``as_of``.
+
+    Raises TooLittleEvidenceError if no flow lies in it: that nothing would be denied then is no answer.
+    """
+    observations = store.observations(cluster, Window.ending(as_of, length)).with_flows()
+    return SeenWindow(observations, hints=hints)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.domain.window import Window
+from models.errors import TooLittleEvidenceError
 
 #: One row per (subject, direction, peer, protocol, port, day) of the window, oriented, names joined.
 #: Only L3/L4 and its outcome; L7 methods and routes are in EDGE_ROUTES.
@@ -194,3 +195,12 @@ class Observations:
     coverage: pd.DataFrame
     set_aside: pd.DataFrame
     http_days: pd.DataFrame = field(default_factory=lambda: empty(HTTP_DAYS))
+
+    def with_flows(self) -> "Observations":
+        """Itself; raises TooLittleEvidenceError where no flow lies in the window: silence answers nothing."""
+        if not len(self.edge_days) and not len(self.set_aside):
+            start, end = (f"{moment:%Y-%m-%d %H:%M}" for moment in (self.window.start, self.window.end))
+            raise TooLittleEvidenceError(
+                f"no flow of cluster {self.cluster} lies between {start} and {end} UTC"
+            )
+        return self

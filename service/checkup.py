@@ -1,6 +1,7 @@
 """What is configured, reachable, recorded and missing: the questions behind ``portolan doctor``."""
 
 import glob
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from models.errors import PortolanError
 from service.db.migrate import revision
 from service.db.tables import LeaseRow
 from service.durations import format_duration
-from service.observed import queries
 from service.proposals.repository import count_by_state
 from service.quarantine.service import open_count
 from service.wiring import Portolan
@@ -70,8 +70,10 @@ def examine(portolan: Portolan) -> list[Finding]:
 def _data_dir(portolan: Portolan) -> Iterator[Finding]:
     path = portolan.settings.data_dir
     free = shutil.disk_usage(path).free
-    status: Status = "ok" if free > LITTLE_SPACE else "bad"
-    yield Finding("data directory", status, f"{path.absolute()}, {free / 2**30:.1f} GiB free")
+    writable = os.access(path, os.W_OK | os.X_OK)
+    status: Status = "ok" if free > LITTLE_SPACE and writable else "bad"
+    detail = f"{path.absolute()}, {free / 2**30:.1f} GiB free"
+    yield Finding("data directory", status, detail if writable else f"{detail}; not writable")
     rejects = sorted((path / "rejects").glob("*")) if (path / "rejects").is_dir() else []
     if rejects:
         size = sum(file.stat().st_size for file in rejects)
@@ -102,7 +104,7 @@ def _store(portolan: Portolan) -> Iterator[Finding]:
 
 def _clusters(portolan: Portolan) -> Iterator[Finding]:
     now = portolan.clock()
-    for cluster in queries.clusters(portolan.store):
+    for cluster in portolan.observed_clusters():
         days = (cluster.last_seen - cluster.first_seen) / timedelta(days=1)
         parts = [
             f"{cluster.flows:,} flows from {cluster.nodes} nodes over {days:.1f} days",
@@ -119,6 +121,8 @@ def _clusters(portolan: Portolan) -> Iterator[Finding]:
             parts.append(f"less than {ENOUGH_DAYS} days: nothing can be called stable yet")
         status: Status = "note" if stale or lossy or days < ENOUGH_DAYS else "ok"
         yield Finding(f"cluster {cluster.name}", status, "; ".join(parts))
+        for note in cluster.notes():
+            yield Finding(f"clocks of {cluster.name}", "note", note)
 
 
 def _sources(portolan: Portolan) -> Iterator[Finding]:

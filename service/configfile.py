@@ -17,12 +17,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from models.errors import BadInputError
-from service.settings import ENV_NESTING, ENV_PREFIX, FILE_NAME, Settings
+from service.settings import ENV_NESTING, ENV_PREFIX, FILE_NAME, Place, Settings
 
 #: Names the file to read, for those who cannot pass ``--config``; the only variable that is no setting.
 ENV_FILE: Final = f"{ENV_PREFIX}CONFIG"
 #: A configuration is a page of text; anything larger is the wrong file.
 MAX_FILE_BYTES: Final = 1 << 20
+#: Types of what names files.
+_PATHS: Final = frozenset({Path, Place})
 
 
 def load_settings(
@@ -107,26 +109,26 @@ def _read_file(path: Path) -> dict[str, Any]:
     return _anchor_paths(values, path.parent)
 
 
-def _anchor_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _anchor_paths(
+    values: Mapping[Any, Any], folder: Path, model: type[BaseModel] = Settings
+) -> dict[str, Any]:
     """Read relative paths of the file from the folder that the file is in."""
-    values = dict(values)
-    if isinstance(values.get("data_dir"), str):
-        values["data_dir"] = str(folder / values["data_dir"])
-    if isinstance(database := values.get("database"), dict) and isinstance(
-        database.get("password_file"), str
-    ):
-        values["database"] = database | {"password_file": str(folder / database["password_file"])}
-    if isinstance(sources := values.get("sources"), list):
-        values["sources"] = [_anchor_source(source, folder) for source in sources]
-    return values
-
-
-def _anchor_source(source: Any, folder: Path) -> Any:
-    if not isinstance(source, dict) or not isinstance(source.get("paths"), list):
-        return source
-    return source | {
-        "paths": [str(folder / path) if isinstance(path, str) else path for path in source["paths"]]
-    }
+    anchored = dict(values)
+    for key, field in model.model_fields.items():
+        value = anchored.get(key)
+        inner = section_of(field.annotation)
+        if inner is not None and isinstance(value, list):
+            anchored[key] = [
+                _anchor_paths(item, folder, inner) if isinstance(item, dict) else item for item in value
+            ]
+        elif inner is not None and isinstance(value, dict):
+            anchored[key] = _anchor_paths(value, folder, inner)
+        elif not _PATHS.isdisjoint((field.annotation, *typing.get_args(field.annotation))):
+            if isinstance(value, list):
+                anchored[key] = [str(folder / path) if isinstance(path, str) else path for path in value]
+            elif isinstance(value, str):
+                anchored[key] = str(folder / value)
+    return anchored
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:

@@ -40,7 +40,9 @@ def _pull(portolan: Portolan, source: FileSource, due: datetime) -> None:
 
 
 def _infer(portolan: Portolan, due: datetime) -> None:
-    service.infer(portolan, InferOptions(), Start("schedule", PATIENCE, due))
+    done = service.infer(portolan, InferOptions(), Start("schedule", PATIENCE, due))
+    for note in done.counts["notes"]:
+        log.warning("infer.note", run=done.run_id, note=note)
 
 
 def _drift(portolan: Portolan, due: datetime) -> None:

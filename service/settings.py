@@ -7,6 +7,7 @@ setting that is silently ignored is worse than one that is missing. Secrets are 
 they are paths of files that hold them.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +25,14 @@ ENV_PREFIX: Final = "PORTOLAN_"
 ENV_NESTING: Final = "__"
 FILE_NAME: Final = "portolan.yaml"
 
+
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """Marks text that names files."""
+
+
+#: A file, a folder or a glob; relative ones of the configuration file start at its folder.
+Place = Annotated[str, _Located()]
 Posture = Literal["generous", "balanced", "strict"]
 LogFormat = Literal["auto", "text", "json"]
 Cron = Annotated[str, AfterValidator(check_cron)]
@@ -58,7 +67,7 @@ class SourceSettings(Section):
     """Name of the source; its cursor and its coverage are kept under it."""
     kind: Literal["file"] = "file"
     """`file`: Hubble JSON files, folders and globs that an exporter or a collector keeps writing to."""
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: tuple[Place, ...] = Field(min_length=1)
     """Files, folders or globs to read."""
     cluster: Name | None = None
     """Cluster the flows belong to, where the flows themselves do not say."""
@@ -76,7 +85,7 @@ class CapabilitySettings(Section):
     cilium_version: Annotated[str, Field(pattern=r"^v?1\.\d{1,2}(\.\d{1,3})?$")] | None = None
     """Cilium version of the cluster, as `1.17`; shadow manifests need 1.16 or newer."""
     distribution: Literal["aks", "openshift", "generic"] | None = None
-    """Where a resolver is looked for that was never seen."""
+    """`aks`, `openshift` or `generic`: where a resolver is looked for that was never seen."""
 
 
 class ScheduleSettings(Section):
@@ -95,7 +104,7 @@ class ScheduleSettings(Section):
 class DriftSettings(Section):
     """What the nightly report compares, and whom it tells."""
 
-    policies: tuple[str, ...] = ()
+    policies: tuple[Place, ...] = ()
     """Files or folders of deployed policies, such as a Git checkout that a tool keeps up to date."""
     from_cluster: bool = False
     """Read the deployed policies from the cluster that kubectl would speak to."""
@@ -118,7 +127,7 @@ class DriftSettings(Section):
 class CronJobSettings(Section):
     """Which jobs are due although no window showed them."""
 
-    paths: tuple[str, ...] = ()
+    paths: tuple[Place, ...] = ()
     """Files or folders of Kubernetes objects with CronJobs, such as a Git checkout."""
     from_cluster: bool = False
     """Read the CronJobs from the cluster that kubectl would speak to."""
@@ -130,7 +139,7 @@ class RetentionSettings(Section):
     observations: Annotated[int, Field(ge=1, le=3650)] = 63
     """Days of observations to keep, counted back from the newest one; must cover the window."""
     runs: Annotated[int, Field(ge=1, le=3650)] = 90
-    """Days of run records to keep."""
+    """Days to keep run records, drift reports, and what was held back and lapsed undecided."""
 
 
 class ServerSettings(Section):
@@ -143,7 +152,7 @@ class ServerSettings(Section):
     allow_non_loopback: bool = False
     """Must be true before anything listens on an address that other machines can reach: there is no login."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further names that a request may carry in `Host`, such as the name of an ingress in front."""
+    """Further names that a request may carry in `Host`, as of an ingress. None: any, if not on loopback."""
 
     @model_validator(mode="after")
     def _stay_on_loopback(self) -> "ServerSettings":

@@ -25,6 +25,7 @@ from service.runs.repository import DatabaseLeases, DatabaseRunLog
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from jobs.observations.clusters import ObservedCluster
     from jobs.observations.store import ObservationStore
 
 
@@ -47,6 +48,12 @@ class Portolan:
         from jobs.observations.store import ObservationStore  # noqa: PLC0415 - see the top of this module
 
         return ObservationStore(self.settings.data_dir)
+
+    def observed_clusters(self) -> "list[ObservedCluster]":
+        """Clusters that flows came from, by name, as they are now."""
+        from jobs.observations.clusters import observed_clusters  # noqa: PLC0415 - see the top of this module
+
+        return observed_clusters(self.store, self.clock())
 
     @cached_property
     def leases(self) -> DatabaseLeases:

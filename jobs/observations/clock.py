@@ -1,6 +1,6 @@
 """Hours and days as whole numbers: the only arithmetic on time, the same on every engine."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -35,6 +35,11 @@ def with_day(rows: Any) -> Any:
     joined = numbered.left_join(calendar, numbered.own_day_number == calendar.day_number)
     # Chosen, not dropped: Ibis writes what is dropped in the order of a set's hashes.
     return joined.select(*rows.columns, day=joined.day.fill_null(NO_DAY))
+
+
+def moment(us: int) -> datetime:
+    """Microseconds since the epoch as a time."""
+    return datetime.fromtimestamp(us / US_PER_SECOND, tz=UTC)
 
 
 def day_of(hour: int) -> str:

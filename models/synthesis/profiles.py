@@ -21,7 +21,7 @@ from models.synthesis.targets import edge_port
 from models.synthesis.view import ClusterView
 
 #: Number at the end of a name: the ordinal of a shard, of a replica set of databases, of a tenant.
-_ORDINAL: Final = re.compile(r"(?<=[a-z0-9])-?[0-9]+$")
+_ORDINAL: Final = re.compile(r"(?<=[a-z0-9])-[0-9]+$|(?<=[a-z])[0-9]+$")
 
 
 _OPPOSITE: Final = {"egress": "ingress", "ingress": "egress"}

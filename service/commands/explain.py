@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.flow_records import FlowRecords
+from jobs.observations.clusters import ObservedCluster
 from jobs.policy_places import PolicyPlaces
 from models.domain.policy import Direction
 from models.errors import BadInputError
@@ -26,7 +27,6 @@ from service.commands.options import (
     settings_for,
 )
 from service.commands.output import print_json
-from service.observed.queries import ObservedCluster
 from service.simulation.explained import Question, answer, answer_flow
 from service.simulation.service import observed_cluster, stored_policies
 from service.wiring import Portolan, open_portolan

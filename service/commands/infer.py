@@ -17,7 +17,7 @@ from service.commands.options import (
     parse_time,
     portolan_for,
 )
-from service.commands.output import print_json, print_text
+from service.commands.output import print_json, print_text, say
 from service.runs.service import PATIENCE, InferOptions, Start
 from service.runs.service import infer as run
 
@@ -44,7 +44,12 @@ def infer(
     config: ConfigFile = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Propose a policy for every workload; a new version appears only where the meaning changed."""
+    """
+    Propose a policy for every workload; a new version appears only where the meaning changed.
+
+    Where nothing can be proposed it says why. A window without any flow is an error (exit 1) and leaves what
+    was proposed before as it is.
+    """
     options = InferOptions(
         cluster,
         namespace,
@@ -59,6 +64,14 @@ def infer(
         print_json({"run": result.run_id, **result.counts})
         return
     counts = result.counts
+    for note in counts["notes"]:
+        say(f"note: {note}")
+    for one in counts["windows"]:
+        print_text(
+            f"{one['cluster']}: {one['start'][:16]} to {one['end'][:16]} UTC, "
+            f"{one['effective_days']:g} effective days; "
+            f"{one['without_proposal']} workloads get no policy"
+        )
     print_text(
         f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
         f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"

@@ -26,13 +26,13 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """Session that commits when the block ends well, and rolls back otherwise."""
-        with _said(), self._make() as session, session.begin():
+        with _said(self.engine), self._make() as session, session.begin():
             yield session
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """Session that sees one state throughout, waits for nobody and keeps nothing."""
-        with _said(), self._make() as session:
+        with _said(self.engine), self._make() as session:
             session.connection(execution_options={READ_ONLY: True})
             yield session
             session.expunge_all()  # what was read stays readable; the rollback would expire it
@@ -44,9 +44,10 @@ class Database:
 
 
 @contextlib.contextmanager
-def _said() -> Iterator[None]:
+def _said(engine: Engine) -> Iterator[None]:
     """A full disk, or a server that is gone, is nobody's mistake in here: it is said in one line."""
     try:
         yield
     except OperationalError as error:
-        raise PortolanError(f"the database failed: {error.orig}") from error
+        where = engine.url.render_as_string(hide_password=True)
+        raise PortolanError(f"the database failed: {error.orig} ({where})") from error

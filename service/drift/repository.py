@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import CursorResult, delete, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from jobs.memory import ANOTHER_NIGHT
@@ -184,12 +184,17 @@ def find_report(session: Session, report_id: str | None, cluster: str | None = N
     return session.scalar(query.order_by(*_NEWEST).limit(1))
 
 
-def remove_reports_before(session: Session, moment: datetime) -> None:
-    """Forget reports, and findings that were resolved long before."""
-    session.execute(delete(DriftReportRow).where(DriftReportRow.generated_at < moment))
+def remove_reports_before(session: Session, moment: datetime) -> int:
+    """Forget reports but the newest of each cluster, and findings resolved long before; gives how many."""
+    clusters = session.scalars(select(DriftReportRow.cluster).distinct()).all()
+    newest = [list_reports(session, cluster=cluster, limit=1)[0].id for cluster in clusters]
+    removed = session.execute(
+        delete(DriftReportRow).where(DriftReportRow.generated_at < moment, DriftReportRow.id.not_in(newest))
+    )
     session.execute(
         delete(DriftFindingRow).where(
             DriftFindingRow.state == State.RESOLVED.value,
             DriftFindingRow.resolved_at < moment - timedelta(days=1),
         )
     )
+    return removed.rowcount if isinstance(removed, CursorResult) else 0

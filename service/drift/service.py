@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from jobs.drift import DriftRequest, run_drift
 from jobs.drift_counters import count_denials
+from jobs.observations.clusters import ObservedCluster
 from jobs.runs import RunRequest, RunResult
 from models.drift.changed import Approved
 from models.drift.regrouped import ProposedGroup
@@ -23,7 +24,6 @@ from service.drift import notify, repository, snapshots
 from service.drift.snapshots import Deployed
 from service.export.manifests import Target, render
 from service.observed.folded import FoldedObservations
-from service.observed.queries import ObservedCluster
 from service.proposals import repository as proposals
 from service.proposals.repository import ProposalFilter
 from service.proposals.service import exportable
@@ -175,7 +175,7 @@ def _until(cluster: ObservedCluster, now: datetime) -> datetime:
 
     Observations that ended long ago are an archive, and their end is meant.
     """
-    return now if now - cluster.observed_until < ARCHIVE_AFTER else cluster.observed_until
+    return now if abs(now - cluster.window_end) < ARCHIVE_AFTER else cluster.window_end
 
 
 def approved_policies(session: Session, cluster: str, cilium_version: str) -> list[Approved]:

@@ -1,5 +1,6 @@
 """REST: what was observed."""
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -7,13 +8,23 @@ import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from jobs.observations.clock import moment
 from service.dependencies import DEFAULT_LIMIT, Cursor, Limit, NameQuery, PortolanDep
 from service.observed import queries
-from service.observed.queries import EDGE_ORDER, Where, moment
+from service.observed.queries import EDGE_ORDER, Where
 from service.paging import decode_cursor, encode_cursor
 from service.problems import PROBLEM_RESPONSES
 
 router = APIRouter(tags=["observed"], responses=PROBLEM_RESPONSES)
+
+
+class AstrayOut(BaseModel):
+    """Flows of one node whose time cannot be right."""
+
+    node: str = Field(description="Empty where the records name none")
+    flows: int
+    first_seen: datetime
+    last_seen: datetime
 
 
 class ClusterOut(BaseModel):
@@ -22,6 +33,8 @@ class ClusterOut(BaseModel):
     name: str
     first_seen: datetime
     last_seen: datetime
+    window_end: datetime = Field(description="Where windows end unless a request says otherwise")
+    astray: list[AstrayOut] = Field(description="Flows dated far from all others: they end no window")
     nodes: int
     flows: int
     lost_events: int
@@ -113,10 +126,13 @@ def _times(row: dict[str, Any]) -> dict[str, Any]:
 @router.get("/clusters", summary="List observed clusters")
 def list_clusters(portolan: PortolanDep) -> ClusterList:
     """Clusters that flows came from, and how well they were listened to."""
-    found = queries.clusters(portolan.store)
+    found = portolan.observed_clusters()
     return ClusterList(
         items=[
-            ClusterOut(**{name: getattr(cluster, name) for name in ClusterOut.model_fields})
+            ClusterOut(
+                **{name: getattr(cluster, name) for name in ClusterOut.model_fields if name != "astray"},
+                astray=[AstrayOut(**asdict(one)) for one in cluster.astray],
+            )
             for cluster in found
         ]
     )

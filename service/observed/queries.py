@@ -8,7 +8,6 @@ never part of the SQL text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import duckdb
@@ -30,25 +29,6 @@ _OWNERS: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedCluster:
-    """A cluster that flows came from, and how well it was listened to."""
-
-    name: str
-    first_seen: datetime
-    last_seen: datetime
-    nodes: int
-    flows: int
-    lost_events: int
-    rejects: int
-    skipped: int
-
-    @property
-    def observed_until(self) -> datetime:
-        """End of the newest hour with a record in it: where a window may end."""
-        return self.last_seen.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
 class Where:
     """Conditions of a question; None asks for everything."""
 
@@ -65,11 +45,6 @@ class Where:
     last_day: str | None = None
 
 
-def moment(us: int) -> datetime:
-    """Microseconds since the epoch as a time."""
-    return datetime.fromtimestamp(us / 1_000_000, tz=UTC)
-
-
 def _ask(
     store: ObservationStore,
     tables: Sequence[str],
@@ -83,34 +58,6 @@ def _ask(
         answer = con.execute(sql, parameters or {})
         columns = [column[0] for column in answer.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
-
-
-def clusters(store: ObservationStore) -> list[ObservedCluster]:
-    """Clusters by name."""
-    rows = _ask(
-        store,
-        ["coverage"],
-        """
-        SELECT cluster, min(first_us) FILTER (flows > 0) AS first_us,
-               max(last_us) FILTER (flows > 0) AS last_us,
-               count(DISTINCT node) FILTER (flows > 0) AS nodes, sum(flows) AS flows,
-               sum(lost_events) AS lost_events, sum(rejects) AS rejects, sum(skipped) AS skipped
-        FROM coverage GROUP BY cluster HAVING sum(flows) > 0 ORDER BY cluster
-        """,
-    )
-    return [
-        ObservedCluster(
-            row["cluster"],
-            moment(row["first_us"]),
-            moment(row["last_us"]),
-            row["nodes"],
-            int(row["flows"]),
-            int(row["lost_events"]),
-            int(row["rejects"]),
-            int(row["skipped"]),
-        )
-        for row in rows
-    ]
 
 
 def namespaces(store: ObservationStore, cluster: str | None) -> list[dict[str, Any]]:

@@ -171,11 +171,23 @@ def resolve(session: Session, reference: str) -> ProposalRow:
     """The one proposal that a person means (see ``repository.find_proposals``)."""
     found = repository.find_proposals(session, reference)
     if not found:
+        if why := _why_none(session, reference):
+            raise NotFoundError(f"no policy is proposed for {reference}: {why}")
         raise NotFoundError(f"no proposal {reference!r}: 'portolan proposals' lists them")
     if len(found) > 1:
         choices = ", ".join(f"{row.namespace}/{row.name} ({row.key})" for row in found[:5])
         raise BadInputError(f"{reference!r} fits {len(found)} proposals: {choices}")
     return found[0]
+
+
+def _why_none(session: Session, reference: str) -> str:
+    """Why the newest inference gave a workload (``namespace/name``) no policy; "" where it says nothing."""
+    for row in repository.newest_inferences(session):
+        for one in row.body.get("without_proposal", []):
+            names = {name.rpartition("/")[2] for name in one["workloads"]}
+            if reference in {f"{one['namespace']}/{name}" for name in names}:
+                return str(one["why"])
+    return ""
 
 
 def version_body(session: Session, row: ProposalRow, version: int | None = None) -> dict[str, Any]:

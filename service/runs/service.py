@@ -8,11 +8,12 @@ from typing import Any, BinaryIO, Final
 
 import structlog
 
-from jobs.config import FileSource
+from jobs.config import FileSource, InferConfig
 from jobs.cron_jobs import read_cron_jobs
 from jobs.ingest import run_ingest
 from jobs.maintain import run_maintain
 from jobs.memory import Night, told
+from jobs.observations.clusters import ObservedCluster
 from jobs.propose import InferResult, run_infer
 from jobs.pull import pull
 from jobs.runs import OBSERVATIONS_LEASE, Claim, RunRequest, RunResult
@@ -22,6 +23,7 @@ from models.domain.window import Window
 from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError, UnsupportedError
 from models.synthesis.learned import NOTHING_LEARNED
 from models.synthesis.view import Posture
+from service.drift.repository import remove_reports_before
 from service.observed import queries
 from service.observed.folded import FoldedObservations
 from service.proposals import repository, service
@@ -75,6 +77,8 @@ def ingest(
             stdin=stdin,
             progress=progress,
         )
+        report.warnings += _unfruitful(report, portolan.store.rejects)
+        report.warnings += [note for one in portolan.observed_clusters() for note in one.notes()]
         reports.append(report)
         counts = ingest_counts(report.as_json())
         _logged("ingest.done", run_id, counts)
@@ -85,6 +89,15 @@ def ingest(
     )
     portolan.runner.run(request, work)
     return reports[0]
+
+
+def _unfruitful(report: IngestReport, rejects: Path) -> list[str]:
+    """Why nothing was taken, where somebody surely expected otherwise."""
+    if not report.files:
+        return ["there is no file in what was named: nothing was read"]
+    if report.records and sum(report.rejected.values()) == report.records:
+        return [f"nothing of this could be used: is it Hubble JSON? Each line and its reason is in {rejects}"]
+    return []
 
 
 def ingest_counts(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,44 +203,88 @@ def perform_infer(portolan: Portolan, options: InferOptions, claim: Claim) -> Ru
 
 def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[str, Any]:
     config = portolan.infer_config()
-    wanted = options.cluster or config.cluster
-    observed = queries.clusters(portolan.store)
-    if not observed:
-        raise TooLittleEvidenceError("nothing was observed yet: 'portolan ingest' reads flows")
-    if wanted is not None and wanted not in {cluster.name for cluster in observed}:
-        names = ", ".join(cluster.name for cluster in observed)
-        raise NotFoundError(f"cluster {wanted!r} was not observed; there are {names}")
-    clusters = [cluster for cluster in observed if wanted in {None, cluster.name}]
+    clusters = _chosen_clusters(portolan, options.cluster or config.cluster, options.namespace)
     cron_jobs, unread = _cron_jobs(portolan, options)
     total: dict[str, int] = {"cron_jobs": len(cron_jobs), "cron_jobs_unread": len(unread)}
     config = replace(
         config, window=options.window or config.window, posture=options.posture or config.posture
     )
+    windows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    silent: list[TooLittleEvidenceError] = []
     for cluster in clusters:
         log.info("infer.started", run=run_id, cluster=cluster.name)
-        as_of = options.as_of or min(portolan.clock(), cluster.observed_until)
-        until = Window.ending(as_of, config.window).end
-        with portolan.database.read() as session:
-            rejected = repository.rejected_rules(session, cluster.name)
-            night = told(nights.remembered(session, cluster.name), until)
-            memory = nights.memory(session, cluster.name, night)
-        result = run_infer(
-            FoldedObservations(portolan.store),
-            cluster=cluster.name,
-            as_of=as_of,
-            window_length=config.window,
-            namespace=options.namespace,
-            posture=config.posture,
-            capabilities=config.capabilities,
-            rejected_rules=rejected,
-            memory=memory,
-            previous=NOTHING_LEARNED if night is None else night.learned,
-            cron_jobs=cron_jobs,
-        )
+        notes += cluster.notes()
+        try:
+            result = _infer_cluster(portolan, options, config, cluster, cron_jobs)
+        except TooLittleEvidenceError as error:
+            silent.append(error)
+            continue
+        windows.append(_looked_at(result))
+        if why := result.why_nothing(options.namespace):
+            notes.append(f"nothing is proposed for cluster {cluster.name}: {why}")
         for key, value in _keep(portolan, result, cluster.name, options.namespace, run_id).items():
             total[key] = total.get(key, 0) + value
+    if not windows:
+        raise TooLittleEvidenceError("; ".join([*map(str, silent), *notes]))
+    notes += [f"{error}: its proposals stay as they are" for error in silent]
     _logged("infer.done", run_id, total)
-    return {"clusters": [cluster.name for cluster in clusters], **total}
+    names = [window["cluster"] for window in windows]
+    return {"clusters": names, **total, "windows": windows, "notes": notes}
+
+
+def _chosen_clusters(portolan: Portolan, wanted: str | None, namespace: str | None) -> list[ObservedCluster]:
+    """The cluster that is meant, or all; a name that was never observed is refused: it may be mistyped."""
+    observed = portolan.observed_clusters()
+    if not observed:
+        raise TooLittleEvidenceError("nothing was observed yet: 'portolan ingest' reads flows")
+    if wanted is not None and wanted not in {cluster.name for cluster in observed}:
+        names = ", ".join(cluster.name for cluster in observed)
+        raise NotFoundError(f"cluster {wanted!r} was not observed; there are {names}")
+    if namespace is not None:
+        known = sorted({str(row["namespace"]) for row in queries.namespaces(portolan.store, wanted)})
+        if namespace not in known:
+            raise NotFoundError(f"namespace {namespace!r} was not observed; there are {', '.join(known)}")
+    return [cluster for cluster in observed if wanted in {None, cluster.name}]
+
+
+def _infer_cluster(
+    portolan: Portolan,
+    options: InferOptions,
+    config: InferConfig,
+    cluster: ObservedCluster,
+    cron_jobs: Sequence[CronJob],
+) -> InferResult:
+    """What the window of one cluster says, with what reviewers and the night before said."""
+    as_of = options.as_of or cluster.window_end
+    until = Window.ending(as_of, config.window).end
+    with portolan.database.read() as session:
+        rejected = repository.rejected_rules(session, cluster.name)
+        night = told(nights.remembered(session, cluster.name), until)
+        memory = nights.memory(session, cluster.name, night)
+    return run_infer(
+        FoldedObservations(portolan.store),
+        cluster=cluster.name,
+        as_of=as_of,
+        window_length=config.window,
+        namespace=options.namespace,
+        posture=config.posture,
+        capabilities=config.capabilities,
+        rejected_rules=rejected,
+        memory=memory,
+        previous=NOTHING_LEARNED if night is None else night.learned,
+        cron_jobs=cron_jobs,
+    )
+
+
+def _looked_at(result: InferResult) -> dict[str, Any]:
+    return {
+        "cluster": result.cluster,
+        "start": result.window.start.isoformat(),
+        "end": result.window.end.isoformat(),
+        "effective_days": result.effective_days,
+        "without_proposal": len(result.unproposed),
+    }
 
 
 def _cron_jobs(portolan: Portolan, options: InferOptions) -> tuple[tuple[CronJob, ...], tuple[str, ...]]:
@@ -305,6 +362,7 @@ def perform_maintain(
             with portolan.database.write() as session:
                 keep_runs = timedelta(days=portolan.settings.retention.runs)
                 counts["runs_removed"] = remove_runs_before(session, now - keep_runs)
+                counts["reports_removed"] = remove_reports_before(session, now - keep_runs)
                 counts["quarantine_removed"] = remove_lapsed_before(session, now - keep_runs)
         _logged("maintain.done", run_id, counts)
         return counts

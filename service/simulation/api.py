@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
+from jobs.observations.clusters import ObservedCluster
 from jobs.policy_files import check_objects
 from jobs.simulate import Totals, compare_flows, simulate_flows
 from models.domain.agent import AgentConfig
@@ -17,7 +18,6 @@ from models.simulation.check import check_policies
 from models.simulation.comparison import compare_seen
 from models.simulation.seen import SeenWindow
 from service.dependencies import NameQuery, PortolanDep
-from service.observed.queries import ObservedCluster
 from service.problems import PROBLEM_RESPONSES
 from service.simulation import schemas, service
 from service.simulation.explained import Question, answer, answer_flow

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from jobs.observations.clock import moment
+from jobs.observations.clusters import ObservedCluster
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
@@ -17,7 +19,6 @@ from models.simulation.explain import PLURAL, Explanation, explain
 from models.simulation.flow_lines import flow_line, request_text
 from models.simulation.hubble import ObservedFlow, flow_to_policyflow
 from service.observed import queries
-from service.observed.queries import ObservedCluster
 from service.simulation.ends import End, find_end
 from service.wiring import Portolan
 
@@ -233,8 +234,8 @@ def _observed(portolan: Portolan, cluster: str, source: End, destination: End) -
             "port": row["icmp_type"] if row["protocol"].startswith("ICMP") else row["port"],
             "verdict": row["verdict"],
             "flows": row["flows"],
-            "first_seen": queries.moment(row["first_us"]),
-            "last_seen": queries.moment(row["last_us"]),
+            "first_seen": moment(row["first_us"]),
+            "last_seen": moment(row["last_us"]),
         }
         for row in rows
     ]

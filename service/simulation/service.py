@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from jobs.observations.clusters import ObservedCluster
 from jobs.seen import seen_window
 from models.domain.agent import NEWEST, release
 from models.domain.capabilities import CapabilityHints
@@ -13,15 +14,13 @@ from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
 from models.simulation.seen import SeenWindow
 from service.export.manifests import Target
 from service.export.service import collect
-from service.observed import queries
 from service.observed.folded import FoldedObservations
-from service.observed.queries import ObservedCluster
 from service.wiring import Portolan
 
 
 def observed_cluster(portolan: Portolan, wanted: str | None) -> ObservedCluster:
     """The cluster that is meant: the one named, the configured one, or the only one."""
-    found = queries.clusters(portolan.store)
+    found = portolan.observed_clusters()
     if not found:
         raise TooLittleEvidenceError("nothing was observed yet: 'portolan ingest' reads flows")
     names = [cluster.name for cluster in found]
@@ -61,7 +60,7 @@ def seen_in_window(
     return seen_window(
         FoldedObservations(portolan.store),
         cluster=cluster.name,
-        as_of=as_of or min(portolan.clock(), cluster.observed_until),
+        as_of=as_of or cluster.window_end,
         length=window or portolan.settings.window,
         hints=hints,
     )
@@ -69,6 +68,6 @@ def seen_in_window(
 
 def only_cluster(portolan: Portolan, wanted: str | None) -> ObservedCluster | None:
     """The cluster meant, or nothing where nothing was observed and none was asked for."""
-    if wanted is None and not queries.clusters(portolan.store):
+    if wanted is None and not portolan.observed_clusters():
         return None
     return observed_cluster(portolan, wanted)

@@ -12,7 +12,6 @@ from models.manifest.render import to_yaml
 from service.calibration.views import calibrations
 from service.dependencies import Cursor, PortolanDep, ReadSession
 from service.drift.pages import router as drift_router
-from service.observed import queries
 from service.paging import decode_cursor, encode_cursor
 from service.proposals import repository, service, views
 from service.proposals.certainty import (
@@ -98,7 +97,7 @@ def _clusters(portolan: PortolanDep) -> list[ClusterLine]:
             lost_events=cluster.lost_events,
             last_seen=cluster.last_seen,
         )
-        for cluster in queries.clusters(portolan.store)
+        for cluster in portolan.observed_clusters()
     ]
 
 

@@ -22,7 +22,7 @@ def lines(command):
         else:
             assert parameter.help
     usage = " ".join(["portolan", command, *arguments])
-    return [f"### `{usage}`", "", made.help.strip(), "", *options, *([""] if options else [])]
+    return [f"### `{usage}`", "", *made.help.strip().splitlines(), "", *options, *([""] if options else [])]
 
 
 def reference():

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import time
+from datetime import timedelta
 
 import pytest
 import yaml
 
 from tests.functional.conftest import PROGRAM, environment, run_json
-from tests.functional.flows import EDGES, write_flows
+from tests.functional.flows import EDGES, START, flows, write_flows
 from tests.support import shared_path
 
 
@@ -192,9 +193,75 @@ def test_mistakes_are_one_line_and_exit_2(portolan, tmp_path):
     assert "'window'" in portolan("proposals", code=2).stderr
 
 
+def test_an_ingest_that_takes_nothing_says_why(portolan, tmp_path):
+    """An empty folder, and a file of something else."""
+    (tmp_path / "empty").mkdir()
+    assert run_json(portolan, "ingest", "empty")["warnings"] == [
+        "there is no file in what was named: nothing was read"
+    ]
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")
+    (warning,) = run_json(portolan, "ingest", "hosts")["warnings"]
+    assert warning.startswith("nothing of this could be used: is it Hubble JSON?")
+
+
+def test_a_replay_of_a_window_without_flows_is_a_failure(portolan, data, tmp_path):
+    """That nothing would be denied then is no answer, and no gate for a change may take it for one."""
+    policies = tmp_path / "out"
+    portolan("export", "--state", "any", "--out", policies, "--data-dir", data)
+    done = portolan("simulate", "--policies", policies, "--as-of", "2020-01-01", "--data-dir", data, code=1)
+    assert "no flow of cluster default lies between" in done.stderr
+
+
 def test_nothing_observed_is_a_failure_that_says_so(portolan):
     """Too little seen is no proposal, and no success."""
     assert "nothing was observed" in portolan("infer", code=1).stderr
+
+
+def test_a_window_without_flows_is_an_error_and_withdraws_nothing(portolan, data):
+    """Silence is not absence: what was proposed stays, and the run is on record as having done nothing."""
+    before = run_json(portolan, "proposals", "--data-dir", data)["proposals"]
+    done = portolan("infer", "--as-of", "2020-01-01", "--data-dir", data, code=1)
+    assert "no flow of cluster default lies between 2019-12-18 00:00 and 2020-01-01 00:00 UTC" in done.stderr
+    assert run_json(portolan, "proposals", "--data-dir", data)["proposals"] == before
+    mistyped = portolan("infer", "--namespace", "shopp", "--data-dir", data, code=2)
+    assert "namespace 'shopp' was not observed; there are kube-system, shop" in mistyped.stderr
+
+
+def test_an_inference_that_proposes_nothing_says_why(portolan, tmp_path):
+    """On the terminal and in what is kept of the run."""
+    refused = [one for one in flows(days=1) if not one["flow"]["is_reply"]]
+    for one in refused:
+        one["flow"] |= {"verdict": "DROPPED", "drop_reason_desc": "POLICY_DENIED"}
+    (tmp_path / "refused.jsonl").write_text("".join(json.dumps(one) + "\n" for one in refused))
+    portolan("ingest", "refused.jsonl")
+    counts = run_json(portolan, "infer")
+    (note,) = counts["notes"]
+    assert counts["proposals"] == 0
+    assert "none of its 5 workloads gets a policy: nothing was forwarded, only refused or dropped" in note
+    assert "Policy refused every attempt" in note
+    (window,) = counts["windows"]
+    assert (window["end"], window["without_proposal"]) == ("2026-03-03T00:00:00+00:00", 5)
+    done = portolan("infer")
+    assert f"note: {note}" in done.stderr
+    asked = portolan("show", "shop/db", code=2)
+    assert "no policy is proposed for shop/db: Stays open: no incoming traffic was observed" in asked.stderr
+    assert "default: 2026-02-17T00:00 to 2026-03-03T00:00 UTC" in done.stdout
+
+
+def test_one_flow_of_another_year_changes_no_proposal(portolan, data, tmp_path):
+    """A node whose clock is wrong is told at ingest, at inference and by the doctor, and ends no window."""
+    before = run_json(portolan, "infer", "--data-dir", data)
+    odd = next(flows(days=1, start=START + timedelta(days=10_000)))
+    odd["node_name"] = odd["flow"]["node_name"] = "node-7"
+    odd["flow"]["uuid"] = "00000000-0000-4000-8000-00000000abcd"
+    (tmp_path / "odd.jsonl").write_text(json.dumps(odd) + "\n", encoding="utf-8")
+    (told,) = run_json(portolan, "ingest", tmp_path / "odd.jsonl", "--data-dir", data)["warnings"]
+    assert told.startswith("1 flow of node-7 dated 2053-07-18 00:00 UTC")
+    after = run_json(portolan, "infer", "--data-dir", data)
+    assert (after["unchanged"], after["withdrawn"], after["notes"]) == (5, 0, [told])
+    assert after["windows"] == before["windows"]
+    found = {one["subject"]: one for one in run_json(portolan, "doctor", "--data-dir", data)["findings"]}
+    assert found["clocks of default"] == {"subject": "clocks of default", "status": "note", "detail": told}
 
 
 def test_doctor_says_what_is_missing_and_what_is_broken(portolan, data, tmp_path):

@@ -107,6 +107,20 @@ def test_a_look_back_is_kept_and_moves_nothing(portolan, made):
         ]
 
 
+def test_old_reports_are_forgotten_and_the_newest_is_not(portolan, made):
+    """A source that fell silent for months leaves its last report; what was resolved before goes, what is open stays."""
+    day = timedelta(days=1)
+    for night in (0, 1, 2):
+        window = Window(made.window.start + night * day, made.window.end + night * day)
+        keep(portolan, replace(made, window=window, findings=made.findings if night == 0 else ()), night)
+    with portolan.database.write() as session:
+        assert repository.remove_reports_before(session, NIGHT + day) == 1
+        assert len(repository.list_findings(session, repository.FindingFilter())) == len(made.findings)
+        assert repository.remove_reports_before(session, NIGHT + 90 * day) == 1
+        assert [row.id for row in repository.list_reports(session)] == [f"{RUN}2"]
+        assert repository.list_findings(session, repository.FindingFilter()) == []
+
+
 def test_people_acknowledge_reopen_and_silence_over_rest(portolan, made):
     """Each edit names the revision it was made on."""
     keep(portolan, made, 0)

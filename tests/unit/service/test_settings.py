@@ -107,10 +107,19 @@ def test_paths_of_the_file_start_at_the_file(tmp_path):
     """A configuration can be used from any folder."""
     (tmp_path / "etc").mkdir()
     file = tmp_path / "etc" / "portolan.yaml"
-    file.write_text("sources: [{name: a, paths: [flows, /abs]}]\ndata_dir: data\n", encoding="utf-8")
+    file.write_text(
+        "sources: [{name: a, paths: [flows, /abs]}]\ndata_dir: data\ncron_jobs: {paths: [jobs]}\n"
+        "drift: {policies: [deployed], webhook_url_file: hook}\ndatabase: {password_file: secret}\n",
+        encoding="utf-8",
+    )
     settings = load_settings(config=file)
-    assert settings.sources[0].paths == (str(tmp_path / "etc" / "flows"), "/abs")
-    assert settings.data_dir == tmp_path / "etc" / "data"
+    here = tmp_path / "etc"
+    assert settings.sources[0].paths == (str(here / "flows"), "/abs")
+    assert settings.data_dir == here / "data"
+    assert settings.cron_jobs.paths == (str(here / "jobs"),)
+    assert settings.drift.policies == (str(here / "deployed"),)
+    assert settings.drift.webhook_url_file == here / "hook"
+    assert settings.database.password_file == here / "secret"
 
 
 def test_the_data_directory_may_hold_the_file(tmp_path):

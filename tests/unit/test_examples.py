@@ -6,14 +6,9 @@ import pkgutil
 
 import pytest
 
-import models.confidence
-import models.learning
+import models
 
-MODULES = sorted(
-    f"{package.__name__}.{module.name}"
-    for package in (models.confidence, models.learning)
-    for module in pkgutil.iter_modules(package.__path__)
-)
+MODULES = sorted(module.name for module in pkgutil.walk_packages(models.__path__, "models."))
 
 
 @pytest.mark.parametrize("name", MODULES)
