@@ -53,6 +53,28 @@ def test_pages_load_nothing_from_elsewhere():
             assert not re.search(r"<script(?! src=\"/static/)|\son[a-z]+=|\sstyle=|javascript:", text), path
 
 
+def test_runs_show_their_counts_and_below_them_their_notes():
+    """Runs that say nothing in words, and one that does."""
+    about = {
+        "kind": "infer",
+        "trigger": "cli",
+        "outcome": "done",
+        "error": None,
+        "started_at": NOW,
+        "seconds": 1.0,
+    }
+    counts = {
+        "proposals": 0,
+        "windows": [{"cluster": "prod"}],
+        "notes": ["nothing is proposed: <b>nobody</b> called"],
+    }
+    text = render_page(
+        RunsPage(runs=[about | {"counts": counts}, about | {"counts": {}}], upcoming=[], next_query="")
+    ).body.decode()
+    assert "<br>nothing is proposed: &lt;b&gt;nobody&lt;/b&gt; called" in text
+    assert "windows" not in text
+
+
 class Tags(HTMLParser):
     """Tags and attributes of a page."""
 
