@@ -28,6 +28,7 @@ WORDS: Final = MappingProxyType(
         "scan": "it is part of a scan",
         "one_replica_began": "one replica alone began it",
         "strangers_at_once": "several workloads of other teams were called for the first time at once",
+        "began_without_release": "it began without a release, and stays",
         "beside_lone_sighting": "one pod once, within an hour of a call outside that it made once",
         "lone_sighting": "one pod on one day, to the outside",
         "too_little_evidence": "too little speaks for it",

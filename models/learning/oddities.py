@@ -27,8 +27,8 @@ SETTLED_US: Final = 2 * 24 * 3_600_000_000
 HOUR_US: Final = 3_600_000_000
 #: Attempts of one hour that count: a burst of retries comes from one replica whoever makes it.
 ATTEMPTS_PER_HOUR: Final = 4.0
-#: Chance of so few replicas by accident below which it is none.
-MAX_CHANCE: Final = 0.01
+#: Accidents of so few replicas that may be expected among all cells of an estate before one is held back.
+MAX_ACCIDENTS: Final = 0.01
 #: Endpoints of other namespaces first met within one hour, and days of it, that make a burst.
 MIN_STRANGERS: Final = 3
 MAX_BURST_DAYS: Final = 3
@@ -72,7 +72,9 @@ def new_in_one_replica(
     )
     few = (pods >= 1) & (replicas >= 2) & (pods <= generations)
     log_chance = -np.log(np.where(few, replicas, 1.0)) * np.maximum(attempts - generations, 0.0)
-    found: Bools = few & settled(cells, origin) & (log_chance <= math.log(MAX_CHANCE))
+    tested = few & settled(cells, origin)
+    # among a thousand rare calls, ten have a chance of a hundredth: the limit is for all together
+    found: Bools = tested & (log_chance <= math.log(MAX_ACCIDENTS / max(int(tested.sum()), 1)))
     return found
 
 
@@ -99,6 +101,26 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     found = np.zeros(len(cells), dtype=np.bool_)
     found[odd] = met.to_numpy() >= MIN_STRANGERS
     return found
+
+
+def stranger_days(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> pd.Series[Any]:
+    """
+    Days on which one replica of the origin called a nameless address outside that was called only then.
+
+    A rare call is the only one; whoever moves from address to address calls another stranger the next day.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    facts
+        With ``external``, ``named``, ``single_replica`` and ``party_days``.
+    origin
+        Who opens the connection, by cell.
+    """
+    strange = (facts["external"] == 1.0) & (facts["named"] != 1.0)
+    strange &= facts["single_replica"] & (facts["party_days"] <= 1)
+    return cells["first_date"].where(strange).groupby(origin).transform("nunique")
 
 
 def beside_lone_sightings(

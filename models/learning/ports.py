@@ -8,7 +8,7 @@ seen once or twice, inside a range that systems allocate from, next to a control
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pandas as pd
 
@@ -128,6 +128,30 @@ class PortRanges(Estimator):
             if len(drawn) >= MIN_RANGE_PORTS and _negotiated([days[port] for port in inside]):
                 return _extended(drawn, first, last)
         return None
+
+
+def session_days(cells: pd.DataFrame, origin: pd.Series[Any], target: pd.Series[Any]) -> pd.Series[float]:
+    """
+    Days on which the origin spoke to a control port of the target, for ports that such a session hands out.
+
+    Parameters
+    ----------
+    cells
+        With ``port`` and ``active_days``.
+    origin, target
+        Who opens the connection and who is called, by cell.
+
+    Returns
+    -------
+    pandas.Series
+        Keyed by cell; 0 for ports that no session handed out.
+    """
+    control = cells["active_days"].where(cells["port"].isin(CONTROL_PORTS))
+    days = control.groupby([origin, target]).transform("max")
+    drawn = pd.Series(False, index=cells.index)
+    for first, last in DYNAMIC_RANGES:
+        drawn |= cells["port"].between(first, last)
+    return days.where(drawn).fillna(0.0)
 
 
 def _negotiated(days: Sequence[int]) -> bool:

@@ -68,8 +68,9 @@ def question_features(lookups: pd.DataFrame, day_count: float) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Keyed by (subject, domain), sorted: ``names``, ``entropy`` (mean bits per character of the
-        leftmost labels), ``nxdomain`` (share of lookups), ``rate`` (bits per hour), ``flagged`` (rate),
-        ``generated`` (a domain of a subject that asks for generated domains).
+        leftmost labels), ``length`` (mean characters of these), ``nxdomain`` (share of lookups), ``rate``
+        (bits per hour), ``flagged`` (rate), ``generated`` (a domain like those that its subject asked for in
+        vain).
     """
     require(lookups, ("subject", "name", "rcode", "lookups"), "lookups")
     distinct = {text: tidy_name(text)[0] for text in sorted(lookups["name"].astype(str).unique())}
@@ -77,16 +78,17 @@ def question_features(lookups: pd.DataFrame, day_count: float) -> pd.DataFrame:
     rows = rows.loc[(rows["tidy"] != "").to_numpy()]
     facts = pd.DataFrame(
         [(name, registrable(name) or name, *_label_facts(name)) for name in sorted(rows["tidy"].unique())],
-        columns=["tidy", "domain", "entropy", "bits"],
+        columns=["tidy", "domain", "entropy", "length", "bits"],
     )
     rows = rows.merge(facts, on="tidy").assign(
         missed=lambda r: r["lookups"].where(r["rcode"] == _NXDOMAIN, 0)
     )
     asked = rows.groupby(["subject", "domain"], sort=True)[["lookups", "missed"]].sum()
-    names = rows[["subject", "domain", "tidy", "entropy", "bits"]].drop_duplicates()
+    names = rows[["subject", "domain", "tidy", "entropy", "length", "bits"]].drop_duplicates()
     names = names.sort_values(["subject", "domain", "tidy"])
     grouped = names.groupby(["subject", "domain"], sort=True)
-    out = pd.DataFrame({"names": grouped.size(), "entropy": grouped["entropy"].mean()})
+    means = grouped[["entropy", "length"]].mean()
+    out = pd.DataFrame({"names": grouped.size(), "entropy": means["entropy"], "length": means["length"]})
     out["nxdomain"] = asked["missed"] / asked["lookups"].clip(lower=1)
     hours = max(min(day_count, MAX_RATE_DAYS) * HOURS_PER_DAY, 1.0)
     out["rate"] = grouped["bits"].sum() / hours
@@ -103,16 +105,24 @@ def _rate_limit(rates: pd.Series[float]) -> float:
     return max(min(float(rates.quantile(RATE_QUANTILE)), common), MIN_RATE)
 
 
-def _label_facts(name: str) -> tuple[float, float]:
-    """Entropy per character of the leftmost label, and bits of all labels left of the domain."""
+def _label_facts(name: str) -> tuple[float, int, float]:
+    """Entropy per character and length of the leftmost label, and bits of all labels left of the domain."""
     own = registrable(name) or name
     left = name[: -len(own)].rstrip(".") if name != own else own.split(".", 1)[0]
-    entropy = label_entropy(left.split(".", 1)[0])
-    return entropy, math.fsum(len(label) * label_entropy(label) for label in left.split("."))
+    first = left.split(".", 1)[0]
+    bits = math.fsum(len(label) * label_entropy(label) for label in left.split("."))
+    return label_entropy(first), len(first), bits
 
 
 def _generated(features: pd.DataFrame) -> pd.Series[bool]:
-    looks = features["entropy"] >= GENERATED_ENTROPY
-    missed = looks & (features["nxdomain"] > 0.5)
-    per_subject = missed.groupby(level="subject").transform("sum")
-    return looks & (per_subject >= MIN_GENERATED)
+    """
+    Domains like those that their subject asked for in vain: as random, or as long.
+
+    Of many random labels some repeat a letter often enough to pass for a word, and a generator keeps to its
+    length.
+    """
+    random = features["entropy"] >= GENERATED_ENTROPY
+    missed = random & (features["nxdomain"] > 0.5)
+    guesses = missed.groupby(level="subject").transform("sum") >= MIN_GENERATED
+    shortest = features["length"].where(missed).groupby(level="subject").transform("min")
+    return guesses & (random | (features["length"] >= shortest))

@@ -39,16 +39,18 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     contacts
         Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
         the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
-        contact), ``active_days``, ``alone`` (one pod may have made all of it).
+        contact), ``days`` (on which the origin met the peer, or its holder), ``alone`` (one pod may have
+        made all of it).
 
     Returns
     -------
     pandas.Series of bool
         True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
         within the run or in the hours of its misses: what a scanner hit is no more wanted than what it
-        missed. What several pods did is not what one scanner hit.
+        missed. What several pods did is not what one scanner hit, and a holder that was met on other days
+        is none.
     """
-    require(contacts, ("origin", "first_us", "hour", "fail", "active_days", "alone"), "contacts")
+    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone"), "contacts")
     ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
     known = ordered.loc[ordered["fail"].notna()]
     missed = (known["fail"] >= MISSED_SHARE).to_numpy()
@@ -59,7 +61,7 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     codes, _ = group_codes(contacts, ("origin", "hour"))
     beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
     beside |= contacts.index.isin(known.index[in_run])
-    beside &= (contacts["active_days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
+    beside &= (contacts["days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
     flagged = contacts.index.isin(hit.index) | beside
     return pd.Series(flagged, index=contacts.index, name="scan")
 

@@ -174,7 +174,9 @@ class Screening(Estimator):
     def _reasons(self, facts: pd.DataFrame, score: Floats, attack: Floats) -> pd.Series[Any]:
         outside = facts["external"] == 1.0
         # another name of a holder that is called again and again is no stranger
-        lone = outside & (facts["party_days"] <= 1) & facts["single_replica"]
+        lone = outside & (facts["party_days"] <= 1) & facts["single_replica"] & ~facts["brief"]
+        # a rare call is made by itself; what has no name where others do, or is not the only one, is none
+        nameless = (facts["named"] != 1.0) & (facts["names_seen"] | (facts["strange_days"] >= 2))
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
         hard = {
             "debug_or_exec": facts["debug"] == 1.0,
@@ -185,8 +187,9 @@ class Screening(Estimator):
             "generated_name": facts["generated"] & (facts["days"] <= 1),
             "scan": facts["scan"],
             "one_replica_began": facts["one_replica"],
+            "began_without_release": facts["unreleased"],
             "strangers_at_once": facts["strangers"],
-            "lone_sighting": lone & self.lone_sighting & (facts["accompanied"] | (facts["named"] != 1.0)),
+            "lone_sighting": lone & (facts["accompanied"] | nameless) & self.lone_sighting,
             "beside_lone_sighting": facts["company"] & self.lone_sighting,
             "too_little_evidence": outside & (supports < 2) & self.two_evidence,
         }
@@ -207,9 +210,13 @@ _FLAGS: Final = (
     "generated",
     "new_image",
     "one_replica",
+    "unreleased",
     "strangers",
     "company",
     "accompanied",
+    "names_seen",
+    "brief",
+    "strange_days",
     "party_days",
     "pods",
     "single_replica",

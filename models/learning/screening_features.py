@@ -17,10 +17,18 @@ import pandas as pd
 
 from models.learning.base import require
 from models.learning.cells import EXTERNAL, INTERNAL, group_codes
-from models.learning.holders import holder_days
-from models.learning.oddities import beside_lone_sightings, new_in_one_replica, strangers_at_once
+from models.learning.holders import Holders, holders_of
+from models.learning.oddities import (
+    beside_lone_sightings,
+    new_in_one_replica,
+    settled,
+    stranger_days,
+    strangers_at_once,
+)
+from models.learning.ports import session_days
 from models.learning.scans import scan_flags
 from models.learning.suffixes import registrable
+from models.learning.unreleased import began_without_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +117,8 @@ class Surroundings:
     declared
         (peer, port) that a Service or a container declares.
     rolled_out
-        Microseconds of the pod-template changes of the window per subject.
+        Microseconds of the pod-template changes of the window per subject; of a subject that is missing, no
+        change would show.
     new_images
         Subjects whose image digest is new in the window.
     ownerless
@@ -149,25 +158,28 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     -------
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
-        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``strangers``,
-        ``company``, ``accompanied``, ``party_days`` (days of the same holder), ``own_days`` (of the cell
-        itself, where ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
+        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``unreleased``,
+        ``strangers``, ``company``, ``accompanied``, ``names_seen`` (some destination of the origin has a
+        name), ``brief`` (the origin was there on one day only), ``strange_days`` (days on which it called
+        a nameless stranger), ``party_days`` (days of the same holder), ``own_days`` (of the cell itself,
+        where ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
     inside = (cells["peer_kind"] == "endpoint").to_numpy()
-    origin = cells["subject"].where(egress, cells["peer"])
+    origin, target = _ends(cells)
     facts = pd.DataFrame({"external": (cells["zone"] == EXTERNAL).astype(float)}, index=cells.index)
     facts["own_days"] = cells["active_days"].astype(float)
     _add_outcome(facts, cells)
-    pods = cells["subject_pods"].where(egress, cells["peer_pods"]) if "subject_pods" in cells else None
-    _add_concentration(facts, origin, egress | inside, pods, around)
+    _add_concentration(facts, cells, origin, egress | inside, around)
     hour = cells["first_us"] // HOUR_US
     facts["breadth"] = _breadth(cells, origin, hour)
     facts["popularity"] = _popularity(cells, origin, around)
     facts["declared"] = _declared(cells, around)
     facts["named"] = (cells["peer_kind"] == "fqdn").where(cells["zone"] == EXTERNAL, np.nan).astype(float)
-    _add_questions(facts, cells, around)
+    # where no destination has a name, that one has none says nothing
+    facts["names_seen"] = facts["named"].groupby(origin).transform("max") == 1.0
+    holders = _add_questions(facts, cells, around)
     # whoever calls one place behind changing addresses is no less steady for it
     bare = (cells["peer_kind"] == "ip") & (facts["external"] == 1.0)
     facts["days"] = facts["party_days"].where(bare, facts["own_days"])
@@ -175,14 +187,25 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         facts[name] = cells[name].where(cells["zone"] == EXTERNAL) if name in cells else np.nan
     facts["debug"] = origin.isin(around.debug).astype(float)
     facts["owned"] = np.where(egress | inside, (~origin.isin(around.ownerless)).astype(float), np.nan)
-    facts["deploy_adjacent"] = _after_rollout(cells, origin, around, ADJACENT_US).astype(float)
-    shown = _after_rollout(cells, origin, around, SHOWN_US)
+    adjacent = _after_rollout(cells["first_us"], origin, around, ADJACENT_US)
+    facts["deploy_adjacent"] = adjacent.astype(float)
+    # another name of a holder that was called before the release is no new destination
+    began = holders.first_us.where(facts["named"] == 1.0, cells["first_us"])
+    shown = _after_rollout(began, origin, around, SHOWN_US)
     facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
+    met = _after_rollout(holders.first_us, origin, around, SHOWN_US)
+    facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin, around.rolled_out)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
-    contacts = cells[["first_us", "active_days"]].assign(
-        origin=origin, hour=hour, fail=facts["fail"], alone=~(facts["pods"] >= 2)
+    facts["brief"] = _brief(cells, origin)
+    facts["strange_days"] = stranger_days(cells, facts, origin)
+    contacts = cells[["first_us"]].assign(
+        origin=origin,
+        hour=hour,
+        fail=facts["fail"],
+        days=np.maximum(facts["party_days"], session_days(cells, origin, target)),
+        alone=~(facts["pods"] >= 2),
     )
     facts["scan"] = scan_flags(contacts)
     return facts
@@ -193,12 +216,18 @@ def passing(facts: pd.DataFrame) -> pd.Series[bool]:
     return (facts["owned"] == 0.0) & (facts["days"] <= PASSING_DAYS)
 
 
+def _ends(cells: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Who opens the connection and who is called, by cell."""
+    egress = cells["direction"] == "egress"
+    return cells["subject"].where(egress, cells["peer"]), cells["peer"].where(egress, cells["subject"])
+
+
 def _after_rollout(
-    cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings, within: int
+    first_us: pd.Series[Any], origin: pd.Series[Any], around: Surroundings, within: int
 ) -> npt.NDArray[np.bool_]:
-    """Whether a cell was new within that many microseconds after its origin got another pod template."""
-    adjacent = np.zeros(len(cells), dtype=np.bool_)
-    first = cells["first_us"].to_numpy()
+    """Whether something began within that many microseconds after its origin got another pod template."""
+    adjacent = np.zeros(len(first_us), dtype=np.bool_)
+    first = first_us.to_numpy()
     for subject, rows in origin.reset_index(drop=True).groupby(origin.to_numpy()).indices.items():
         for rollout in around.rolled_out.get(str(subject), ()):
             age = first[rows] - rollout
@@ -245,14 +274,17 @@ def _missed(cells: pd.DataFrame, attempts: pd.Series[Any]) -> pd.Series[Any]:
 
 def _add_concentration(
     facts: pd.DataFrame,
+    cells: pd.DataFrame,
     origin: pd.Series[Any],
     ours: npt.NDArray[np.bool_],
-    pods: pd.Series[Any] | None,
     around: Surroundings,
 ) -> None:
     """How much of the traffic one replica shows, against what that many attempts would spread over."""
     replicas = _looked_up(origin, around.replicas, np.nan).astype(np.float64)
-    seen = np.full(len(facts), np.nan) if pods is None else pods.to_numpy(dtype=np.float64)
+    seen = np.full(len(facts), np.nan)
+    if "subject_pods" in cells:
+        pods = cells["subject_pods"].where(cells["direction"] == "egress", cells["peer_pods"])
+        seen = pods.to_numpy(dtype=np.float64)
     known = ours & ~np.isnan(seen) & (seen >= 1) & (replicas >= MIN_REPLICAS)
     count = np.where(known, replicas, MIN_REPLICAS)
     attempts = np.maximum(facts["attempts"].to_numpy(dtype=np.float64), 1.0)
@@ -260,8 +292,10 @@ def _add_concentration(
     tellable = known & (spread > 1.5)  # one attempt comes from one replica, whoever made it
     raw = 1.0 - (seen - 1.0) / np.where(tellable, spread - 1.0, 1.0)
     value = np.where(tellable, np.clip(raw, 0.0, 1.0), UNKNOWN_CONCENTRATION)
-    high = pd.Series(tellable & (value > LEADER_CONCENTRATION), index=facts.index)
-    leader = high.groupby(origin).transform("mean").to_numpy() >= LEADER_SHARE
+    high = pd.Series(tellable & (value > LEADER_CONCENTRATION), index=facts.index).astype(float)
+    # a leader's work is there from the first day: whoever breaks in must not become one by what he does
+    early = high.mask(settled(cells, origin))
+    leader = early.groupby(origin).transform("mean").to_numpy() >= LEADER_SHARE
     facts["concentration"] = np.where(leader, UNKNOWN_CONCENTRATION, value)
     facts["pods"], facts["replicas"] = seen, np.where(ours, replicas, np.nan)
     facts["single_replica"] = (seen <= 1) & ours & ~leader
@@ -301,7 +335,8 @@ def _declared(cells: pd.DataFrame, around: Surroundings) -> Floats:
     return np.where((cells["zone"] == INTERNAL).to_numpy(), known, 0.0)
 
 
-def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surroundings) -> None:
+def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surroundings) -> Holders:
+    """Facts of the names that are asked for, and whom the destinations belong to."""
     columns = {"entropy": np.nan, "nxdomain": np.nan, "flagged": False, "generated": False}
     names = cells["peer"].where((cells["peer_kind"] == "fqdn") & (cells["direction"] == "egress"))
     domain = {text: _domain(text) for text in sorted(names.dropna().unique())}
@@ -310,9 +345,18 @@ def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surrounding
     for column, unknown in columns.items():
         values = pd.Series(unknown, index=cells.index) if known is None else known[column].reindex(keys)
         facts[column] = values.to_numpy()
-    facts["party_days"] = holder_days(cells, names.map(domain))
+    holders = holders_of(cells, names.map(domain))
+    facts["party_days"] = holders.days
     facts["tunnel"] = facts.pop("flagged").fillna(False).astype(bool)
     facts["generated"] = facts["generated"].fillna(False).astype(bool)
+    return holders
+
+
+def _brief(cells: pd.DataFrame, origin: pd.Series[Any]) -> npt.NDArray[np.bool_]:
+    """Whether the origin was there on one day only, so that all it did it did on one day."""
+    first = cells["first_date"].groupby(origin).transform("min")
+    last = cells["last_date"].groupby(origin).transform("max")
+    return (first == last).to_numpy(dtype=np.bool_)
 
 
 def _domain(peer: str) -> str:

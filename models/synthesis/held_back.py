@@ -26,6 +26,9 @@ from models.synthesis.view import ClusterView
 #: Reason code of the screening to the sentence a reviewer reads.
 WHY_ODD: Final = MappingProxyType(
     {
+        "began_without_release": (
+            "A new destination outside that stays, and that no release of this workload explains."
+        ),
         "beside_lone_sighting": (
             "One replica did this once, within an hour of something outside that it did once: so people work."
         ),

@@ -44,7 +44,7 @@ def surroundings(observations: Observations, view: ClusterView) -> Surroundings:
         teams={workload_id(one): one.namespace for one in view.workloads.all},
         images={workload_id(one): one.title for one in view.workloads.all},
         rolled_out=rolled_out,
-        new_images=frozenset(rolled_out),
+        new_images=frozenset(owner for owner, times in rolled_out.items() if times),
         ownerless=frozenset(workload_id(one) for one in view.workloads.all if one.ownerless),
         questions=question_features(lookups, days) if len(lookups) else None,
     )
@@ -75,7 +75,7 @@ def _replicas(pods: pd.DataFrame) -> dict[str, int]:
 
 def _rollouts(pods: pd.DataFrame) -> dict[str, tuple[int, ...]]:
     """
-    Microseconds at which each workload got a new pod template inside the window.
+    Microseconds at which each workload got a new pod template inside the window, where templates show.
 
     The first template of a workload is no change: it was there before anyone looked.
     """
@@ -83,5 +83,6 @@ def _rollouts(pods: pd.DataFrame) -> dict[str, tuple[int, ...]]:
     frame = pods.assign(template=hashes)
     frame = frame.loc[frame["template"].notna().to_numpy()]
     born = frame.groupby(["owner", "template"], sort=True)["first_us"].min()
-    found = {str(owner): sorted(times.tolist())[1:] for owner, times in born.groupby(level=0, sort=True)}
-    return {owner: tuple(times) for owner, times in found.items() if times}
+    return {
+        str(owner): tuple(sorted(times.tolist())[1:]) for owner, times in born.groupby(level=0, sort=True)
+    }

@@ -17,33 +17,8 @@ from models.learning.questions import question_features
 from models.learning.scans import scan_flags
 from models.learning.screening import AGREED, CALIBRATED, PRIOR, Screening, leave_one_family_out
 from models.learning.screening_features import FEATURES, Surroundings, screening_features
-from tests.unit.learning.worlds import coverage, day_names, edge, estate
-
-DAYS = day_names(14)
-WORKLOADS = [f"w{i:03d}" for i in range(60)]
-HOUR_US = 3_600_000_000
-DAY_US = 24 * 3_600_000_000
-TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
-
-
-def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -> pd.DataFrame:
-    """Cells of an ordinary estate with planted edges, their facts and what screening said."""
-    around = options.pop("around", Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS))
-    rows = estate(seed, 14, workloads=60).assign(pods=5)
-    edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows
-    cells = DayIncidence().fit(to_cells(edges), coverage(DAYS)).cells_
-    pods = to_cells(edges).groupby(["subject", "peer", "port"])["pods"].max()
-    keys = pd.MultiIndex.from_frame(cells[["subject", "peer", "port"]])
-    seen = pods.reindex(keys).to_numpy()
-    rare = (cells["days_seen"] <= 1).to_numpy() & (seen == 5)
-    cells = cells.assign(subject_pods=np.where(rare, 3, seen), peer_pods=1)
-    facts = screening_features(cells, around)
-    said = Screening(**options).fit(facts, 14)
-    return (
-        cells.drop(columns="days")
-        .join(facts)
-        .assign(reasons=said.reasons_, p_legit=said.p_legit_, review=said.review_, said=[said] * len(cells))
-    )
+from tests.unit.learning.screened import DAY_US, DAYS, HOUR_US, TEAMS, WORKLOADS, screened
+from tests.unit.learning.worlds import coverage, edge
 
 
 def test_ordinary_traffic_is_hardly_held_back() -> None:
@@ -133,6 +108,7 @@ def test_trap_J7_counts_do_not_buy_legitimacy() -> None:
 def test_a_single_sighting_of_a_bare_address_is_a_rule_that_can_be_relaxed() -> None:
     """It holds back rare legitimate calls too, so a posture may do without it."""
     row = [edge("w001", "198.51.100.9", DAYS[5], peer_kind="ip", pods=1)]
+    row += [edge("w001", "203.0.113.9", day, peer_kind="ip", peer_names="a.example.org") for day in DAYS]
     held = screened(row).set_index("peer").loc["198.51.100.9", "reasons"]
     assert "lone_sighting" in held
     relaxed = screened(row, lone_sighting=False).set_index("peer").loc["198.51.100.9", "reasons"]
@@ -281,8 +257,8 @@ def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     """And follows the verdicts from then on."""
     cells = screened([])
     flags = (
-        "scan tunnel generated new_image one_replica strangers company accompanied party_days own_days "
-        "pods single_replica only_failed only_dropped"
+        "scan tunnel generated new_image one_replica unreleased strangers company accompanied names_seen brief "
+        "strange_days party_days own_days pods single_replica only_failed only_dropped"
     )
     facts = cells[[*FEATURES, *flags.split()]]
     few = pd.Series("admit", index=cells.index[:49])
@@ -325,7 +301,7 @@ def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
 def contacts(outcomes: list[float], days: int = 9, *, alone: bool = True) -> pd.DataFrame:
     """First contacts of one origin, in order."""
     places = range(len(outcomes))
-    columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "active_days": days}
+    columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "days": days}
     return pd.DataFrame(columns | {"alone": alone}, index=[f"c{place:02d}" for place in places])
 
 
