@@ -22,11 +22,13 @@ from tests.unit.service.nights import START, Call, night, observed, opened
 DAY = timedelta(days=1)
 #: One replica of the web tier reads the database all day long: nobody deployed that.
 LATERAL = Call("web", "db", 5432, (8, 9, 10), hours=tuple(range(24)))
-#: Seen once from one replica; the other one comes back from another replica on the next day.
-LONE, TAMED = "198.51.100.7", "203.0.113.8"
+#: Strangers without a name, each called once from one replica, on two days; and one that comes back from
+#: another replica on the next day.
+LONE, EARLIER, TAMED = "198.51.100.7", "192.0.2.44", "203.0.113.8"
 PLANTED = (
     LATERAL,
     Call("api", LONE, 443, (8,)),
+    Call("api", EARLIER, 443, (6,)),
     Call("api", TAMED, 443, (8,), replica=0),
     Call("api", TAMED, 443, (9,), replica=1),
 )

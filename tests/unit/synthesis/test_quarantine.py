@@ -164,5 +164,6 @@ def test_another_address_of_a_known_network_is_no_stranger(world):
     for day in range(3, 9):
         world.to(job, "ip", f"20.60.88.{day}", 443, days=[day], subject_pods=1)
     world.to(job, "ip", "45.9.9.9", 443, days=[8], subject_pods=1)
+    world.to(job, "ip", "20.9.9.9", 443, names="api.example.net", subject_pods=1)
     held = draft(world.observations(), hints=HINTS).quarantine
     assert [one.title for one in held] == ["45.9.9.9 on TCP/443"]
