@@ -446,8 +446,9 @@ def test_internet_noise_on_closed_ports_never_opens_them(world, web):
 
 
 def test_what_one_pod_did_outside_on_one_day_is_held_back_unless_generous(world, web):
-    """A single sighting outside is what an attack looks like."""
+    """A single sighting outside, without a name where others have one, is what an attack looks like."""
     world.edge(web, world.pod("shop", "api"))
+    world.to(web, "ip", "52.9.9.9", 443, names="api.example.net")
     world.to(web, "ip", "52.1.2.4", 443, days=[3], subject_pods=1)
     hints = CapabilityHints(fqdn=True)
     for posture in ("strict", "balanced"):
