@@ -28,7 +28,8 @@ EXAMPLE_LINES: Final = 70
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Do everything except keep serving.")] = False,
     port: Annotated[
-        int | None, typer.Option(help="Port to serve on.", min=0, max=65535, show_default="8000")
+        int | None,
+        typer.Option(help="Port to serve on.", metavar="<number>", min=0, max=65535, show_default="8000"),
     ] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,

@@ -36,7 +36,9 @@ def drift(
     *,
     policies: Annotated[
         list[Path] | None,
-        typer.Option(help="Files or folders of deployed policies; may be given more than once."),
+        typer.Option(
+            metavar="<path>", help="Files or folders of deployed policies; may be given more than once."
+        ),
     ] = None,
     from_cluster: Annotated[
         bool, typer.Option("--from-cluster", help="Read them from the cluster that kubectl would speak to.")

@@ -64,7 +64,8 @@ def evaluate(
         bool, typer.Option("--write", help="Put the figures into docs/evaluation.md of a source checkout.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worlds at a time.", show_default="up to 2 cores")
+        int | None,
+        typer.Option(min=1, metavar="<number>", help="Worlds at a time.", show_default="up to 2 cores"),
     ] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,

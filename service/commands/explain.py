@@ -70,7 +70,8 @@ def explain(
     protocol: Annotated[ProtocolOption | None, typer.Option(help="Protocol.")] = None,
     direction: Annotated[DirectionOption | None, typer.Option(help="Ask the policy of one end only.")] = None,
     policies: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders of policies in place of the stored proposals.")
+        list[Path] | None,
+        typer.Option(metavar="<path>", help="Files or folders of policies in place of the stored proposals."),
     ] = None,
     state: Annotated[
         StateOption, typer.Option(help="Stored proposals that count: approved or any.")

@@ -36,7 +36,8 @@ def infer(
     cron_jobs: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Files or folders with CronJobs, whose runs are expected; may be given more than once."
+            metavar="<path>",
+            help="Files or folders with CronJobs, whose runs are expected; may be given more than once.",
         ),
     ] = None,
     output: Format = OutputFormat.TABLE,

@@ -75,7 +75,8 @@ CiliumVersion = Annotated[
     typer.Option(help="Release whose semantics count.", show_default="the configured one, else the newest"),
 ]
 PolicyFiles = Annotated[
-    list[Path] | None, typer.Option(help="Files or folders of policies; may be given more than once.")
+    list[Path] | None,
+    typer.Option(metavar="<path>", help="Files or folders of policies; may be given more than once."),
 ]
 InPlaceOfFiles = Annotated[
     StateOption | None, typer.Option(help="Stored proposals in place of --policies: approved or any.")

@@ -73,7 +73,7 @@ def _print_list(portolan: Portolan, wanted: ProposalFilter) -> None:
     with portolan.database.read() as session:
         rows = repository.list_proposals(session, wanted)
     if not rows:
-        print_text("no proposals: 'portolan infer' makes them from what was observed")
+        print_text("no proposals: 'portolan infer' makes them, and says why where it makes none")
         return
     print_table(
         ("key", "namespace", "selects", "state", "version", "maturity", "rules", "to review"),
@@ -99,7 +99,7 @@ def _print_list(portolan: Portolan, wanted: ProposalFilter) -> None:
 def show(
     *,
     proposal: Reference,
-    version: Annotated[int | None, typer.Option(help="A former version.", min=1)] = None,
+    version: Annotated[int | None, typer.Option(help="A former version.", metavar="<number>", min=1)] = None,
     output: Annotated[ListFormat, typer.Option("--format", help="Form of the result.")] = ListFormat.TABLE,
     data_dir: DataDir = None,
     config: ConfigFile = None,
@@ -124,7 +124,8 @@ def review(
     proposal: Reference,
     decision: Annotated[Verb, typer.Argument(help="What you decide.")],
     rule: Annotated[
-        list[str] | None, typer.Option(help="Decide on this rule only; may be given more than once.")
+        list[str] | None,
+        typer.Option(metavar="<id>", help="Decide on this rule only; may be given more than once."),
     ] = None,
     reason: Annotated[
         str, typer.Option(help="Why; needed to reject, and to approve what is marked for review.")

@@ -22,7 +22,13 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535, show_default="8000"),
+        typer.Option(
+            help="Port to listen on; 0 takes a free one.",
+            metavar="<number>",
+            min=0,
+            max=65535,
+            show_default="8000",
+        ),
     ] = None,
     no_scheduler: Annotated[
         bool, typer.Option("--no-scheduler", help="Serve only; jobs are run elsewhere or by hand.")

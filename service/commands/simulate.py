@@ -57,14 +57,19 @@ def simulate(
     policies: PolicyFiles = None,
     flows: Annotated[
         list[str] | None,
-        typer.Option(help="Files, folders or globs of Hubble JSON, as for ingest; '-' reads a pipe."),
+        typer.Option(
+            metavar="<path>", help="Files, folders or globs of Hubble JSON, as for ingest; '-' reads a pipe."
+        ),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option(help="JSON lines of cases: policies, one flow, and an id each.")
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Files or folders of the policies of today: say only what would change from them."),
+        typer.Option(
+            metavar="<path>",
+            help="Files or folders of the policies of today: say only what would change from them.",
+        ),
     ] = None,
     state: InPlaceOfFiles = None,
     window: Annotated[
