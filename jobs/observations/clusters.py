@@ -81,8 +81,9 @@ class ObservedCluster:
     def notes(self) -> list[str]:
         """What a person should know about the times, in sentences."""
         found = [
-            f"{_flows(one.flows)} of {one.node or 'a node without a name'} dated {_span(one)}, far from all "
-            f"others of cluster {self.name}: its clock is wrong, and no window ends there"
+            f"{_flows(one.flows)} of {one.node or 'a node without a name'} dated {_span(one)}, in the "
+            f"future or far from all others of cluster {self.name}: its clock is wrong, and no window "
+            "ends there"
             for one in self.astray[:_SHOWN]
         ]
         rest = self.astray[_SHOWN:]

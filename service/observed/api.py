@@ -34,7 +34,9 @@ class ClusterOut(BaseModel):
     first_seen: datetime
     last_seen: datetime
     window_end: datetime = Field(description="Where windows end unless a request says otherwise")
-    astray: list[AstrayOut] = Field(description="Flows dated far from all others: they end no window")
+    astray: list[AstrayOut] = Field(
+        description="Flows dated in the future, or far from all others: they end no window"
+    )
     nodes: int
     flows: int
     lost_events: int

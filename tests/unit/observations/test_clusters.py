@@ -64,14 +64,22 @@ def test_a_flow_of_another_year_ends_no_window(store: ObservationStore) -> None:
         START + timedelta(days=1400, hours=1),
     ]
     assert after.notes()[1] == (
-        "1 flow of node-2 dated 2029-12-31 01:00 UTC, far from all others of cluster aks: its clock is wrong, "
-        "and no window ends there"
+        "1 flow of node-2 dated 2029-12-31 01:00 UTC, in the future or far from all others of cluster aks: "
+        "its clock is wrong, and no window ends there"
     )
 
 
 def test_while_flows_arrive_the_window_ends_now(store: ObservationStore) -> None:
     """The hour under way is not over."""
     assert only(store, END - timedelta(minutes=20)).window_end == END - timedelta(minutes=20)
+
+
+def test_a_node_that_is_hours_ahead_is_told(store: ObservationStore) -> None:
+    """What it sends is astray until its time has come."""
+    add(store, [flow(WEB, API, time=at(60 * 4, days=3), node="node-2")])
+    found = only(store, END)
+    assert (found.window_end, [one.node for one in found.astray]) == (END, ["node-2"])
+    assert only(store, END + timedelta(hours=6)).astray == ()
 
 
 def test_a_slow_clock_of_our_own_is_told_and_not_believed(store: ObservationStore) -> None:
