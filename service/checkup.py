@@ -53,6 +53,7 @@ def examine(portolan: Portolan) -> list[Finding]:
         _store,
         _clusters,
         _sources,
+        _objects,
         _runs,
         _proposals,
         _quarantine,
@@ -139,6 +140,19 @@ def _sources(portolan: Portolan) -> Iterator[Finding]:
         late = last is not None and portolan.clock() - last > 10 * source.interval + timedelta(minutes=5)
         status: Status = "bad" if missing else "note" if last is None or late else "ok"
         yield Finding(f"source {source.name}", status, detail)
+
+
+def _objects(portolan: Portolan) -> Iterator[Finding]:
+    settings = portolan.settings
+    for name, paths in (
+        ("drift.policies", settings.drift.policies),
+        ("cron_jobs.paths", settings.cron_jobs.paths),
+    ):
+        missing = [path for path in paths if not Path(path).exists()]
+        if missing:
+            yield Finding(name, "bad", f"nothing at {', '.join(missing)}")
+        elif paths:
+            yield Finding(name, "ok", ", ".join(paths))
 
 
 def _exists(path: str) -> bool:

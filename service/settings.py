@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -54,6 +54,13 @@ def check_bind(host: str, *, allowed: bool) -> None:
         )
 
 
+def _in_quotes(value: object) -> object:
+    """Refuse a number where a release is meant: 1.20 would be read as 1.2."""
+    if isinstance(value, int | float):
+        raise ValueError(f'write it in quotes, as "1.17": {value} is read as a number')  # noqa: TRY004 - for pydantic
+    return value
+
+
 class Section(BaseModel):
     """A part of the settings; unknown keys are refused."""
 
@@ -82,7 +89,9 @@ class CapabilitySettings(Section):
     """The cluster can enforce `toFQDNs` (on AKS this needs Advanced Container Networking Services)."""
     l7: bool | None = None
     """Write lists of HTTP methods and paths where nearly all requests were recorded (AKS: ACNS with L7)."""
-    cilium_version: Annotated[str, Field(pattern=r"^v?1\.\d{1,2}(\.\d{1,3})?$")] | None = None
+    cilium_version: (
+        Annotated[str, BeforeValidator(_in_quotes), Field(pattern=r"^v?1\.\d{1,2}(\.\d{1,3})?$")] | None
+    ) = None
     """Cilium version of the cluster, as `1.17`; shadow manifests need 1.16 or newer."""
     distribution: Literal["aks", "openshift", "generic"] | None = None
     """`aks`, `openshift` or `generic`: where a resolver is looked for that was never seen."""

@@ -297,6 +297,8 @@ def _cron_jobs(portolan: Portolan, options: InferOptions) -> tuple[tuple[CronJob
     paths = options.cron_jobs or tuple(map(Path, settings.paths))
     try:
         jobs, unread = read_cron_jobs(paths, from_cluster=settings.from_cluster and not options.cron_jobs)
+    except BadInputError as error:
+        raise BadInputError(f"CronJobs: {error}") from None
     except UnsupportedError as error:
         jobs, unread = (), (str(error),)
     for why in unread:

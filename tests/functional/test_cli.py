@@ -271,9 +271,11 @@ def test_doctor_says_what_is_missing_and_what_is_broken(portolan, data, tmp_path
     found = {one["subject"]: one for one in run_json(portolan, "doctor", "--data-dir", data)["findings"]}
     assert found["database"]["status"] == found["observations"]["status"] == "ok"
     assert "5 proposed" in found["proposals"]["detail"]
-    (tmp_path / "portolan.yaml").write_text("sources: [{name: a, paths: [gone]}]", encoding="utf-8")
+    text = "sources: [{name: a, paths: [gone]}]\ndrift: {policies: [gone]}\ncron_jobs: {paths: [.]}\n"
+    (tmp_path / "portolan.yaml").write_text(text, encoding="utf-8")
     found = {one["subject"]: one for one in run_json(portolan, "doctor", code=1)["findings"]}
-    assert found["source a"]["status"] == "bad"
+    assert found["source a"]["status"] == found["drift.policies"]["status"] == "bad"
+    assert found["cron_jobs.paths"]["status"] == "ok"
 
 
 def test_hostile_names_are_shown_and_never_obeyed(portolan, tmp_path):

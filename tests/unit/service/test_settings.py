@@ -75,6 +75,7 @@ def test_values_are_checked_with_their_key():
         ("posture: bold", "posture"),
         ("schedule: {infer: at night}", "schedule.infer"),
         ("server: {port: 70000}", "server.port"),
+        ("capabilities: {cilium_version: 1.20}", 'cilium_version: write it in quotes, as "1.17": 1.2'),
         ("window: 100d", "retention.observations is shorter"),
         ("sources: [{name: a, paths: [x]}, {name: a, paths: [y]}]", "'a' is used twice"),
         ("server: {host: 0.0.0.0}", "allow_non_loopback"),
