@@ -11,7 +11,7 @@ from models.manifest.render import to_yaml
 from service.commands import sample
 from service.commands.drift import print_report
 from service.commands.ingest import print_ingest
-from service.commands.options import ConfigFile, DataDir, LogFormatOption, portolan_for
+from service.commands.options import ConfigFile, LogFormatOption, portolan_for
 from service.commands.output import console, print_block, print_table, print_text, reading_progress
 from service.commands.serve import run_server
 from service.proposals import repository, views
@@ -31,7 +31,9 @@ def demo(
         int | None,
         typer.Option(help="Port to serve on.", metavar="<number>", min=0, max=65535, show_default="8000"),
     ] = None,
-    data_dir: DataDir = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder for observations and review state.", show_default=".demo")
+    ] = None,
     config: ConfigFile = None,
     log_format: LogFormatOption = None,
 ) -> None:
