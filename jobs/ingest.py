@@ -47,7 +47,7 @@ AHEAD: Final = 2
 OTHER_CHUNK: Final = 16 << 20  # bytes of lines that must all be unwrapped, read at once
 VALUES_TOGETHER: Final = 16 << 20  # the same, of values that are not one per line
 MAX_REJECTS: Final = 64 << 20  # bytes of rejects that a batch holds in memory
-BATCH_BYTES: Final = 2 << 30  # bytes of content per commit
+BATCH_BYTES: Final = 3 << 30  # bytes of content per commit, at most
 MAX_ALONE: Final = 300_000  # lines of a batch that share no template: what they decode to must fit in memory
 NO_DAY: Final = "1970-01-01"  # of a batch that holds no record with a time
 _KINDS: Final = {LOST: "lost_events", NODE_STATUS: "node_status", OTHER_EVENT: "agent_or_debug_event"}
@@ -264,7 +264,7 @@ class _Run:
         self._batch.rejects += [reject for _, reject in rejects]
         self._batch.kept += sum(min(len(reject.raw), MAX_TEXT) for _, reject in rejects)
         self._batch.size += queue.size
-        full = self._batch.size >= BATCH_BYTES or self._reader.alone >= MAX_ALONE
+        full = self._batch.size + READ_TOGETHER > BATCH_BYTES or self._reader.alone >= MAX_ALONE
         if full or self._batch.kept >= MAX_REJECTS:
             self._commit()
 
@@ -327,10 +327,16 @@ class _Run:
         tables["ledger"] = ledger
         tables["batches"] = pa.Table.from_pylist(rows, schema=arrow_schema(BATCHES.name))
         rejects = {f"batch-{number:08d}.jsonl": as_lines(batch.rejects)} if batch.rejects else {}
-        self._saving = self._saver.submit(self._writer.commit, number, tables, rejects)
+        self._saving = self._saver.submit(self._save, number, tables, rejects)
         for row in rows:
             self._cursor.add(row)
         self._duplicates.clear()
+
+    def _save(self, number: int, tables: dict[str, Any], rejects: dict[str, bytes]) -> None:
+        """Write a batch; once it is staged it does not need its memory."""
+        staged = self._writer.stage(number, tables, rejects)
+        tables.clear()
+        self._writer.finish(staged)
 
     def _cursor_row(self, number: int, day: str, file: int, stretch: Stretch) -> dict[str, Any]:
         head = stretch.content.head[: stretch.end]

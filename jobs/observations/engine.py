@@ -1,12 +1,14 @@
 """Run a batch's plan on DuckDB, inside the connection that already holds its input tables."""
 
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
 from jobs.observations.clock import calendar_table
 from jobs.observations.compiled import compiled
 from jobs.observations.schema import arrow_schema
+
+_PIECE: Final = 8192  # rows of a stage that one thread of the next takes
 
 
 def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -20,9 +22,9 @@ def batch_tables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     con.register("calendar", calendar_table())
     try:
         for name, sql in stages.items():
-            con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
+            con.register(name, con.sql(sql).to_arrow_table(_PIECE))
         return {name: con.sql(sql).to_arrow_table().cast(arrow_schema(name)) for name, sql in results.items()}
     finally:
         for name in stages:
-            con.execute(f'DROP TABLE IF EXISTS "{name}"')
+            con.unregister(name)
         con.unregister("calendar")

@@ -98,6 +98,12 @@ class Writer:
         ``tables`` are Arrow tables by name; ``extra_files`` go to ``<data-dir>/rejects`` with them. A
         batch number at or below ``last_batch`` is refused: the cursor it stands for is in the store.
         """
+        self.finish(self.stage(batch, tables, extra_files))
+
+    def stage(
+        self, batch: int, tables: Mapping[str, Any], extra_files: Mapping[str, bytes] | None = None
+    ) -> StagedBatch:
+        """Do the first half of ``commit``: the batch is durable, and its tables are not needed any more."""
         self.recover()
         if batch <= self.store.last_batch():
             raise BadInputError(f"batch {batch} is in the store already")
@@ -109,16 +115,17 @@ class Writer:
             for table in TABLES
             if table.name in tables and tables[table.name].num_rows
         }
-        self._finish(self._staging.stage(batch, rows, extra_files or {}))
+        return self._staging.stage(batch, rows, extra_files or {})
 
     def recover(self) -> Recovered:
         """Finish complete batches of a killed process and delete its incomplete ones."""
         pending = self._staging.pending()
         for batch in pending:
-            self._finish(batch)
+            self.finish(batch)
         return Recovered(finished=len(pending), discarded=self._staging.discard_unfinished())
 
-    def _finish(self, batch: StagedBatch) -> None:
+    def finish(self, batch: StagedBatch) -> None:
+        """Do the second half of ``commit``: append a staged batch to all its tables."""
         with naming(str(batch.folder)):
             for name, rows in batch.tables():
                 self.store.table(name).append(rows, batch.number)

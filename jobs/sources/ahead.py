@@ -13,6 +13,7 @@ from threading import Condition, Thread
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from jobs.sources.blanks import Numbers, Places, Values, take_out
 from jobs.sources.dictionary import NONE, Dictionary
@@ -21,7 +22,7 @@ from jobs.sources.ranges import Range
 from jobs.sources.sheets import Sheet, Sheets
 
 BLOCK: Final = 32 << 20  # bytes of content that are handed on together
-MAX_WAITING: Final = 192 << 20  # bytes of memory that blocks may take which nobody took yet
+MAX_WAITING: Final = 128 << 20  # bytes of memory that blocks may take which nobody took yet
 _LINE: Final = 96  # bytes of memory that a line takes beside its text
 
 
@@ -36,14 +37,14 @@ class Lines:
     template: Places  # NONE where the line must be decoded by itself
     values: Values
     has_uuid: bool  # whether uuids were taken out
-    news: list[bytes]  # texts of templates met for the first time, in the order of their numbers
+    news: Any  # texts of templates met for the first time, in the order of their numbers: Arrow binaries
     new_at: Places  # the lines that they were met in
     odd: dict[int, bytes]  # texts of lines out of which nothing was taken
 
     @property
     def text_size(self) -> int:
         """Bytes of texts that are still to be decoded."""
-        return sum(map(len, self.news)) + sum(map(len, self.odd.values()))
+        return int(self.news.nbytes) + sum(map(len, self.odd.values()))
 
     @property
     def memory(self) -> int:
@@ -83,7 +84,8 @@ class _Block:
         )
         has_uuid = self.layout is not None and self.layout.has_uuid
         new_at = np.concatenate(self.new_at)
-        return Lines(part, line, offset, size, template, values, has_uuid, self.news, new_at, self.odd)
+        news = _binaries(self.news, size[new_at])
+        return Lines(part, line, offset, size, template, values, has_uuid, news, new_at, self.odd)
 
 
 class Ahead:
@@ -191,7 +193,7 @@ class _Splitter:
         new_at = fits[news]
         text = _text_of(sheet)
         block.odd |= {block.count + place: text(place) for place in np.flatnonzero(~values.fits).tolist()}
-        block.news += [text(place) for place in new_at.tolist()]
+        block.news += map(text, new_at.tolist())
         block.new_at.append(new_at + block.count)
         size = (ends - starts).astype(np.int32)
         block.columns.append((sheet.part.astype(np.int32), sheet.line, sheet.offset, size, template))
@@ -199,6 +201,14 @@ class _Splitter:
         block.layout = sheet.layout
         block.size += int(ends[-1]) + 1 if len(ends) else 0
         block.count += len(sheet)
+
+
+def _binaries(texts: list[bytes], sizes: Numbers) -> Any:
+    """Give an Arrow array of these texts of these sizes: one piece of memory instead of thousands."""
+    ends = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=ends[1:])
+    data = pa.py_buffer(b"".join(texts))
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), [None, pa.py_buffer(ends), data])
 
 
 def _text_of(sheet: Sheet) -> Callable[[int], bytes]:

@@ -14,7 +14,9 @@ from typing import Any, Final, Protocol
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from jobs.observations.clock import HOURS_PER_DAY, day_of
 from jobs.sources import prints
 from jobs.sources.assemble import cluster_of
 from jobs.sources.decode import FLOW, LOST, NODE_STATUS
@@ -42,7 +44,6 @@ _KEPT: Final = pa.schema(
     [
         *FRESH.items(),
         *[
-            ("hour", pa.int64()),
             ("fingerprint", pa.int64()),
             ("content", pa.int64()),
             ("has_uuid", pa.bool_()),
@@ -60,9 +61,7 @@ class Ledger(Protocol):
 
 def show_kept(con: duckdb.DuckDBPyConnection, rows: Sequence[Any]) -> None:
     """Make these Arrow tables the view ``kept``: the records of the open batch."""
-    con.register(
-        "kept", pa.concat_tables([_KEPT.empty_table(), *(some.select(_KEPT.names) for some in rows)])
-    )
+    con.register("kept", pa.concat_tables([_KEPT.empty_table(), *rows]))
 
 
 class Duplicates:
@@ -71,7 +70,7 @@ class Duplicates:
     def __init__(self, con: duckdb.DuckDBPyConnection, ledger: Ledger, cluster: str | None) -> None:
         self._con, self._cluster = con, cluster
         self._known = Known(ledger)
-        self._learned, self._own = _Said(FIRST), _Said(OWN)
+        self._learned, self._own = _Said(FIRST, cluster), _Said(OWN, cluster)
         self._kept: list[Any] = []
         show_kept(con, [])
 
@@ -80,11 +79,11 @@ class Duplicates:
         self._kept = []
         show_kept(self._con, [])
         self._known.next_batch()
-        self._own = _Said(OWN)
+        self._own = _Said(OWN, self._cluster)
 
     def forget(self, first: int) -> None:
         """Forget all templates; those to come are numbered from ``first`` on."""
-        self._learned = _Said(first)
+        self._learned = _Said(first, self._cluster)
 
     def saved(self) -> None:
         """Note that the batch before the open one is in the ledger."""
@@ -105,9 +104,9 @@ class Duplicates:
                 "SELECT * FROM prints WHERE place NOT IN (SELECT place FROM repeated)"
             ).to_arrow_table()
             self._con.unregister("prints")
-        self._kept.append(rows)
-        show_kept(self._con, self._kept)
         self._known.add(rows)
+        self._kept.append(rows.select(_KEPT.names))
+        show_kept(self._con, self._kept)
         return counts
 
     def _find_repeated(self, known: Any) -> None:
@@ -161,10 +160,22 @@ class Duplicates:
         return values
 
     def rows(self) -> Any:
-        """Ledger rows of the open batch, as Arrow."""
-        return self._con.sql(f"""SELECT strftime(make_timestamp(hour * 3600000000), '%Y-%m-%d') AS day, hour,
-            {cluster_of(self._cluster)} AS cluster, fingerprint, content, has_uuid
-          FROM kept JOIN decoded USING (template)""").to_arrow_table()
+        """Ledger rows of the open batch, as Arrow: put together here, which takes an eighth of a join."""
+        kept = pa.concat_tables([_KEPT.empty_table(), *self._kept])
+        template, hour = kept["template"].to_numpy(), kept["ns"].to_numpy() // _HOUR
+        day = hour // HOURS_PER_DAY
+        first, last = (int(day.min()), int(day.max())) if len(day) else (0, 0)
+        days = pa.array([day_of(one * HOURS_PER_DAY) for one in range(first, last + 1)], pa.string())
+        own = template >= OWN
+        cluster = self._said("cluster", template, own)
+        cluster[own] += np.uint64(len(self._learned.clusters))
+        clusters = pa.array([*self._learned.clusters, *self._own.clusters], pa.string())
+        made = {
+            "day": days.take(pa.array(day - first)),
+            "hour": hour,
+            "cluster": clusters.take(pa.array(cluster)),
+        }
+        return pa.table(made | {name: kept[name] for name in ("fingerprint", "content", "has_uuid")})
 
 
 class _Said:
@@ -174,11 +185,12 @@ class _Said:
     Numbers come in order, each once, so an array that grows is enough.
     """
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, cluster: str | None) -> None:
         self.base = base
+        self.clusters: dict[str, int] = {}  # names, with the numbers that the column ``cluster`` holds
+        self._cluster = cluster_of(cluster)
         self._columns: dict[str, Any] = {
-            name: np.empty(0, dtype=kind)
-            for name, kind in (("node", np.uint64), ("content", np.uint64), ("counted", np.uint64))
+            name: np.empty(0, dtype=np.uint64) for name in ("node", "content", "counted", "cluster")
         }
         self._next = 0
 
@@ -190,7 +202,7 @@ class _Said:
         """Add the rows of ``decoded`` that came since."""
         names = ", ".join((*_NUMBERS, *_FEW, "dns_query", "http_route", "src_ip", "dst_ip", "node"))
         rows = con.sql(f"""SELECT template - {self.base} AS number, {_COUNTED} AS counted, {names},
-            {_ENDS} AS ends
+            {_ENDS} AS ends, {self._cluster} AS cluster
           FROM decoded d LEFT JOIN owner_map sw ON d.src_workloads_hash = sw.text_hash
             LEFT JOIN owner_map dw ON d.dst_workloads_hash = dw.text_hash
           WHERE {where} AND template >= {self.base + self._next}""").to_arrow_table()
@@ -205,6 +217,7 @@ class _Said:
             "node": node,
             "content": prints.fold(shown, len(rows)).view(np.uint64),
             "counted": rows["counted"].to_numpy(zero_copy_only=False).astype(np.uint64),
+            "cluster": self._numbered(rows["cluster"]),
         }
         size = int(number.max()) + 1
         for name, values in made.items():
@@ -213,3 +226,11 @@ class _Said:
             column[number] = values
             self._columns[name] = column
         self._next = size
+
+    def _numbered(self, clusters: Any) -> Any:
+        """Numbers for these names."""
+        encoded = pc.dictionary_encode(clusters).combine_chunks()
+        numbers = [
+            self.clusters.setdefault(name, len(self.clusters)) for name in encoded.dictionary.to_pylist()
+        ]
+        return np.array(numbers, dtype=np.uint64)[encoded.indices.to_numpy()]

@@ -16,7 +16,7 @@ import pyarrow.dataset as pads
 from jobs.observations.clock import day_of
 
 #: Records whose fingerprints are remembered, of all hours together: 17 bytes each, and as much to sort them.
-MAX_REMEMBERED: Final = 6_000_000
+MAX_REMEMBERED: Final = 3_000_000
 _COLUMNS: Final = ("fingerprint", "content", "has_uuid")
 
 

@@ -236,20 +236,11 @@ class Reader:
 
         Their numbers there begin at ``first``.
         """
-        batches = [
-            pa.record_batch(
-                [
-                    pa.array(np.arange(first + start, first + min(start + TAKEN_AT_ONCE, len(lines)))),
-                    lines.slice(start, TAKEN_AT_ONCE),
-                ],
-                ["number", "line"],
-            )
-            for start in range(0, len(lines), TAKEN_AT_ONCE)
-        ]
         flags = np.zeros(len(lines), dtype=bool)
-        if not batches:
+        if not len(lines):
             return flags
-        self._con.register("lines", pa.Table.from_batches(batches))
+        numbered = pa.table({"number": np.arange(first, first + len(lines)), "line": lines})
+        self._con.register("lines", pa.Table.from_batches(numbered.to_batches(TAKEN_AT_ONCE)))
         parsed = f"TRY(json_transform(doc, '{columns.structure(bare=self._bare)}'))"
         self._con.execute(f"""INSERT INTO decoded SELECT * FROM ({
             decode(f'''

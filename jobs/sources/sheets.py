@@ -17,6 +17,7 @@ from jobs.sources.ranges import Range, reading_into
 
 SHEET: Final = 4 << 20  # bytes of a sheet
 _STEP: Final = 1 << 20  # bytes read at a time
+_BACK: Final = 64 << 10  # bytes copied to look for the last line feed in them
 _LINE_FEED: Final = 10
 
 
@@ -133,7 +134,7 @@ def _last_line_feed(data: Bytes) -> int:
     """Place of the last line feed, -1 where there is none."""
     end = len(data)
     while end > 0:
-        begin = max(0, end - _STEP)
+        begin = max(0, end - _BACK)
         found = bytes(data[begin:end]).rfind(b"\n")
         if found >= 0:
             return begin + found

@@ -61,13 +61,13 @@ class Templates:
 
     def learn(self, blocks: Sequence[Lines]) -> None:
         """Decode the texts that came with these lines, and keep those that are proved."""
-        texts = [text for lines in blocks for text in lines.news]
-        if not texts:
+        texts = pa.chunked_array([lines.news for lines in blocks], pa.large_binary())
+        if not len(texts):
             return
         numbers = np.arange(self.next, self.next + len(texts))
         has_ports = np.concatenate([lines.values.source_port[lines.new_at] >= 0 for lines in blocks])
         has_uuid = np.repeat([lines.has_uuid for lines in blocks], [len(lines.news) for lines in blocks])
-        self._decode(pa.array(texts, pa.large_binary()), self.next)
+        self._decode(texts, self.next)
         self.next += len(texts)
         tried = pa.table({"template": numbers, "has_ports": has_ports, "has_uuid": has_uuid})
         self._good = np.append(self._good, self._proved(tried))

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -359,6 +360,26 @@ def test_the_cluster_is_the_one_named_else_the_nodes(tmp_path: Path, store: Obse
     other = ObservationStore(tmp_path / "other")
     run_ingest([str(file)], store=other, cluster="named")
     assert {row[1] for row in state(other)["identities"]} == {"named"}
+
+
+def test_the_ledger_says_day_hour_and_cluster_of_every_record(
+    tmp_path: Path, store: ObservationStore
+) -> None:
+    """Whether a record was understood by its template or by itself, on both sides of midnight."""
+    expected: Counter[tuple[str, int, str]] = Counter()
+    written = b""
+    for number in range(60):
+        cluster, second = ("west", "east", "north")[number % 3], number % 40
+        day, time = ("2026-03-02", "23:59") if second < 20 else ("2026-03-03", "00:00")
+        one = flow(uuid=f"{number}-a", node_name=f"{cluster}/n", time=f"{day}T{time}:{second:02d}Z")
+        loose = number % 2 == 0  # laid out unlike the others: no template
+        written += json.dumps(wrapped(one)).encode() + b"\n" if loose else lines(wrapped(one))
+        expected[day, 492_359 + (second >= 20), cluster] += 1
+    file = tmp_path / "a.json"
+    file.write_bytes(written)
+    assert run_ingest([str(file)], store=store).accepted == 60
+    columns = store.dataset("ledger").to_table().select(["day", "hour", "cluster"]).to_pylist()
+    assert Counter((row["day"], row["hour"], row["cluster"]) for row in columns) == expected
 
 
 def test_trap_A14_a_hostile_cluster_is_no_name_for_one(tmp_path: Path, store: ObservationStore) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from jobs import ingest
 from jobs.observations.store import ObservationStore
 ingest.CHUNK = ingest.READ_TOGETHER = 60_000
-ingest.BATCH_BYTES = 100_000
+ingest.BATCH_BYTES = 150_000
 report = ingest.run_ingest([sys.argv[1]], store=ObservationStore(Path(sys.argv[2])))
 """
 
