@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
+from jobs.beside import Both, in_turn
 from models.confidence.attach import confident
 from models.domain.agent import NEWEST
 from models.domain.capabilities import CapabilityHints
@@ -18,12 +20,15 @@ from models.manifest.parse import parse_objects
 from models.manifest.render import cilium_manifest
 from models.manifest.validate import problems
 from models.simulation.observed import agent_config
-from models.simulation.replay import replay
+from models.simulation.replay import Replayed, replay, replayed
 from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.nothing import why_nothing
 from models.synthesis.screened import NO_MEMORY, Memory
 from models.synthesis.view import Posture
+
+#: Edges from which a second process earns more than it costs.
+MIN_EDGES_BESIDE: Final = 5_000
 
 
 class ObservationReader(Protocol):
@@ -128,6 +133,7 @@ def run_infer(
     memory: Memory = NO_MEMORY,
     previous: Learned = NOTHING_LEARNED,
     cron_jobs: Sequence[CronJob] = (),
+    both: Both = in_turn,
 ) -> InferResult:
     """
     Propose policies for one cluster from the window that ends at ``as_of``.
@@ -144,6 +150,7 @@ def run_infer(
         memory=memory,
         previous=previous,
         cron_jobs=cron_jobs,
+        both=both,
     )
 
 
@@ -157,8 +164,13 @@ def propose(
     memory: Memory = NO_MEMORY,
     previous: Learned = NOTHING_LEARNED,
     cron_jobs: Sequence[CronJob] = (),
+    both: Both = in_turn,
 ) -> InferResult:
-    """Draft, render, lint and replay the proposals of a window."""
+    """
+    Draft, render, lint and replay the proposals of a window, and say how sure they are.
+
+    ``both`` does the last two of a large estate: neither rests on what the other finds.
+    """
     made = draft(
         observations,
         hints=capabilities,
@@ -168,15 +180,19 @@ def propose(
         memory=memory,
         previous=previous,
     )
-    made, manifests = _linted(made)
-    policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
-    sure = confident(made, replay(made, policies), observations, cron_jobs)
+    way = both if len(made.table.edges) >= MIN_EDGES_BESIDE else in_turn
+    checked, sure = way(
+        partial(_checked, made), partial(confident, made, made.proposals, observations, cron_jobs)
+    )
+    if checked.refused:  # a defect, and what is said of the others must not rest on it
+        made = _without(made, checked)
+        sure = confident(made, made.proposals, observations, cron_jobs)
     set_aside = observations.set_aside.groupby("reason", sort=True)["flows"].sum()
     return InferResult(
         cluster=observations.cluster,
         window=observations.window,
-        proposals=sure.proposals,
-        manifests=manifests,
+        proposals=tuple(replayed(one, checked.replays[one.key]) for one in sure.proposals),
+        manifests=checked.manifests,
         unproposed=made.unproposed,
         left_out=made.left_out,
         edge_count=len(made.table.edges),
@@ -192,12 +208,26 @@ def propose(
     )
 
 
-def _linted(made: Draft) -> tuple[Draft, dict[str, dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Checked:
     """
-    The proposals whose manifests a cluster would take, and those manifests.
+    What the manifests of a draft came to.
 
-    One that would be refused is a defect of Portolan or of its input: it is set apart with the reason,
-    and does not take the others with it.
+    ``refused`` are the proposals whose manifests a cluster would not take, with the reason, and in the place
+    that they have in the draft; ``manifests`` and ``replays`` are of the others, by key.
+    """
+
+    manifests: dict[str, dict[str, Any]]
+    refused: tuple[Unproposed, ...]
+    replays: dict[str, Replayed]
+
+
+def _checked(made: Draft) -> _Checked:
+    """
+    Render, lint and replay a draft.
+
+    A manifest that a cluster would refuse is a defect of Portolan or of its input: it is set apart with the
+    reason, and does not take the others with it.
     """
     version = made.capabilities.version_text or NEWEST
     manifests: dict[str, dict[str, Any]] = {}
@@ -212,10 +242,17 @@ def _linted(made: Draft) -> tuple[Draft, dict[str, dict[str, Any]]]:
             )
         else:
             manifests[proposal.key] = manifest
-    kept = tuple(proposal for proposal in made.proposals if proposal.key in manifests)
-    unproposed = tuple(sorted([*made.unproposed, *refused], key=lambda one: (one.namespace, one.workloads)))
+    policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
+    kept = replace(made, proposals=tuple(one for one in made.proposals if one.key in manifests))
+    return _Checked(manifests, tuple(refused), replay(kept, policies))
+
+
+def _without(made: Draft, checked: _Checked) -> Draft:
+    """The draft without the proposals that were refused."""
+    kept = tuple(proposal for proposal in made.proposals if proposal.key in checked.manifests)
+    unproposed = sorted([*made.unproposed, *checked.refused], key=lambda one: (one.namespace, one.workloads))
     held = tuple(
-        one if one.proposal in manifests else replace(one, proposal="", nearest_rule="")
+        one if one.proposal in checked.manifests else replace(one, proposal="", nearest_rule="")
         for one in made.quarantine
     )
-    return replace(made, proposals=kept, unproposed=unproposed, quarantine=held), manifests
+    return replace(made, proposals=kept, unproposed=tuple(unproposed), quarantine=held)

@@ -93,16 +93,22 @@ def policy_cells(draft: Draft, observations: Observations) -> PolicyCells:
     days = window_days(observations)
     pairs, named = _pairs(draft), _named(draft)
     keys = pd.DataFrame(named, columns=["cell", *CELL_KEY, "zone"]).set_index("cell").sort_index()
-    keys = keys.loc[keys.index.isin(pairs["cell"])]
+    keys = keys.loc[_among(keys.index, pairs["cell"])]
     code_of = {cell: code for code, cell in enumerate(keys.index)}
     pairs = pairs.assign(code=pairs["cell"].map(code_of).astype(np.int64))
     row, code = _rows(draft.table.row_edge, pairs, _present(observations.edge_days))
     found = DayIncidence().fit_grouped(observations.edge_days[list(_DAY_COLUMNS)].iloc[row], code, keys, days)
     first = pairs.drop_duplicates("place")["cell"]
-    cells = found.cells_.assign(counted=found.cells_.index.isin(first))
+    cells = found.cells_.assign(counted=_among(found.cells_.index, first))
     held = cells["peer_kind"].to_numpy() == HELD_BACK
     rules = pairs.loc[pairs["rule"] != "", ["rule", "cell"]].drop_duplicates().reset_index(drop=True)
     return PolicyCells(cells, held, pairs[["cell", "place"]].reset_index(drop=True), rules, days)
+
+
+def _among(cells: Iterable[str], some: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Which cells are among some; what ``Index.isin`` says, much sooner of many thousand texts."""
+    known = frozenset(some)
+    return np.array([cell in known for cell in cells], dtype=np.bool_)
 
 
 def window_days(observations: Observations) -> ObservedDays:

@@ -7,11 +7,15 @@ from what it is, never from when or in which order it was seen.
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from models.domain.confidence import NOT_ESTIMATED, Completeness
 from models.domain.peer import LabelSelector
 from models.domain.quarantine import Quarantined
 from models.domain.rule import Direction, Maturity, Rule, stable_id
+
+#: As ``json.dumps(..., sort_keys=True)``, which sets up an encoder for each of many thousand rules.
+_encoded: Final = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -245,9 +249,9 @@ class Proposal:
             self.subject.selector.to_json(),
             self.ingress.enforced,
             self.egress.enforced,
-            sorted(json.dumps(rule.meaning(), sort_keys=True) for rule in self.rules),
+            sorted(_encoded(rule.meaning()) for rule in self.rules),
         ]
-        return stable_id(json.dumps(meaning, sort_keys=True))
+        return stable_id(_encoded(meaning))
 
     def decision(self, direction: Direction) -> DirectionDecision:
         """What happens to a direction."""

@@ -6,9 +6,10 @@ with some of its rules only, without another look at the observations.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from models.domain.confidence import (
     completeness_from_json,
@@ -31,6 +32,19 @@ from models.domain.proposal import (
 from models.domain.quarantine import quarantined_from_json
 from models.domain.rule import Port, Rule, RuleEvidence, Widening
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+@cache
+def _names(kind: type["DataclassInstance"]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _fields(value: "DataclassInstance") -> dict[str, Any]:
+    """Fields by name; not a deep copy, as ``dataclasses.asdict`` makes one, of values that never change."""
+    return {name: getattr(value, name) for name in _names(type(value))}
+
 
 def iso(us: int) -> str | None:
     """Microseconds since the epoch as RFC 3339 in UTC with seconds; ``None`` for 0, which is "never"."""
@@ -45,7 +59,7 @@ def _microseconds(text: str | None) -> int:
 
 def evidence_to_json(evidence: RuleEvidence) -> dict[str, Any]:
     """Evidence of a rule; times as text, cut to seconds."""
-    form: dict[str, Any] = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    form = _fields(evidence)
     form["verdicts"] = dict(evidence.verdicts)
     for name in ("names", "addresses", "samples", "policies"):
         form[name] = list(form[name])
@@ -76,7 +90,7 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
 
 def left_out_to_json(line: LeftOut) -> dict[str, Any]:
     """Contract form of observed traffic that no rule allows."""
-    form = asdict(line)
+    form = _fields(line)
     form["first_seen"] = iso(form.pop("first_us"))
     form["last_seen"] = iso(form.pop("last_us"))
     return form
@@ -86,8 +100,8 @@ def backtest_to_json(backtest: Backtest | None) -> dict[str, Any] | None:
     """Contract form of a replay; days are an object of counts by date."""
     if backtest is None:
         return None
-    denied = [{**asdict(denial), "days": dict(denial.days)} for denial in backtest.denied]
-    return {**asdict(backtest), "denied": denied, "days": dict(backtest.days)}
+    denied = [{**_fields(denial), "days": dict(denial.days)} for denial in backtest.denied]
+    return {**_fields(backtest), "denied": denied, "days": dict(backtest.days)}
 
 
 def objective_to_json(proposal: Proposal) -> dict[str, float | int | None]:
@@ -163,7 +177,7 @@ def proposal_to_json(
             "egress": _completeness(proposal.egress),
             "ingress": _completeness(proposal.ingress),
         },
-        "assumptions": [asdict(assumption) for assumption in proposal.assumptions],
+        "assumptions": [_fields(assumption) for assumption in proposal.assumptions],
         "reasons": list(proposal.reasons),
         "flags": list(proposal.flags),
         "backtest": backtest_to_json(proposal.backtest),

@@ -12,11 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 if TYPE_CHECKING:
     from models.learning.agglomeration import RolePrices
 
 #: Rounds of moves over all workloads; real partitions settle after one or two.
 MAX_ROUNDS: Final = 10
+
+_MORE: Final = 1024  # roles for which room is made at a time
 
 Profiles = Mapping[str, frozenset[str]]
 
@@ -38,15 +42,6 @@ class _Role:
         for cell in profile:
             if not self.cells[cell]:
                 del self.cells[cell]
-
-    def cost_to_join(self, profile: frozenset[str], prices: RolePrices) -> float | None:
-        """Added cost of one more member; ``None`` when it shares no cell with the role."""
-        common = len(profile & self.cells.keys())
-        if not common:
-            return None
-        fresh = len(profile) - common
-        widened = len(self.members) * fresh + len(self.cells) - common
-        return prices.lam * fresh + prices.alpha * widened
 
     def saved_by_leaving(self, profile: frozenset[str], prices: RolePrices) -> float:
         """Cost that goes when a member goes."""
@@ -76,6 +71,9 @@ class Partition:
         self._prices = prices
         self._roles: list[_Role] = []
         self._home: dict[str, int] = {}
+        self._showing: dict[str, set[int]] = {}  # roles by cell: who shares nothing is never looked at
+        self._members = np.zeros(0, dtype=np.int64)  # members and cells of each role, to price all at once
+        self._cells = np.zeros(0, dtype=np.int64)
         for part in parts:
             self._found()
             for workload in part:
@@ -114,7 +112,7 @@ class Partition:
         """Take a workload out of its role, and say what that saves."""
         role, profile = self._roles[self._home[workload]], self._profiles[workload]
         saved = role.saved_by_leaving(profile, self._prices)
-        role.remove(workload, profile)
+        self._remove(workload)
         return saved
 
     def parts(self) -> list[list[str]]:
@@ -129,23 +127,53 @@ class Partition:
         alone = self._prices.role([profile])
         if saved - min(joined, alone) <= hysteresis:
             return False
-        self._roles[home].remove(workload, profile)
+        self._remove(workload)
         self._put(workload, target if target is not None and joined <= alone else self._found())
         return True
 
     def _cheapest(self, workload: str, leaving: int | None) -> tuple[int | None, float]:
+        """The role that it costs least to join, of those that share a cell; the first one of equals."""
         profile = self._profiles[workload]
-        best: tuple[float, int] | None = None
-        for index, role in enumerate(self._roles):
-            cost = None if index == leaving else role.cost_to_join(profile, self._prices)
-            if cost is not None and (best is None or (cost, index) < best):
-                best = (cost, index)
-        return (best[1], best[0]) if best else (None, float("inf"))
+        shared: Counter[int] = Counter()
+        for cell in profile:
+            shared.update(self._showing.get(cell, ()))
+        shared.pop(-1 if leaving is None else leaving, None)
+        if not shared:
+            return None, float("inf")
+        roles = np.fromiter(shared, np.int64, len(shared))
+        common = np.fromiter(shared.values(), np.int64, len(shared))
+        fresh = len(profile) - common
+        widened = self._members[roles] * fresh + self._cells[roles] - common
+        costs = self._prices.lam * fresh + self._prices.alpha * widened
+        cost = costs.min()
+        return int(roles[costs == cost].min()), float(cost)
 
     def _put(self, workload: str, index: int) -> None:
-        self._roles[index].add(workload, self._profiles[workload])
+        profile = self._profiles[workload]
+        self._roles[index].add(workload, profile)
+        for cell in profile:
+            self._showing.setdefault(cell, set()).add(index)
         self._home[workload] = index
+        self._count(index)
+
+    def _remove(self, workload: str) -> None:
+        """Take a workload out of its role."""
+        index, profile = self._home[workload], self._profiles[workload]
+        role = self._roles[index]
+        role.remove(workload, profile)
+        for cell in profile:
+            if cell not in role.cells:
+                self._showing[cell].discard(index)
+        self._count(index)
+
+    def _count(self, index: int) -> None:
+        role = self._roles[index]
+        self._members[index], self._cells[index] = len(role.members), len(role.cells)
 
     def _found(self) -> int:
         self._roles.append(_Role())
+        if len(self._roles) > len(self._members):
+            self._members, self._cells = (
+                np.append(counts, np.zeros(_MORE, dtype=np.int64)) for counts in (self._members, self._cells)
+            )
         return len(self._roles) - 1

@@ -22,8 +22,6 @@ from models.learning.days import DAYS_PER_WEEK, ObservedDays
 from models.learning.returns import CALENDARS, Habits, Histories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
 #: Days ahead that a forecast speaks of unless said otherwise.
@@ -58,8 +56,6 @@ class Recurrence(Estimator):
         Fitted habits per zone; those of all zones together are the prior of each.
     p_need_ : pandas.Series
         Probability of presence within the horizon, in [0, 1], keyed by cell.
-    alive_ : pandas.Series
-        Probability that the cell still exists, keyed by cell; calendar overrides do not touch it.
     weekly_ : pandas.Series
         Whether all presences fell on one weekday, keyed by cell.
     """
@@ -86,7 +82,6 @@ class Recurrence(Estimator):
         zone = cells["zone"].to_numpy()
         self.habits_ = {name: pooled.fitted(seen.at(zone == name)) for name in ZONES}
         self.p_need_ = self.predict(cells, days)
-        self.alive_ = self.alive(cells, days)
         self.weekly_ = series(weekly(cells, days), cells.index, "weekly")
         return self
 
@@ -102,24 +97,17 @@ class Recurrence(Estimator):
             Days ahead; the constructor's when left out.
         """
         ahead = self.horizon if horizon is None else horizon
-        need = self._by_zone(cells, histories(cells, days, ahead), Habits.need)
+        need = self._by_zone(cells, histories(cells, days, ahead))
         need = np.maximum(need, _cron_need(cells, ahead))
         return series(need, cells.index, "p_need")
 
-    def alive(self, cells: pd.DataFrame, days: ObservedDays) -> pd.Series[Any]:
-        """Probability that each cell still exists."""
-        alive = self._by_zone(cells, histories(cells, days, self.horizon), Habits.alive)
-        return series(alive, cells.index, "alive")
-
-    def _by_zone(
-        self, cells: pd.DataFrame, seen: Histories, score: Callable[[Habits, Histories], Floats]
-    ) -> Floats:
+    def _by_zone(self, cells: pd.DataFrame, seen: Histories) -> Floats:
         self.check_fitted("habits_")
         result = np.zeros(len(cells))
         zone = cells["zone"].to_numpy()
         for name in ZONES:
             member = zone == name
-            result[member] = score(self.habits_[name], seen.at(member))
+            result[member] = self.habits_[name].need(seen.at(member))
         return result
 
 

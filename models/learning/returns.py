@@ -172,17 +172,6 @@ class Habits:
         silent = (self._likelihood(later) * weighted).sum(axis=1)
         return np.asarray(np.clip(1.0 - silent / now, 0.0, 1.0)[place])
 
-    def alive(self, seen: Histories) -> Floats:
-        """Probability that each cell is still there for the next day of its calendar."""
-        if not len(seen):
-            return np.zeros(0)
-        histories, place, _ = seen.distinct()
-        weighted = self._arrival(histories) * self.weights.ravel()
-        _, theta = self._habits()
-        survived = _columns(histories, lambda one: _survived(one, *self._habits()) * (1.0 - theta))
-        now = (self._likelihood(histories) * weighted).sum(axis=1)
-        return np.asarray(np.clip((survived * weighted).sum(axis=1) / now, 0.0, 1.0)[place])
-
     def _habits(self) -> tuple[Floats, Floats]:
         """``p`` and ``theta`` of the columns of one calendar."""
         p = np.tile(np.repeat(self.p_grid, len(self.theta_grid)), 2)

@@ -7,6 +7,7 @@ release reads the same way is written: no empty lists, one kind of peer per entr
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Literal
 
@@ -44,6 +45,7 @@ _NO_LISTS_IN_SHADOW: Final = (
 )
 
 
+@cache
 def generator() -> str:
     """Name and version of what wrote the manifest."""
     try:

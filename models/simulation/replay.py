@@ -61,9 +61,17 @@ class Replay:
         return evaluate(self._policies, self._questions[edge.place], self._config).reason
 
 
-def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the replay found of one proposal; ``mismatch``: it denies what the proposal says it allows."""
+
+    backtest: Backtest
+    mismatch: bool
+
+
+def replay(draft: Draft, policies: PolicySet) -> dict[str, Replayed]:
     """
-    The proposals with their back-test.
+    Back-tests of the proposals.
 
     Parameters
     ----------
@@ -74,10 +82,9 @@ def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
 
     Returns
     -------
-    tuple of Proposal
-        In the order of the draft. What would be denied is listed with the reason it was left out;
-        a denial without such a reason carries `NOT_ADMITTED`, and the proposal the flag
-        ``replay_mismatch``.
+    dict of str to Replayed
+        By key of the proposal. What would be denied is listed with the reason it was left out; a denial
+        without such a reason carries `NOT_ADMITTED`, and is a mismatch.
     """
     by_proposal: dict[str, list[Edge]] = defaultdict(list)
     for edge in draft.table.edges:
@@ -88,10 +95,18 @@ def replay(draft: Draft, policies: PolicySet) -> tuple[Proposal, ...]:
     tester = Replay(draft, policies, asked)
     days_of = _Days(draft.table)
     requests = RequestReplays(draft, policies, NOT_ADMITTED)
-    return tuple(
-        _concluded(one, _tested(draft, tester, by_proposal[one.key], days_of), requests.of(one))
+    return {
+        one.key: _concluded(_tested(draft, tester, by_proposal[one.key], days_of), requests.of(one))
         for one in draft.proposals
-    )
+    }
+
+
+def replayed(proposal: Proposal, found: Replayed) -> Proposal:
+    """The proposal with its back-test, flagged ``replay_mismatch`` where the two contradict each other."""
+    done = replace(proposal, backtest=found.backtest)
+    if not found.mismatch:
+        return done
+    return replace(done, flags=tuple(sorted({*proposal.flags, "replay_mismatch", "needs_review"})))
 
 
 _Group = tuple[str, str, str, str, str, str, str]
@@ -106,8 +121,8 @@ class _Denied:
     days: Counter[str] = field(default_factory=Counter)
 
 
-def _concluded(proposal: Proposal, edges: Backtest, requests: RequestReplay) -> Proposal:
-    """One proposal with its back-test: what its edges came to, and its lists of requests."""
+def _concluded(edges: Backtest, requests: RequestReplay) -> Replayed:
+    """Back-test of one proposal: what its edges came to, and its lists of requests."""
     refused = requests.refused
     backtest = replace(
         edges,
@@ -118,10 +133,7 @@ def _concluded(proposal: Proposal, edges: Backtest, requests: RequestReplay) -> 
         requests_refused=len(refused),
     )
     mismatch = any(denial.reason == NOT_ADMITTED for denial in (*edges.denied, *refused))
-    flags = (
-        tuple(sorted({*proposal.flags, "replay_mismatch", "needs_review"})) if mismatch else proposal.flags
-    )
-    return replace(proposal, backtest=backtest, flags=flags)
+    return Replayed(backtest, mismatch)
 
 
 def _tested(draft: Draft, tester: Replay, edges: Sequence[Edge], days_of: "_Days") -> Backtest:

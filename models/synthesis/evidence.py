@@ -1,6 +1,7 @@
 """What was seen behind each rule, counted so that volume and replicas do not pass for certainty."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -12,11 +13,11 @@ _SAMPLES: Final = 3
 MAX_ADDRESSES: Final = 20  # shown per rule; the number of all of them is kept beside
 SECOND_US: Final = 1_000_000
 _VERDICTS: Final = (
-    ("forwarded", "flows"),
-    ("audited", "audited"),
-    ("denied", "denied"),
-    ("l7_denied", "l7_denied"),
-    ("dropped", "dropped"),
+    ("forwarded", attrgetter("flows")),
+    ("audited", attrgetter("audited")),
+    ("denied", attrgetter("denied")),
+    ("l7_denied", attrgetter("l7_denied")),
+    ("dropped", attrgetter("dropped")),
 )
 
 
@@ -30,9 +31,12 @@ class DayIndex:
         self._days = table.day_number[order].tolist()
         self._hours = table.day_hours[order].tolist()
         self._bounds = np.searchsorted(edges, places).tolist()
+        self._alone = _days_and_hours(table)
 
-    def seen(self, edges: Iterable[Edge]) -> tuple[int, int]:
+    def seen(self, edges: Sequence[Edge]) -> tuple[int, int]:
         """Distinct days, and at least how many distinct hours, on which any of the edges passed."""
+        if len(edges) == 1:
+            return self._alone[edges[0].place]
         hours: dict[int, int] = {}
         for edge in edges:
             start, end = self._bounds[edge.place], self._bounds[edge.place + 1]
@@ -42,6 +46,20 @@ class DayIndex:
         return len(hours), sum(hours.values())
 
 
+def _days_and_hours(table: EdgeTable) -> list[tuple[int, int]]:
+    """`DayIndex.seen` of every edge by itself, for most rules start from one."""
+    pairs = table.day_edge * max(len(table.days), 1) + table.day_number
+    order = np.argsort(pairs, kind="stable")
+    pairs, hours = pairs[order], table.day_hours[order]
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    edges = pairs[starts] // max(len(table.days), 1)
+    most = np.maximum.reduceat(hours, starts) if len(starts) else hours
+    size = len(table.edges)
+    days = np.bincount(edges, minlength=size)
+    total = np.bincount(edges, weights=most, minlength=size).astype(np.int64)
+    return list(zip(days.tolist(), total.tolist(), strict=True))
+
+
 def _pods(edges: Sequence[Edge], side: str) -> int:
     """
     Distinct pods at one end.
@@ -49,6 +67,8 @@ def _pods(edges: Sequence[Edge], side: str) -> int:
     Pods of different label sets are different pods; edges that share a label set are counted once, by
     the edge that shows most of them.
     """
+    if len(edges) == 1:
+        return edges[0].subject_pods if side == "subject" else edges[0].peer_pods
     most: dict[str, int] = {}
     for edge in edges:
         key, pods = (edge.subject, edge.subject_pods) if side == "subject" else (edge.peer, edge.peer_pods)
@@ -77,7 +97,7 @@ def rule_evidence(edges: Sequence[Edge], index: DayIndex, direction: str, days_o
     answered = sum(edge.answered_days for edge in ordered)
     subjects, peers = _pods(ordered, "subject"), _pods(ordered, "peer")
     addresses = sorted({edge.peer for edge in ordered if edge.peer_kind == "ip"})
-    verdicts = ((name, sum(getattr(edge, column) for edge in ordered)) for name, column in _VERDICTS)
+    verdicts = [(name, sum(map(column, ordered))) for name, column in _VERDICTS]
     samples = dict.fromkeys(sample for edge in (ordered[0], ordered[-1]) for sample in edge.samples)
     last_us = max(edge.last_us for edge in ordered)
     return RuleEvidence(

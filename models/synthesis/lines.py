@@ -88,6 +88,7 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
             lines[atom.id], home[atom.id] = atom.line, atom.id
     for (direction, ports), gate in sorted(gates.items()):
         left = gate
+        identifier_of = _ListIds(grouping.key, direction, ports)
         lists: dict[str, list[Line]] = defaultdict(list)
         for family, members in _families(grouping, direction, ports, gate, dealt[direction]):
             taken = {atom.id for atom in members}
@@ -99,7 +100,7 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
                 home |= dict.fromkeys(taken, identifier)
                 continue
             lists[""].append(line)
-            home |= dict.fromkeys(taken, list_id(grouping.key, direction, "", ports))
+            home |= dict.fromkeys(taken, identifier_of[""])
         for atom in left:
             peer = atom.line.peer
             apart = "needs_review" in atom.flags or atom.line.inspected
@@ -108,12 +109,23 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
                 continue
             atom.line.days[peer.title] = atom.days
             lists[peer.cluster].append(atom.line)
-            home[atom.id] = list_id(grouping.key, direction, peer.cluster, ports)
+            home[atom.id] = identifier_of[peer.cluster]
         for cluster, joined in lists.items():
-            lines[list_id(grouping.key, direction, cluster, ports)] = _list(
-                grouping.namespace, cluster, joined
-            )
+            lines[identifier_of[cluster]] = _list(grouping.namespace, cluster, joined)
     return lines, home
+
+
+class _ListIds(dict[str, str]):
+    """Ids of the lists of one direction and port, by cluster of the peers."""
+
+    def __init__(self, key: str, direction: str, ports: tuple[Port, ...]) -> None:
+        super().__init__()
+        self._about = (key, direction, ports)
+
+    def __missing__(self, cluster: str) -> str:
+        key, direction, ports = self._about
+        self[cluster] = list_id(key, direction, cluster, ports)
+        return self[cluster]
 
 
 def _dealt(atoms: Sequence[Atom]) -> dict[str, set[str]]:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from models.domain.workload import Workload
 from models.frames import Observations
-from models.learning.cells import cell_ids, to_cells
-from models.learning.days import ObservedDays
+from models.learning.cells import CELL_KEY, cell_ids, group_codes, to_cells
+from models.learning.days import ObservedDays, observed_days
 from models.learning.incidence import SUMS, DayIncidence
 from models.synthesis.edges import EdgeTable
 from models.synthesis.view import ClusterView
@@ -65,10 +65,13 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
     """
     edges = _edge_frame(view, table)
     ids = cell_ids(edges)
-    rows = pd.DataFrame({name: observations.edge_days[name].to_numpy() for name in _MEASURES})
-    for column in edges.columns:
-        rows[column] = edges[column].to_numpy()[table.row_edge]
-    model = DayIncidence().fit(rows, _with_every_day(observations))
+    codes, keys = group_codes(edges, CELL_KEY)
+    model = DayIncidence().fit_grouped(
+        observations.edge_days[list(_MEASURES)],
+        codes[table.row_edge],
+        keys.set_index(cell_ids(keys)),
+        observed_days(_with_every_day(observations)),
+    )
     cells = model.cells_.join(_pods(table, ids)).join(_answers(table, ids))
     return RawCells(cells, model.days_, tuple(ids.tolist()))
 

@@ -94,6 +94,8 @@ def build_rules(
                 owners[edge.place].add(identifier)
     atoms = []
     alone: dict[str, Line] = {}
+    # What an atom's edges say is said again of the rule, unless the line is joined with another.
+    known: dict[frozenset[int], RuleEvidence] = {}
     for identifier, line in sorted(lines.items()):
         if http is not None:
             _inspect(line, http)
@@ -101,9 +103,15 @@ def build_rules(
             alone[identifier] = line
             continue
         evidence = rule_evidence(list(line.edges.values()), index, line.direction, facts.days)
+        known[frozenset(line.edges)] = evidence
         atoms.append(Atom(identifier, line, frozenset(_flags(line, evidence, facts)), evidence.days_seen))
     joined, home = join_lines(grouping, atoms)
-    rules = [_rule(identifier, line, index, facts, http) for identifier, line in {**joined, **alone}.items()]
+    rules = []
+    for identifier, line in {**joined, **alone}.items():
+        evidence = known.get(frozenset(line.edges)) or rule_evidence(
+            list(line.edges.values()), index, line.direction, facts.days
+        )
+        rules.append(_rule(identifier, line, evidence, facts, http))
     places = {place: tuple(sorted({home.get(one, one) for one in ids})) for place, ids in owners.items()}
     return sorted(rules, key=lambda rule: rule.sort_key), places
 
@@ -133,11 +141,11 @@ def _inspect(line: Line, http: HttpLists) -> None:
         line.reasons.add(doubt)
 
 
-def _rule(identifier: str, line: Line, index: DayIndex, facts: SubjectFacts, http: HttpLists | None) -> Rule:
-    edges = list(line.edges.values())
-    evidence = rule_evidence(edges, index, line.direction, facts.days)
+def _rule(
+    identifier: str, line: Line, evidence: RuleEvidence, facts: SubjectFacts, http: HttpLists | None
+) -> Rule:
     flags = _flags(line, evidence, facts)
-    listed = http.of(edges) if http is not None and line.inspected else NO_LIST
+    listed = http.of(list(line.edges.values())) if http is not None and line.inspected else NO_LIST
     flags |= listed.flags
     return Rule(
         id=identifier,

@@ -1,11 +1,11 @@
 """Proposals, versions and decisions as rows; no rule of the review lives here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DecisionRow, InferenceRow, ProposalRow, ProposalVersionRow, RuleStandingRow
@@ -101,6 +101,21 @@ def _workload_names(row: ProposalRow) -> list[str]:
 def lock_proposal(session: Session, key: str) -> ProposalRow | None:
     """Row to be edited: on PostgreSQL nobody else may edit it meanwhile, on SQLite nobody else writes."""
     return session.scalar(select(ProposalRow).where(ProposalRow.key == key).with_for_update())
+
+
+def lock_proposals(session: Session, keys: Collection[str]) -> dict[str, ProposalRow]:
+    """Rows to be edited, as `lock_proposal` gives them, of those keys that have one."""
+    query = select(ProposalRow).where(ProposalRow.key.in_(keys)).order_by(ProposalRow.key).with_for_update()
+    return {row.key: row for row in session.scalars(query)}
+
+
+def current_versions(session: Session, keys: Collection[str]) -> dict[str, ProposalVersionRow]:
+    """The version that each of the proposals stands at, with its body."""
+    current = and_(
+        ProposalRow.key == ProposalVersionRow.key, ProposalRow.current_version == ProposalVersionRow.version
+    )
+    query = select(ProposalVersionRow).join(ProposalRow, current).where(ProposalVersionRow.key.in_(keys))
+    return {version.key: version for version in session.scalars(query)}
 
 
 def version_of(session: Session, key: str, version: int) -> ProposalVersionRow | None:

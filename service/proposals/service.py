@@ -4,9 +4,10 @@ What a run and a reviewer do to proposals; the only place that moves them.
 Everything here works inside a transaction that the caller opened.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -23,6 +24,8 @@ from service.review.transitions import RuleState, RuleView, Standing, Verb
 
 #: Flag of a rule that no automation may approve (see ``models.domain.rule.Rule.flags``).
 NEEDS_REVIEW: Final = "needs_review"
+#: Proposals that are read and written together: few statements, and few bodies in memory.
+_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,47 @@ def record(
     """Keep what a run proposed: new versions only where the meaning changed."""
     seen: list[str] = []
     tally = {"new": 0, "changed": 0, "unchanged": 0}
-    for proposal in proposals:
-        seen.append(proposal.key)
-        tally[_record_one(session, proposal, run_id, now)] += 1
+    for some in _batches(proposals):
+        keys = [proposal.key for proposal in some]
+        rows = repository.lock_proposals(session, keys)
+        versions = repository.current_versions(session, keys)
+        made: list[ProposalVersionRow] = []
+        with session.no_autoflush:  # what a batch changes goes to the database in one go
+            for proposal in some:
+                stored = _Stored(rows.get(proposal.key), versions.get(proposal.key))
+                outcome, version = _record_one(session, proposal, stored, run_id, now)
+                tally[outcome] += 1
+                made += [] if version is None else [version]
+        session.flush()  # a version refers to its proposal
+        session.add_all(made)
+        session.flush()
+        seen += keys
     withdrawn = repository.withdraw_others(session, cluster=cluster, namespace=namespace, proposed=seen)
     for row in withdrawn:
         _apply(row, transitions.withdraw(standing_of(row)))
     return Recorded(proposals=len(seen), withdrawn=len(withdrawn), **tally)
 
 
-def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: datetime) -> str:
+def _batches(proposals: Iterable[Proposal]) -> Iterator[tuple[Proposal, ...]]:
+    waiting = iter(proposals)
+    while some := tuple(islice(waiting, _AT_ONCE)):
+        yield some
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is kept of a proposal before a run: nothing, or its row and the version that it stands at."""
+
+    row: ProposalRow | None
+    version: ProposalVersionRow | None
+
+
+def _record_one(
+    session: Session, proposal: Proposal, before: _Stored, run_id: str | None, now: datetime
+) -> tuple[str, ProposalVersionRow | None]:
+    """What became of one proposal, and its new version where there is one."""
     body = proposal_to_json(proposal)
-    row = repository.lock_proposal(session, proposal.key)
+    row, stored = before.row, before.version
     if row is None:
         standing = transitions.propose_again(None, meaning_changed=True)
         row = ProposalRow(
@@ -99,8 +131,11 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
         )
         outcome = "new"
     else:
-        stored = _current(session, row)
-        same = _same_meaning(proposal_from_json(stored.body), proposal, _rejected(session, row.key))
+        if stored is None:
+            raise _no_version(row.key, row.current_version)
+        same = stored.body["fingerprint"] == body["fingerprint"] or _same_but_rejected(
+            session, stored, proposal
+        )
         standing = transitions.propose_again(standing_of(row), meaning_changed=not same)
         outcome = "unchanged" if same else "changed"
     _apply(row, standing)
@@ -109,41 +144,38 @@ def _record_one(session: Session, proposal: Proposal, run_id: str | None, now: d
     row.rule_count = len(proposal.rules)
     row.flagged_count = sum(NEEDS_REVIEW in rule.flags for rule in proposal.rules)
     row.last_proposed_at = now
-    if outcome == "new":
-        session.add(row)
-        session.flush()
-    if outcome == "unchanged":
+    session.add(row)
+    if outcome == "unchanged" and stored is not None:
         # Newer evidence, same meaning: reviewers see it at once, files when it says something new.
         exported = _exported_body(stored)
         stored.exported_body = exported if exported["maturity"] == proposal.maturity else None
         stored.body, stored.last_proposed_at, stored.run_id = body, now, run_id
-    else:
-        session.add(
-            ProposalVersionRow(
-                key=row.key,
-                version=standing.current,
-                fingerprint=proposal.fingerprint,
-                body=body,
-                created_at=now,
-                last_proposed_at=now,
-                run_id=run_id,
-            )
-        )
-    return outcome
+        return outcome, None
+    version = ProposalVersionRow(
+        key=row.key,
+        version=standing.current,
+        fingerprint=body["fingerprint"],
+        body=body,
+        created_at=now,
+        last_proposed_at=now,
+        run_id=run_id,
+    )
+    return outcome, version
 
 
 def _exported_body(version: ProposalVersionRow) -> dict[str, Any]:
     return version.body if version.exported_body is None else version.exported_body
 
 
-def _same_meaning(stored: Proposal, proposed: Proposal, rejected: frozenset[str]) -> bool:
+def _same_but_rejected(session: Session, stored: ProposalVersionRow, proposed: Proposal) -> bool:
     """Whether a reviewer would read the same policy; what he rejected himself is no news to him."""
+    rejected = _rejected(session, stored.key)
 
     def meaning(proposal: Proposal) -> str:
         kept = tuple(rule for rule in proposal.rules if rule.id not in rejected)
         return replace(proposal, rules=kept).fingerprint
 
-    return stored.fingerprint == proposed.fingerprint or meaning(stored) == meaning(proposed)
+    return meaning(proposal_from_json(stored.body)) == meaning(proposed)
 
 
 def _rejected(session: Session, key: str) -> frozenset[str]:
@@ -155,8 +187,12 @@ def _current(session: Session, row: ProposalRow, version: int | None = None) -> 
     wanted = row.current_version if version is None else version
     found = repository.version_of(session, row.key, wanted)
     if found is None:
-        raise NotFoundError(f"proposal {row.key} has no version {wanted}")
+        raise _no_version(row.key, wanted)
     return found
+
+
+def _no_version(key: str, version: int) -> NotFoundError:
+    return NotFoundError(f"proposal {key} has no version {version}")
 
 
 def get(session: Session, key: str) -> ProposalRow:

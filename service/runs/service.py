@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Final
 
 import structlog
 
+from jobs.beside import Both, forked, in_turn
 from jobs.config import FileSource, InferConfig
 from jobs.cron_jobs import read_cron_jobs
 from jobs.ingest import run_ingest
@@ -192,16 +193,17 @@ def claim_infer(portolan: Portolan, options: InferOptions, start: Start) -> Clai
 
 
 def infer(portolan: Portolan, options: InferOptions, start: Start) -> RunResult:
-    """Propose policies for one cluster, or for every cluster that was observed."""
-    return perform_infer(portolan, options, claim_infer(portolan, options, start))
+    """Propose policies for one cluster, or for every cluster that was observed; by a command, alone."""
+    claim = claim_infer(portolan, options, start)
+    return claim.perform(lambda run_id: _infer(portolan, options, run_id, forked))
 
 
 def perform_infer(portolan: Portolan, options: InferOptions, claim: Claim) -> RunResult:
-    """Do what was claimed."""
-    return claim.perform(lambda run_id: _infer(portolan, options, run_id))
+    """Do what was claimed, in a process that does other things, too."""
+    return claim.perform(lambda run_id: _infer(portolan, options, run_id, in_turn))
 
 
-def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[str, Any]:
+def _infer(portolan: Portolan, options: InferOptions, run_id: str, both: Both) -> Mapping[str, Any]:
     config = portolan.infer_config()
     clusters = _chosen_clusters(portolan, options.cluster or config.cluster, options.namespace)
     cron_jobs, unread = _cron_jobs(portolan, options)
@@ -216,7 +218,7 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str) -> Mapping[st
         log.info("infer.started", run=run_id, cluster=cluster.name)
         notes += cluster.notes()
         try:
-            result = _infer_cluster(portolan, options, config, cluster, cron_jobs)
+            result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both)
         except TooLittleEvidenceError as error:
             silent.append(error)
             continue
@@ -254,6 +256,7 @@ def _infer_cluster(
     config: InferConfig,
     cluster: ObservedCluster,
     cron_jobs: Sequence[CronJob],
+    both: Both,
 ) -> InferResult:
     """What the window of one cluster says, with what reviewers and the night before said."""
     as_of = options.as_of or cluster.window_end
@@ -274,6 +277,7 @@ def _infer_cluster(
         memory=memory,
         previous=NOTHING_LEARNED if night is None else night.learned,
         cron_jobs=cron_jobs,
+        both=both,
     )
 
 

@@ -104,6 +104,22 @@ def test_a_version_appears_only_when_the_meaning_changed(database):
         assert [row[0] for row in repository.versions_of(session, KEY)] == [2, 1]
 
 
+def test_many_proposals_are_kept_as_one_by_one(database, monkeypatch):
+    """Whatever lands in one batch: new ones, changed ones, unchanged ones; each with its own version."""
+    monkeypatch.setattr(service, "_AT_ONCE", 2)
+    some = [replace(proposal(rule()), key=f"{KEY}-{number}", name=f"web-{number}") for number in range(5)]
+    assert record(database, *some[:3]).new == 3
+    other = replace(some[0], rules=(rule(), rule("db", 5432)))
+    found = record(database, other, *some[1:], day=1)
+    assert (found.new, found.changed, found.unchanged, found.withdrawn) == (2, 1, 2, 0)
+    with database.read() as session:
+        for number, version in enumerate((2, 1, 1, 1, 1)):
+            row = service.get(session, f"{KEY}-{number}")
+            body = service.version_body(session, row)
+            assert (row.current_version, body["name"]) == (version, f"web-{number}")
+            assert len(body["rules"]) == row.rule_count == version
+
+
 def test_decisions_stay_attached_to_a_rule_across_versions(database):
     """Tomorrow's run proposes the same rule: it is the same rule."""
     record(database, proposal(rule()))

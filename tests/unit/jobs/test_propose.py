@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs import propose as run
+from jobs.beside import forked
 from jobs.propose import propose, run_infer
 from models.domain.capabilities import CapabilityHints, parse_version, resolve_capabilities
 from models.domain.window import Window
@@ -132,6 +133,14 @@ def test_trap_L5_a_policy_too_large_for_the_api_server_is_set_apart(world, monke
     (refused,) = result.unproposed
     assert refused.reason == "manifest_refused"
     assert "split the policy or name wider peers" in refused.why
+
+
+def test_a_second_process_changes_nothing(world, monkeypatch):
+    """The replay of a large estate is done beside its confidence, and comes to the same."""
+    alone = propose(world.observations())
+    monkeypatch.setattr(run, "MIN_EDGES_BESIDE", 1)
+    beside = propose(world.observations(), both=forked)
+    assert json.dumps(beside.to_json()) == json.dumps(alone.to_json())
 
 
 def test_capabilities_come_from_the_configuration_before_the_data():

@@ -112,7 +112,6 @@ def test_sixty_three_days_do_not_underflow() -> None:
     for x, last in ((0, 0), (1, 63), (63, 63)):
         seen = history(x, last, 63, 64, ahead=35)
         assert 0.0 <= float(Habits.typical().need(seen)[0]) <= 1.0
-        assert 0.0 <= float(Habits.typical().alive(seen)[0]) <= 1.0
 
 
 @given(st.integers(1, 28), st.integers(0, 27), st.integers(1, 34))
@@ -178,7 +177,7 @@ def test_no_cells_at_all_give_the_prior() -> None:
     """Nothing seen, nothing claimed."""
     nothing = history(0, 0, 1).at(np.zeros(0, dtype=np.int64))
     assert np.array_equal(Habits.typical().fitted(nothing).weights, Habits.typical().weights)
-    assert len(Habits.typical().need(nothing)) == len(Habits.typical().alive(nothing)) == 0
+    assert len(Habits.typical().need(nothing)) == 0
 
 
 def fitted(rows: list[dict[str, object]], days: list[str] = DAYS) -> tuple[pd.DataFrame, DayIncidence]:
