@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.calendar import Job, jobs_ahead, uncovered_phases
-from models.confidence.episodes import count_interval
+from models.confidence.episodes import count_interval, count_intervals
 from models.confidence.novelty import BIRTH, RARE, novelty
 from models.confidence.rare import Reach, births_ahead, rare_ahead, size_class
 from models.learning.base import Estimator, require
@@ -171,8 +171,9 @@ class Completeness(Estimator):
         out["variance"] = sum(parts[name]["variance"].reindex(out.index) for name in _PARTS)
         none = np.prod([parts[name]["none"].reindex(out.index).to_numpy() for name in _PARTS], axis=0)
         out["p_any"] = 1.0 - none
-        ends = [count_interval(m, v) for m, v in zip(out["expected"], out["variance"], strict=True)]
-        out["low"], out["high"] = [low for low, _ in ends], [high for _, high in ends]
+        out["low"], out["high"] = count_intervals(
+            out["expected"].to_numpy(dtype=np.float64), out["variance"].to_numpy(dtype=np.float64)
+        )
         rare, birth = (_flows_per_day(cells, kind) for kind in (RARE, BIRTH))
         horizon = self.horizon
         out["flows_denied"] = (

@@ -152,11 +152,21 @@ def count_interval(mean: float, variance: float, ends: tuple[float, float] = INT
     >>> count_interval(0.0, 0.0), count_interval(4.0, 4.0), count_interval(4.0, 12.0)
     ((0, 0), (1, 8), (0, 11))
     """
-    if mean <= 0.0:
-        return 0, 0
-    if variance <= mean * (1.0 + 1e-9):
-        low, high = poisson.ppf(ends, mean)
-    else:
-        share = mean / variance
-        low, high = nbinom.ppf(ends, mean * share / (1.0 - share), share)
-    return int(low), int(high)
+    low, high = count_intervals(np.array([mean]), np.array([variance]), ends)
+    return int(low[0]), int(high[0])
+
+
+def count_intervals(
+    means: Floats, variances: Floats, ends: tuple[float, float] = INTERVAL
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """`count_interval` of many counts: lower and upper ends, in the order of the means."""
+    found = np.zeros((len(ends), len(means)), dtype=np.int64)
+    quantile = np.array(ends)[:, None]
+    some = ~(means <= 0.0)
+    plain = some & (variances <= means * (1.0 + 1e-9))
+    found[:, plain] = poisson.ppf(quantile, means[plain])
+    over = some & ~plain
+    share = means[over] / variances[over]
+    found[:, over] = nbinom.ppf(quantile, means[over] * share / (1.0 - share), share)
+    low, high = found
+    return low, high
