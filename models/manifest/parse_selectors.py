@@ -1,6 +1,7 @@
 """Selectors of manifests, with the parts that Cilium adds when it loads an object."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from models.domain.labels import (
@@ -16,6 +17,7 @@ from models.domain.selector import EndpointSelector, Operator, Requirement
 
 NODE_SOURCE: Final = "node"
 REMOTE_NODE: Final = Requirement(RESERVED, "remote-node", Operator.EXISTS)
+_LABELS: Final = {"matchLabels"}
 HAS_NAMESPACE: Final = Requirement(K8S, NAMESPACE_KEY, Operator.EXISTS)
 
 
@@ -84,7 +86,22 @@ def peer_selector(
     subject_is_init
         The subject selects ``reserved:init``; a CCNP then implies no namespace.
     """
-    selector = raw_selector(mapping)
+    if set(mapping) <= _LABELS:
+        labels = tuple((mapping.get("matchLabels") or {}).items())
+        return _by_labels(labels, namespace, subject_is_init=subject_is_init)
+    return _implied(raw_selector(mapping), namespace, subject_is_init=subject_is_init)
+
+
+@lru_cache(maxsize=65536)
+def _by_labels(
+    labels: tuple[tuple[str, str], ...], namespace: str | None, *, subject_is_init: bool
+) -> EndpointSelector:
+    """A server is named by the same labels in the policies of all its clients."""
+    return _implied(raw_selector({"matchLabels": dict(labels)}), namespace, subject_is_init=subject_is_init)
+
+
+def _implied(selector: EndpointSelector, namespace: str | None, *, subject_is_init: bool) -> EndpointSelector:
+    """The selector with the namespace and the cluster that it implies."""
     if any(r.source == RESERVED for r in selector.requirements):
         return selector
     implied: tuple[Requirement, ...] = ()

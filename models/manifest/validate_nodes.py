@@ -151,12 +151,12 @@ def _check_object(value: Mapping[Any, object], node: Node, path: str) -> Iterato
     for key, member in value.items():
         if not isinstance(key, str):
             yield Problem(path, f"key {shown(key)} must be a string")
-        elif node.values is not None:
-            yield from check(member, node.values, _join(path, key))
-        elif key in node.properties:
-            yield from check(member, node.properties[key], _join(path, key))
-        else:
+            continue
+        kind = node.values if node.values is not None else node.properties.get(key)
+        if kind is None:
             yield Problem(_join(path, key), "unknown field", "unknown field")
+        elif not _good_text(member, kind):
+            yield from check(member, kind, _join(path, key))
 
 
 def _check_list(value: list[object] | tuple[object, ...], node: Node, path: str) -> Iterator[Problem]:
@@ -166,7 +166,17 @@ def _check_list(value: list[object] | tuple[object, ...], node: Node, path: str)
         yield Problem(path, f"needs at least {node.low} element")
     if node.item is not None:
         for index, member in enumerate(value):
-            yield from check(member, node.item, f"{path}[{index}]")
+            if not _good_text(member, node.item):
+                yield from check(member, node.item, f"{path}[{index}]")
+
+
+def _good_text(value: object, node: Node) -> bool:
+    """Whether a value is a string with nothing wrong: most are, and need no path to say where they are."""
+    return (
+        node.kind == "string"
+        and isinstance(value, str)
+        and next(_check_string(value, node, ""), None) is None
+    )
 
 
 def _check_string(value: str, node: Node, path: str) -> Iterator[Problem]:

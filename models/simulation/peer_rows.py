@@ -32,6 +32,15 @@ class PeerRows:
     config: AgentConfig
     _known: dict[PeerSelector, Bools] = field(default_factory=dict)
     _flags: dict[str, Bools] = field(default_factory=dict)
+    _nobody: Bools = field(init=False)
+    _unknown: Bools = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set up what every selector is answered with."""
+        self._nobody = np.zeros(len(self.sides.class_label), dtype=np.bool_)
+        self._unknown = self.sides.class_label == self.sides.unknown_label
+        for answer in (self._nobody, self._unknown):
+            answer.flags.writeable = False
 
     def rows(self, entries: Sequence[Entry | None]) -> tuple[Words, Words | None]:
         """
@@ -83,8 +92,7 @@ class PeerRows:
         return yes, maybe
 
     def _selected(self, selector: PeerSelector) -> tuple[Bools, Bools]:
-        nobody = np.zeros(len(self.sides.class_label), dtype=np.bool_)
-        unknown = self.sides.class_label == self.sides.unknown_label
+        nobody, unknown = self._nobody, self._unknown
         if is_wildcard(selector):
             return ~nobody, nobody
         if isinstance(selector, UndecidablePeer):
