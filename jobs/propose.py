@@ -213,8 +213,8 @@ class _Checked:
     """
     What the manifests of a draft came to.
 
-    ``refused`` are the proposals whose manifests a cluster would not take, with the reason, and in the place
-    that they have in the draft; ``manifests`` and ``replays`` are of the others, by key.
+    ``refused`` are the proposals whose manifests a cluster would not take, with the reason; ``manifests``
+    and ``replays`` are of the others, by key.
     """
 
     manifests: dict[str, dict[str, Any]]

@@ -1,19 +1,18 @@
 """
-What a run and a reviewer do to proposals; the only place that moves them.
+What a reviewer does to proposals, and what is read of them; what a run does is in ``recording``.
 
 Everything here works inside a transaction that the caller opened.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from models.domain.proposal import Proposal
-from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
@@ -24,19 +23,6 @@ from service.review.transitions import RuleState, RuleView, Standing, Verb
 
 #: Flag of a rule that no automation may approve (see ``models.domain.rule.Rule.flags``).
 NEEDS_REVIEW: Final = "needs_review"
-#: Proposals that are read and written together: few statements, and few bodies in memory.
-_AT_ONCE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What a run changed."""
-
-    proposals: int
-    new: int
-    changed: int
-    unchanged: int
-    withdrawn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +40,8 @@ def standing_of(row: ProposalRow) -> Standing:
     return Standing(row.current_version, row.approved_version, row.rejected_version, row.withdrawn)
 
 
-def _apply(row: ProposalRow, standing: Standing) -> None:
+def apply(row: ProposalRow, standing: Standing) -> None:
+    """Let a proposal stand where it stands now."""
     row.current_version = standing.current
     row.approved_version = standing.approved
     row.rejected_version = standing.rejected
@@ -63,135 +50,21 @@ def _apply(row: ProposalRow, standing: Standing) -> None:
     row.revision += 1
 
 
-def record(
-    session: Session,
-    proposals: Iterable[Proposal],
-    *,
-    cluster: str,
-    namespace: str | None,
-    run_id: str | None,
-    now: datetime,
-) -> Recorded:
-    """Keep what a run proposed: new versions only where the meaning changed."""
-    seen: list[str] = []
-    tally = {"new": 0, "changed": 0, "unchanged": 0}
-    for some in _batches(proposals):
-        keys = [proposal.key for proposal in some]
-        rows = repository.lock_proposals(session, keys)
-        versions = repository.current_versions(session, keys)
-        made: list[ProposalVersionRow] = []
-        with session.no_autoflush:  # what a batch changes goes to the database in one go
-            for proposal in some:
-                stored = _Stored(rows.get(proposal.key), versions.get(proposal.key))
-                outcome, version = _record_one(session, proposal, stored, run_id, now)
-                tally[outcome] += 1
-                made += [] if version is None else [version]
-        session.flush()  # a version refers to its proposal
-        session.add_all(made)
-        session.flush()
-        seen += keys
-    withdrawn = repository.withdraw_others(session, cluster=cluster, namespace=namespace, proposed=seen)
-    for row in withdrawn:
-        _apply(row, transitions.withdraw(standing_of(row)))
-    return Recorded(proposals=len(seen), withdrawn=len(withdrawn), **tally)
-
-
-def _batches(proposals: Iterable[Proposal]) -> Iterator[tuple[Proposal, ...]]:
-    waiting = iter(proposals)
-    while some := tuple(islice(waiting, _AT_ONCE)):
-        yield some
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What is kept of a proposal before a run: nothing, or its row and the version that it stands at."""
-
-    row: ProposalRow | None
-    version: ProposalVersionRow | None
-
-
-def _record_one(
-    session: Session, proposal: Proposal, before: _Stored, run_id: str | None, now: datetime
-) -> tuple[str, ProposalVersionRow | None]:
-    """What became of one proposal, and its new version where there is one."""
-    body = proposal_to_json(proposal)
-    row, stored = before.row, before.version
-    if row is None:
-        standing = transitions.propose_again(None, meaning_changed=True)
-        row = ProposalRow(
-            key=proposal.key,
-            cluster=proposal.cluster,
-            namespace=proposal.namespace,
-            name=proposal.name,
-            current_version=0,
-            approved_rules=[],
-            withdrawn=False,
-            revision=0,
-            first_proposed_at=now,
-        )
-        outcome = "new"
-    else:
-        if stored is None:
-            raise _no_version(row.key, row.current_version)
-        same = stored.body["fingerprint"] == body["fingerprint"] or _same_but_rejected(
-            session, stored, proposal
-        )
-        standing = transitions.propose_again(standing_of(row), meaning_changed=not same)
-        outcome = "unchanged" if same else "changed"
-    _apply(row, standing)
-    row.name, row.workloads = proposal.name, ", ".join(proposal.subject.workloads)
-    row.maturity = proposal.maturity
-    row.rule_count = len(proposal.rules)
-    row.flagged_count = sum(NEEDS_REVIEW in rule.flags for rule in proposal.rules)
-    row.last_proposed_at = now
-    session.add(row)
-    if outcome == "unchanged" and stored is not None:
-        # Newer evidence, same meaning: reviewers see it at once, files when it says something new.
-        exported = _exported_body(stored)
-        stored.exported_body = exported if exported["maturity"] == proposal.maturity else None
-        stored.body, stored.last_proposed_at, stored.run_id = body, now, run_id
-        return outcome, None
-    version = ProposalVersionRow(
-        key=row.key,
-        version=standing.current,
-        fingerprint=body["fingerprint"],
-        body=body,
-        created_at=now,
-        last_proposed_at=now,
-        run_id=run_id,
-    )
-    return outcome, version
-
-
-def _exported_body(version: ProposalVersionRow) -> dict[str, Any]:
+def exported_body(version: ProposalVersionRow) -> dict[str, Any]:
+    """The body that an export writes: as it was when the meaning or the maturity last changed."""
     return version.body if version.exported_body is None else version.exported_body
-
-
-def _same_but_rejected(session: Session, stored: ProposalVersionRow, proposed: Proposal) -> bool:
-    """Whether a reviewer would read the same policy; what he rejected himself is no news to him."""
-    rejected = _rejected(session, stored.key)
-
-    def meaning(proposal: Proposal) -> str:
-        kept = tuple(rule for rule in proposal.rules if rule.id not in rejected)
-        return replace(proposal, rules=kept).fingerprint
-
-    return meaning(proposal_from_json(stored.body)) == meaning(proposed)
-
-
-def _rejected(session: Session, key: str) -> frozenset[str]:
-    standings = repository.standings_of(session, key)
-    return frozenset(rule_id for rule_id, row in standings.items() if row.state == RuleState.REJECTED)
 
 
 def _current(session: Session, row: ProposalRow, version: int | None = None) -> ProposalVersionRow:
     wanted = row.current_version if version is None else version
     found = repository.version_of(session, row.key, wanted)
     if found is None:
-        raise _no_version(row.key, wanted)
+        raise no_version(row.key, wanted)
     return found
 
 
-def _no_version(key: str, version: int) -> NotFoundError:
+def no_version(key: str, version: int) -> NotFoundError:
+    """What to raise where a version is asked for that is not there."""
     return NotFoundError(f"proposal {key} has no version {version}")
 
 
@@ -274,7 +147,7 @@ def decide_proposal(
         include_flagged=request.include_flagged,
     )
     version = row.current_version
-    _apply(row, standing)
+    apply(row, standing)
     if standing.approved is None:
         row.approved_rules, row.approved_body = [], None
     elif request.verb is Verb.APPROVE:
@@ -393,7 +266,7 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
         return None
     else:
         current = _current(session, row)
-        version, body = current.version, _exported_body(current)
+        version, body = current.version, exported_body(current)
     proposal = proposal_from_json(body)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)

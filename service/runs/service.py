@@ -27,7 +27,8 @@ from models.synthesis.view import Posture
 from service.drift.repository import remove_reports_before
 from service.observed import queries
 from service.observed.folded import FoldedObservations
-from service.proposals import repository, service
+from service.proposals import repository
+from service.proposals.recording import record
 from service.quarantine import nights
 from service.quarantine.recording import record as record_held
 from service.quarantine.repository import remove_lapsed_before
@@ -218,7 +219,7 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str, both: Both) -
         log.info("infer.started", run=run_id, cluster=cluster.name)
         notes += cluster.notes()
         try:
-            result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both)
+            result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both=both)
         except TooLittleEvidenceError as error:
             silent.append(error)
             continue
@@ -256,6 +257,7 @@ def _infer_cluster(
     config: InferConfig,
     cluster: ObservedCluster,
     cron_jobs: Sequence[CronJob],
+    *,
     both: Both,
 ) -> InferResult:
     """What the window of one cluster says, with what reviewers and the night before said."""
@@ -315,7 +317,7 @@ def _keep(
 ) -> dict[str, int]:
     now = portolan.clock()
     with portolan.database.write() as session:
-        recorded = service.record(
+        recorded = record(
             session, result.proposals, cluster=cluster, namespace=namespace, run_id=run_id, now=now
         )
         held = record_held(

@@ -19,7 +19,7 @@ from service.db.tables import Row
 from service.errors import PreconditionFailedError
 from service.export.manifests import Target
 from service.export.service import collect
-from service.proposals import repository, service, views
+from service.proposals import recording, repository, service, views
 from service.proposals.repository import ProposalFilter
 from service.proposals.service import DecisionRequest
 from service.review.transitions import ProposalState, Verb
@@ -52,7 +52,7 @@ def database(request, tmp_path):
 def record(database, *proposals, day=0, namespace=None):
     """Keep what a run of this day proposed."""
     with database.write() as session:
-        return service.record(
+        return recording.record(
             session, proposals, cluster="c", namespace=namespace, run_id=f"run{day}", now=NOW + day * DAY
         )
 
@@ -106,7 +106,7 @@ def test_a_version_appears_only_when_the_meaning_changed(database):
 
 def test_many_proposals_are_kept_as_one_by_one(database, monkeypatch):
     """Whatever lands in one batch: new ones, changed ones, unchanged ones; each with its own version."""
-    monkeypatch.setattr(service, "_AT_ONCE", 2)
+    monkeypatch.setattr(recording, "AT_ONCE", 2)
     some = [replace(proposal(rule()), key=f"{KEY}-{number}", name=f"web-{number}") for number in range(5)]
     assert record(database, *some[:3]).new == 3
     other = replace(some[0], rules=(rule(), rule("db", 5432)))
@@ -341,7 +341,7 @@ def test_policies_of_several_clusters_are_kept_apart(database):
         key = str(number) * 16
         made = proposal(rule(key=key), key=key, cluster=cluster)
         with database.write() as session:
-            service.record(session, [made], cluster=cluster, namespace=None, run_id=None, now=NOW)
+            recording.record(session, [made], cluster=cluster, namespace=None, run_id=None, now=NOW)
     with database.read() as session:
         found = collect(session, cluster=None, approved_only=False, target=Target())
     assert found.clusters == tuple(sorted(names))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from service.configfile import load_settings
-from service.proposals import service as proposals
+from service.proposals import recording as proposals
 from service.quarantine.recording import record
 from service.wiring import open_portolan
 from tests.contracts.test_review_state import NOW

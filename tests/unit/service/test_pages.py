@@ -12,7 +12,7 @@ from models.domain.proposal import LeftOut
 from service.db.engine import database_url, make_engine
 from service.db.migrate import upgrade
 from service.db.sessions import Database
-from service.proposals import service
+from service.proposals.recording import record
 from service.settings import DatabaseSettings
 from service.web.contexts import ErrorPage, RunsPage
 from service.web.pages import proposal_context
@@ -91,7 +91,7 @@ def rendered(tmp_path, one):
     database = Database(make_engine(database_url(DatabaseSettings(), tmp_path)))
     upgrade(database.engine)
     with database.write() as session:
-        service.record(session, [one], cluster="c", namespace=None, run_id=None, now=NOW)
+        record(session, [one], cluster="c", namespace=None, run_id=None, now=NOW)
     with database.read() as session:
         text = render_page(proposal_context(session, KEY, None)).body.decode()
     database.close()
