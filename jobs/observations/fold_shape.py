@@ -8,6 +8,8 @@ from jobs.observations.schema import ASIDE_PREFIX, COVERAGE, NODE_UNAVAILABLE
 from models import frames
 
 _SECONDS_PER_SLOT: Final = 300
+#: Records of a node in a stretch of five minutes after which an empty one is no quiet: one in five seconds.
+_BUSY_RECORDS: Final = 60
 
 
 def shaped(rows: pd.DataFrame, spec: dict[str, str], keys: list[str] | None = None) -> pd.DataFrame:
@@ -58,6 +60,9 @@ def coverage_frame(cluster: str, rows: pd.DataFrame) -> pd.DataFrame:
     """
     COVERAGE: one row per hour in which anything at all was heard or said about it.
 
+    Of a node that delivers little, silence within an hour is none. Where it delivers all the time, five
+    minutes without a record were not listened to: files rotated away between two pulls.
+
     A node of which it was said that it could not be reached is expected on that day, and was not listened
     to in that hour, whatever it delivered in the rest of it.
     """
@@ -66,8 +71,10 @@ def coverage_frame(cluster: str, rows: pd.DataFrame) -> pd.DataFrame:
     missing = rows["reason"].str.startswith(NODE_UNAVAILABLE)
     hour_of_node = pd.MultiIndex.from_frame(rows[["hour", "node"]])
     whole = heard & ~hour_of_node.isin(hour_of_node[missing])
+    stretches = rows[slots].sum(axis=1)
+    quiet = heard & rows["records"].lt(_BUSY_RECORDS * stretches)
     rows = rows.assign(
-        seconds=_SECONDS_PER_SLOT * rows[slots].sum(axis=1),
+        seconds=_SECONDS_PER_SLOT * stretches.where(~quiet, len(slots)),
         heard_node=rows["node"].where(whole),
         known_node=rows["node"].where(heard | missing),
         flows=rows["flows"].where(rows["reason"].eq(""), 0),

@@ -149,7 +149,7 @@ def covered(scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
     bare = sorted(set(rows["day"].unique()) - set(coverage["day"].unique()))
     if not bare:
         return coverage
-    flat = {"cluster": scene.night.cluster, "nodes": 1, "expected_nodes": 1, "flows": 1}
+    flat = {"cluster": scene.night.cluster, "nodes": 1, "expected_nodes": 1, "seconds": 3600, "flows": 1}
     hours = [flat | {"day": day, "hour": hour} for day in bare for hour in range(HOURS_PER_DAY)]
     assumed = pd.DataFrame(hours).reindex(columns=coverage.columns, fill_value=0)
     return pd.concat([coverage, assumed.astype(coverage.dtypes.to_dict())], ignore_index=True)

@@ -22,7 +22,10 @@ MAX_CAPTURE_LOSS: Final = 0.02
 BITMAP_DAYS: Final = 63
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
-_COVERAGE_COLUMNS: Final = ("day", "hour", "nodes", "expected_nodes", "flows", "lost_events", "rejects")
+_SECONDS_PER_HOUR: Final = 3600
+_COVERAGE_COLUMNS: Final = (
+    *("day", "hour", "nodes", "expected_nodes", "seconds", "flows", "lost_events", "rejects"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     """
     Split the days of a window by how well they were observed.
 
-    The exposure of a day is the product of three shares: hours listened of 24, node-hours delivered of
+    The exposure of a day is the product of three shares: hours heard of 24, node-hours delivered of
     those expected, and events neither lost nor unreadable. A day is full when at most ``max_capture_loss``
     is missing, so one missing hour already makes it partial.
 
@@ -106,7 +109,8 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     --------
     >>> import pandas as pd
     >>> hours = pd.DataFrame({"day": ["2026-03-01"] * 24, "hour": range(24), "nodes": 3,
-    ...                       "expected_nodes": 3, "flows": 100, "lost_events": 0, "rejects": 0})
+    ...                       "expected_nodes": 3, "seconds": 10800, "flows": 100, "lost_events": 0,
+    ...                       "rejects": 0})
     >>> observed_days(hours).full
     ('2026-03-01',)
     """
@@ -117,12 +121,29 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     return ObservedDays(full[-BITMAP_DAYS:], partial, exposure)
 
 
+def heard_share(coverage: pd.DataFrame) -> pd.Series[float]:
+    """
+    Share of each hour in which its nodes were listened to, shape (n_rows,).
+
+    Files that rotate away between two pulls leave some minutes of every hour, full of records.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> heard_share(pd.DataFrame({"nodes": [2, 2], "seconds": [7200, 3900]})).round(2).tolist()
+    [1.0, 0.54]
+    """
+    share = coverage["seconds"] / (_SECONDS_PER_HOUR * coverage["nodes"].clip(lower=1))
+    return share.clip(upper=1.0)
+
+
 def day_exposure(coverage: pd.DataFrame) -> dict[str, float]:
     """Share of each day's capture that arrived, oldest day first."""
     hourly = coverage.drop_duplicates()
     grouped = hourly.groupby("day", sort=True)
     sums = grouped[["nodes", "expected_nodes", "flows", "lost_events", "rejects"]].sum()
-    hours = grouped["hour"].nunique().clip(upper=HOURS_PER_DAY) / HOURS_PER_DAY
+    heard = hourly.assign(heard=heard_share(hourly)).groupby(["day", "hour"], sort=True)["heard"].max()
+    hours = heard.groupby(level="day").sum().clip(upper=HOURS_PER_DAY) / HOURS_PER_DAY
     nodes = (sums["nodes"] / sums["expected_nodes"].clip(lower=1)).clip(upper=1.0)
     missed = sums["lost_events"] + sums["rejects"]
     kept = sums["flows"] / (sums["flows"] + missed).clip(lower=1)

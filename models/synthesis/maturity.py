@@ -14,6 +14,7 @@ from models.domain.proposal import Assumption
 from models.domain.rule import Maturity
 from models.domain.workload import Workload
 from models.frames import Observations
+from models.learning.days import heard_share
 
 MATURING_FROM_DAYS: Final = 7.0  # one whole week: every weekday was seen once
 STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job cannot be told from an accident
@@ -101,13 +102,14 @@ def observed(observations: Observations) -> Observed:
             "No coverage was recorded: every day with traffic is taken as fully observed.",
         )
         return Observed(float(min(len(days), window.days)), tuple(days), 1.0, 0, int(first), (assumed,))
-    measures = ["nodes", "flows", "replies", "lost_events", "rejects"]
+    measures = ["nodes", "seconds", "flows", "replies", "lost_events", "rejects"]
     hours = coverage.groupby(["day", "hour"], sort=True)[measures].sum()
+    hours["heard"] = heard_share(hours)
     seen = hours["flows"] + hours["replies"]
     missed = hours["lost_events"] + hours["rejects"]
     loss = missed / (seen + missed).clip(lower=1)
     good = hours[(hours["nodes"] > 0) & (loss <= MAX_LOSS_SHARE)].reset_index()
-    listened = len(good)
+    listened = float(good["heard"].sum())
     wanted = max(1, round(window.days * 24))
     share = min(1.0, listened / wanted)
     effective = window.days if share >= 1 - MAX_GAP_SHARE else listened / 24

@@ -70,10 +70,14 @@ def test_assumed_rules_say_that_nothing_was_seen():
     assert {rule.confidence.confidence for rule in assumed} == {None}
 
 
-def test_records_of_replicas_change_no_number():
-    """Ten times the records of the same days are the same days."""
+def test_trap_J7_J10_records_of_replicas_change_no_number():
+    """Scaled from two pods to fifty, with as many times the records: the same workload on the same days."""
     one = estate().observations()
-    many = replace(one, edge_days=one.edge_days.assign(flows=one.edge_days["flows"] * 10))
+    many = replace(
+        one,
+        edge_days=one.edge_days.assign(flows=one.edge_days["flows"] * 25),
+        edge_pods=one.edge_pods.assign(subject_pods=50, peer_pods=50),
+    )
     numbers = [
         [
             (rule.id, rule.confidence.p_need_7d, rule.confidence.p_need)
@@ -132,7 +136,7 @@ def test_ports_of_a_list_are_cells_of_their_own():
     assert (cells.admitted["subject"] == key).sum() == 5
 
 
-def test_trap_B2_days_without_coverage_prove_presence_only():
+def test_trap_J11_days_without_coverage_prove_presence_only():
     """An edge on a day that nobody listened on is kept, and the day counts for no absence."""
     observations = estate().observations()
     first = str(observations.edge_days["day"].min())

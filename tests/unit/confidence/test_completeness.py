@@ -125,7 +125,7 @@ def test_five_jobs_teach_their_own_number_of_cells() -> None:
     assert cells_per_job(jobs[:4], cells) == 1.5
 
 
-def test_uncovered_phases_are_named_not_counted_as_zero() -> None:
+def test_trap_J2_uncovered_phases_are_named_not_counted_as_zero() -> None:
     """A window of ten days misses the turn of the month and four weekdays."""
     missing = uncovered_phases(incidence([edge("w", "p", day_names(10)[0])], 10).days_)
     assert missing[:3] == ("first day of the month", "last day of the month", "first day of a quarter")

@@ -3,6 +3,8 @@
 import copy
 from dataclasses import replace
 
+import pytest
+
 from models.drift.changed import Approved
 from models.drift.find import DriftInput, find_drift
 from models.drift.timeline import Snapshot
@@ -55,6 +57,64 @@ def test_trap_K1_every_form_of_rule_that_allows_a_call_allows_it_here():
         more["spec"] = {"endpointSelector": more["spec"]["endpointSelector"], "egress": [allowed]}
         assert "uncovered" not in kinds(report(world, [*policies, more]))
     assert "uncovered" in kinds(report(world, policies))
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [
+        ("", {"toCIDRSet": [{"cidr": "52.0.0.0/8", "except": ["52.9.0.0/16"]}]}),
+        ("", {"toCIDRSet": [{"cidrGroupRef": "partners"}]}),
+        ("", {"toFQDNs": [{"matchPattern": "*.example.com"}]}),
+        ("Clusterwide", {"toEntities": ["world"]}),
+        ("too little", {"toCIDRSet": [{"cidr": "52.0.0.0/8", "except": ["52.1.0.0/16"]}]}),
+        ("too little", {"toFQDNs": [{"matchPattern": "*.com"}]}),
+        ("too little", {"toEntities": ["cluster"]}),
+    ],
+)
+def test_trap_K1_every_form_of_rule_for_the_outside_is_read(kind, allowed):
+    """Exceptions, groups of addresses, patterns and cluster-wide policies, each as the agent reads it."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    world.to(pods["web"], "ip", "52.1.2.4", 8443, names="api.example.com", days=[LAST])
+    group = {
+        "apiVersion": "cilium.io/v2alpha1",
+        "kind": "CiliumCIDRGroup",
+        "metadata": {"name": "partners"},
+        "spec": {"externalCIDRs": ["52.1.2.0/24"]},
+    }
+    more = copy.deepcopy(policy(policies, "web"))
+    more["metadata"]["name"] = "more"
+    more["spec"] = {"endpointSelector": more["spec"]["endpointSelector"], "egress": [allowed]}
+    if kind == "Clusterwide":
+        more["kind"] = "CiliumClusterwideNetworkPolicy"
+        del more["metadata"]["namespace"]
+        labels = more["spec"]["endpointSelector"]["matchLabels"]
+        labels["k8s:io.kubernetes.pod.namespace"] = "shop"
+    found = kinds(report(world, [*policies, group, more]))
+    assert ("uncovered" in found) is (kind == "too little"), found
+
+
+def test_trap_K1_a_namespace_selector_is_read():
+    """By the namespace's own labels, which the identity carries."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    other = world.pod("crm", "mail", {"app": "mail", "io.cilium.k8s.namespace.labels.team": "crm"})
+    world.edge(pods["web"], other, 9999, both=False, days=[LAST])
+    for team, told in (("crm", False), ("ops", True)):
+        labels = {"k8s:io.cilium.k8s.namespace.labels.team": team}
+        more = copy.deepcopy(policy(policies, "web"))
+        more["metadata"]["name"] = "more"
+        peers = [
+            {
+                "matchLabels": labels,
+                "matchExpressions": [{"key": "k8s:io.kubernetes.pod.namespace", "operator": "Exists"}],
+            }
+        ]
+        more["spec"] = {
+            "endpointSelector": more["spec"]["endpointSelector"],
+            "egress": [{"toEndpoints": peers}],
+        }
+        assert ("uncovered" in kinds(report(world, [*policies, more]))) is told
 
 
 def test_trap_K2_a_flow_is_judged_by_the_revision_of_its_time():

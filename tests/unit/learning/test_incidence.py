@@ -103,6 +103,13 @@ def test_trap_A1_a_day_of_unreadable_records_is_partial() -> None:
     assert observed_days(hours.assign(rejects=[31] * 24 + [19] * 24)).full == (DAYS[1],)
 
 
+def test_trap_A15_minutes_of_every_hour_are_no_day() -> None:
+    """What rotated away between two pulls."""
+    hours = coverage(DAYS[:2]).assign(seconds=3 * 600)
+    assert observed_days(hours).full == ()
+    assert observed_days(hours).exposure[DAYS[0]] == pytest.approx(1 / 6)
+
+
 def test_days_without_coverage_are_refused() -> None:
     """Nobody can say what silence on such a day means."""
     with pytest.raises(BadInputError, match=DAYS[5]):

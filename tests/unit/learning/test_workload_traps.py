@@ -43,14 +43,10 @@ def test_trap_F1_rollout_hashes_never_reach_a_selector():
 def test_trap_F1_F2_F3_no_label_of_a_rollout_tells_two_workloads_apart(key):
     """Not even where nothing else would: they are proposed for together, and it is said."""
     world = World()
-    api = world.pod("shop", "api")
-    for name in ("one", "two"):
-        world.edge(world.pod("shop", name, {"app": "twin", key: name}), api)
-    result = propose(world.observations())
-    twins = proposal_for(result, "one")
-    assert twins.subject.selector.labels == (("app", "twin"),)
-    assert twins.subject.workloads == ("Deployment/one", "Deployment/two")
-    assert key not in str(list(result.manifests.values()))
+    keys = [world.pod("shop", name, {"app": "twin", key: name}).key for name in ("one", "two")]
+    assert [selector(world, one) for one in keys] == [{"app": "twin"}] * 2
+    (twins,) = learn_workloads(world.observations()).all
+    assert (twins.members, twins.flags) == (("Deployment/one", "Deployment/two"), ("indistinguishable",))
 
 
 def test_trap_F2_runs_of_a_cron_job_are_one_workload_on_stable_labels():

@@ -47,7 +47,7 @@ def only(store: ObservationStore, now: Any = LATER) -> ObservedCluster:
     return cluster
 
 
-def test_a_flow_of_another_year_ends_no_window(store: ObservationStore) -> None:
+def test_trap_A11_a_flow_of_another_year_ends_no_window(store: ObservationStore) -> None:
     """It is counted with its node and its time, and said in a sentence; all else is as without it."""
     before = only(store)
     assert (before.window_end, before.astray, before.notes()) == (END, (), [])

@@ -1,6 +1,8 @@
 """How well a window was listened to: traps.md A2, A12, A15."""
 
-from tests.unit.observations.builders import API, WEB, answer_to, at, flow, notice, observe, set_aside
+import pytest
+
+from tests.unit.observations.builders import API, WEB, WEB2, answer_to, at, flow, notice, observe, set_aside
 
 
 def hour_rows(observed):
@@ -17,13 +19,20 @@ def test_trap_A12_lost_events_lower_the_hour_they_fell_into(tmp_path):
 def test_trap_A12_an_hour_that_only_lost_is_an_hour_without_nodes(tmp_path):
     """Nothing was delivered: nobody listened."""
     rows = hour_rows(observe(tmp_path, [flow(WEB, API)], notices=[notice("lost", 9, time=at(120))]))
-    assert [(row["nodes"], row["expected_nodes"], row["seconds"]) for row in rows] == [(1, 1, 300), (0, 1, 0)]
+    assert [(row["nodes"], row["expected_nodes"], row["seconds"]) for row in rows] == [
+        (1, 1, 3600),
+        (0, 1, 0),
+    ]
 
 
-def test_trap_A15_a_hole_between_files_is_a_gap_and_not_quiet(tmp_path):
-    """Seconds listened count the five-minute stretches in which a node was heard."""
-    busy = [flow(WEB, API, time=at(5 * n)) for n in range(12) if n not in (4, 5, 6)]
-    assert hour_rows(observe(tmp_path, busy))[0]["seconds"] == 9 * 300
+@pytest.mark.parametrize(("records", "minutes"), [(60, 45), (59, 60), (1, 60)])
+def test_trap_A15_a_hole_between_files_is_a_gap_and_not_quiet(tmp_path, records, minutes):
+    """A quarter of an hour without a record, where a node has one every five seconds, was not listened to."""
+    heard = [n for n in range(12) if n not in (4, 5, 6)]
+    flows = [flow(WEB, API, flags="A", time=at(5 * n + m / 60)) for n in heard for m in range(records)]
+    idle = flow(WEB2, API, node="node-2")
+    (hour,) = hour_rows(observe(tmp_path, [*flows, idle]))
+    assert (hour["nodes"], hour["seconds"]) == (2, 60 * minutes + 3600), "the idle node was heard all along"
 
 
 def test_trap_A2_a_node_that_could_not_be_reached_is_a_gap_of_that_node_and_hour(tmp_path):
@@ -44,7 +53,7 @@ def test_a_silent_node_is_expected_for_the_rest_of_its_day(tmp_path):
 def test_two_sources_of_one_node_listen_once(tmp_path):
     """An overlap is no longer hour."""
     records = [flow(WEB, API), flow(WEB, API, source="relay:main")]
-    assert hour_rows(observe(tmp_path, records))[0]["seconds"] == 300
+    assert hour_rows(observe(tmp_path, records))[0]["seconds"] == 3600
 
 
 def test_rejects_skips_and_replies_are_counted(tmp_path):

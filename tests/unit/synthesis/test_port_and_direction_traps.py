@@ -1,6 +1,7 @@
 """Traps D and I: ports, and what a section in a policy does to everything else."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -354,6 +355,16 @@ def test_trap_A1_hours_of_unreadable_records_do_not_count_as_observed(world, web
     result = propose(world.observations())
     assert (result.effective_days, result.listened_share) == (12.0, 0.8571)
     assert proposal_for(result, "api").maturity == "maturing"
+
+
+def test_trap_A15_minutes_that_rotated_away_do_not_count_as_observed(world, web, api):
+    """Ten of sixty minutes of every hour, at both nodes: two weeks are two days and a bit."""
+    world.edge(web, api)
+    observations = world.observations()
+    torn = observations.coverage.assign(seconds=2 * 600)
+    result = propose(replace(observations, coverage=torn))
+    assert (result.effective_days, result.listened_share) == (2.3, 0.1667)
+    assert proposal_for(result, "api").maturity == "learning"
 
 
 def test_without_coverage_the_days_with_traffic_count_and_it_is_said(world, web, api):

@@ -123,7 +123,7 @@ def daily(world: World, days: int) -> World:
     return made
 
 
-@quick
+@settings(max_examples=6, deadline=None)
 @given(worlds(outcomes=FORWARD), st.sampled_from((7, 13, 20)))
 def test_property_M4_another_day_of_the_same_traffic_changes_no_rule_and_lowers_no_confidence(world, days):
     """Tomorrow is like today, so nobody gets less sure."""
