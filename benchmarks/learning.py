@@ -46,8 +46,8 @@ def step(name: str) -> Iterator[None]:
 def window() -> tuple[list[str], pd.DataFrame]:
     """Four fully observed weeks."""
     days = [str(day.date()) for day in pd.date_range("2026-03-02", periods=DAYS)]
-    rows = [(d, h, 3, 3, 1000, 0) for d in days for h in range(24)]
-    columns = ["day", "hour", "nodes", "expected_nodes", "flows", "lost_events"]
+    rows = [(d, h, 3, 3, 3 * 3600, 1000, 0, 0) for d in days for h in range(24)]
+    columns = ["day", "hour", "nodes", "expected_nodes", "seconds", "flows", "lost_events", "rejects"]
     return days, pd.DataFrame(rows, columns=columns)
 
 
