@@ -54,6 +54,8 @@ def infer(data_dir: Path, as_of: datetime, days: int) -> dict[str, Any]:
 
 def measure(estate: Estate, *, nightly: bool, folder: Path | None = None) -> dict[str, Any]:
     """Write the tables and infer from scratch; with ``nightly`` once more, a day later."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         data_dir = Path(place)
         # Apart, for the peak of a child is never below that of the process that started it.
