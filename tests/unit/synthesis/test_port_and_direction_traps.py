@@ -17,7 +17,7 @@ from models.manifest.render import cilium_manifest, comments
 from models.simulation.context import PolicyFlow, Side
 from models.simulation.decision import Verdict
 from models.simulation.observed import agent_config
-from models.simulation.replay import NOT_ADMITTED, replay
+from models.simulation.replay import NOT_ADMITTED, replay, replayed
 from models.simulation.verdict import evaluate
 from models.synthesis.draft import draft
 from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
@@ -243,7 +243,8 @@ def test_trap_I10_an_edge_that_the_manifest_forgot_is_found_by_the_replay(world,
     listed = server["spec"]["ingress"][0]["toPorts"][0]["ports"]
     listed[:] = [port for port in listed if port["port"] != "9090"]
     policies = parse_objects(manifests, config=agent_config(made.view))
-    (broken,) = [one for one in replay(made, policies) if one.subject.workloads == ("Deployment/api",)]
+    (proposed,) = [one for one in made.proposals if one.subject.workloads == ("Deployment/api",)]
+    broken = replayed(proposed, replay(made, policies)[proposed.key])
     assert [(denial.reason, denial.edge_days) for denial in broken.backtest.denied] == [(NOT_ADMITTED, 14)]
     assert {"replay_mismatch", "needs_review"} <= set(broken.flags)
 
