@@ -249,7 +249,8 @@ def _no_value(field: Field, text: str) -> list[str]:
     SQL: whether a text that is there cannot be the field; read as absent it would make another flow.
 
     Numbers and booleans as strings are values, lists as a string of JSON too, and an empty string is absent.
-    Text that begins like JSON may still be text, which only the document can tell.
+    A whole number may be written as 80.0 or 8e1, but 80.5 is none: cast, it would be 81. Text that begins
+    like JSON may still be text, which only the document can tell.
     """
     match field.kind:
         case "PRESENT":
@@ -258,8 +259,11 @@ def _no_value(field: Field, text: str) -> list[str]:
             return [f"({text} ^@ '{{' OR {text} ^@ '[')"]
         case kind if kind in _AS_JSON:
             return [f"({text} != '' AND NOT regexp_matches({text}, '{_AS_JSON[kind]}'))"]
-        case _:
-            return [f"({text} != '' AND try_cast({text} AS {field.sql}) IS NULL)"]
+        case "BOOLEAN":
+            return [f"({text} != '' AND try_cast({text} AS BOOLEAN) IS NULL)"]
+        case kind:
+            number = f"try_cast({text} AS {kind})"
+            return [f"({text} != '' AND ({number} IS NULL OR {number} != try_cast({text} AS DOUBLE)))"]
 
 
 def tolerant_paths() -> str:

@@ -23,9 +23,8 @@ BITMAP_DAYS: Final = 63
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
 _SECONDS_PER_HOUR: Final = 3600
-_COVERAGE_COLUMNS: Final = (
-    *("day", "hour", "nodes", "expected_nodes", "seconds", "flows", "lost_events", "rejects"),
-)
+_SUMS: Final = ("nodes", "expected_nodes", "flows", "lost_events", "rejects")  # of a day's hours
+_COVERAGE_COLUMNS: Final = ("day", "hour", "seconds", *_SUMS)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def day_exposure(coverage: pd.DataFrame) -> dict[str, float]:
     """Share of each day's capture that arrived, oldest day first."""
     hourly = coverage.drop_duplicates()
     grouped = hourly.groupby("day", sort=True)
-    sums = grouped[["nodes", "expected_nodes", "flows", "lost_events", "rejects"]].sum()
+    sums = grouped[list(_SUMS)].sum()
     heard = hourly.assign(heard=heard_share(hourly)).groupby(["day", "hour"], sort=True)["heard"].max()
     hours = heard.groupby(level="day").sum().clip(upper=HOURS_PER_DAY) / HOURS_PER_DAY
     nodes = (sums["nodes"] / sums["expected_nodes"].clip(lower=1)).clip(upper=1.0)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning.evidence import Evidence
-from models.learning.screening_features import FEATURES, PASSING_DAYS, passing
+from models.learning.screening_features import FEATURES, passing
 
 Floats = npt.NDArray[np.float64]
 #: One row of a frame, by column.
@@ -88,7 +88,7 @@ def evidence_of(facts: Row, terms: Row) -> tuple[Evidence, ...]:
 def _sentence(name: str, facts: Row) -> str:
     if name == "concentration":
         return _replicas(facts)
-    if name == "owned" and not facts["owned"] and facts["days"] <= PASSING_DAYS:
+    if name == "owned" and passing(facts):
         return "the pod has no controller and was there for a few days at most"
     return _days(facts) if name == "days" else _SENTENCES[name](float(facts[name]))
 

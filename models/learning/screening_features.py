@@ -174,8 +174,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     _add_concentration(facts, cells, origin, egress | inside, around)
     hour = cells["first_us"] // HOUR_US
     facts["breadth"] = _breadth(cells, origin, hour)
-    facts["popularity"] = _popularity(cells, origin, around)
-    facts["declared"] = _declared(cells, around)
+    facts["popularity"] = _popularity(cells, origin, target, around)
+    facts["declared"] = _declared(cells, target, around)
     facts["named"] = (cells["peer_kind"] == "fqdn").where(cells["zone"] == EXTERNAL, np.nan).astype(float)
     # where no destination has a name, that one has none says nothing
     facts["names_seen"] = facts["named"].groupby(origin).transform("max") == 1.0
@@ -211,8 +211,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     return facts
 
 
-def passing(facts: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each cell is of a bare pod that was there for a few days at most, as a debugging session is."""
+def passing(facts: Any) -> Any:
+    """Whether a cell (of a frame or one row) is of a bare pod that passes, as a debugging session does."""
     return (facts["owned"] == 0.0) & (facts["days"] <= PASSING_DAYS)
 
 
@@ -313,9 +313,10 @@ def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) 
     return np.asarray((total - counts).clip(lower=0.0), dtype=np.float64)
 
 
-def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surroundings) -> Floats:
+def _popularity(
+    cells: pd.DataFrame, origin: pd.Series[Any], target: pd.Series[Any], around: Surroundings
+) -> Floats:
     """Other teams with other images that call the same target; no team and no image counts twice."""
-    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
     team = _looked_up(origin, around.teams, "")
     image = _looked_up(origin, around.images, str)
     rows = pd.DataFrame({"target": target, "port": cells["port"], "team": team, "image": image})
@@ -327,8 +328,7 @@ def _popularity(cells: pd.DataFrame, origin: pd.Series[Any], around: Surrounding
     return np.asarray(others, dtype=np.float64)
 
 
-def _declared(cells: pd.DataFrame, around: Surroundings) -> Floats:
-    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
+def _declared(cells: pd.DataFrame, target: pd.Series[Any], around: Surroundings) -> Floats:
     codes, pairs = group_codes(pd.DataFrame({"target": target, "port": cells["port"]}), ("target", "port"))
     listed = [(peer, port) in around.declared for peer, port in pairs.itertuples(index=False)]
     known = np.array(listed, dtype=np.bool_)[codes] | cells["port"].isin(KNOWN_PORTS).to_numpy()

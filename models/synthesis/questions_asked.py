@@ -107,14 +107,19 @@ class QuestionsAsked:
     names: Mapping[str, frozenset[str]]
     refused: Mapping[str, frozenset[str]]
 
-    def patterns(self, label_keys: Iterable[str]) -> tuple[str, ...]:
-        """Patterns of the questions that pods of these label sets may ask; sorted."""
+    def patterns(self, label_keys: Iterable[str], held: frozenset[str] = frozenset()) -> tuple[str, ...]:
+        """
+        Patterns of the questions that pods of these label sets may ask; sorted.
+
+        A list has no name in it to which the connections are ``held`` back, nor its expansions.
+        """
         keys = list(label_keys)
         refused = frozenset[str]().union(*(self.refused.get(key, frozenset()) for key in keys))
         if not refused:
             return ANY_QUESTION
         asked = frozenset[str]().union(*(self.names.get(key, frozenset()) for key in keys))
-        return _patterns({name for name in asked if _domain(name) not in refused}, refused)
+        kept = {name for name in asked if _domain(name) not in refused and not _expands(name, held)}
+        return _patterns(kept, refused)
 
 
 def questions_asked(observations: Observations, tunnels: Iterable[Tunnel]) -> QuestionsAsked:
@@ -134,6 +139,11 @@ def questions_asked(observations: Observations, tunnels: Iterable[Tunnel]) -> Qu
 def _domain(name: str) -> str:
     tidy = tidy_name(name)[0]
     return registrable(tidy) or tidy
+
+
+def _expands(name: str, held: frozenset[str]) -> bool:
+    """Whether a name is one of these, or what a search list makes of it."""
+    return any(name == one or name.startswith(f"{one}.") for one in held)
 
 
 def _patterns(names: Iterable[str], refused: frozenset[str]) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def propose_for(
     constrained = {"ingress": ingress.enforced, "egress": egress.enforced}
     rules = [rule for rule in rules if constrained[rule.direction]]
     if rules:
-        questions = setting.questions.patterns(workload.label_keys)
+        questions = setting.questions.patterns(workload.label_keys, _held_names(candidates, excluded))
         inspected = with_dns_inspection(rules, fqdn=view.capabilities.fqdn, questions=questions)
         placed = with_paths(inspected, workload.namespace)
         edges = tuple(edge for candidate in candidates for edge in candidate.edges)
@@ -162,6 +162,12 @@ def _held_peers(excluded: Iterable[Excluded]) -> dict[tuple[str, Port], set[str]
         if one.reason in HELD_BACK and isinstance(port, Port):
             found[(one.edge.direction, port)].add(one.edge.peer)
     return found
+
+
+def _held_names(candidates: Iterable[Candidate], excluded: Iterable[Excluded]) -> frozenset[str]:
+    """Names that are held back, but those that something admitted has, too."""
+    held = {name for one in excluded if one.reason in HELD_BACK for name in one.edge.names}
+    return frozenset(held.difference(*(edge.names for one in candidates for edge in one.edges)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,6 +313,10 @@ OF_ANOTHER_TYPE: list[dict[str, Any]] = [
     {"l4": {"TCP": {"source_port": 45678, "destination_port": "http"}}},
     {"l4": {"TCP": {"source_port": 45678, "destination_port": 70_000}}},
     {"l4": {"TCP": {"source_port": -1, "destination_port": 8080}}},
+    {"l4": {"TCP": {"source_port": 45678, "destination_port": 80.5}}},
+    {"l4": {"TCP": {"source_port": 45678.5, "destination_port": 8080}}},
+    {"l4": {"TCP": {"source_port": "45678", "destination_port": "80.4999"}}},
+    {"source": {"identity": 0.1, "namespace": "shop"}},
     {"l4": {"TCP": {"source_port": 45678, "destination_port": [8080]}}},
     {"l4": {"TCP": {"source_port": 45678, "destination_port": 8080, "flags": "SYN"}}},
     {"l4": {"TCP": {"source_port": 45678, "destination_port": 8080, "flags": {"SYN": "perhaps"}}}},
@@ -357,6 +361,16 @@ def test_a_member_of_another_type_is_refused_and_not_read_as_absent(place: Any) 
     assert read.reasons == [(line, "member of another type") for line in range(2, len(wrong) + 2)]
     for reject, one in zip(read.rejects, wrong, strict=True):
         assert json.loads(reject.raw) in (place(one), {"flow": place(one)})
+
+
+@pytest.mark.parametrize("place", [lambda one: one, wrapped, lambda one: camel(wrapped(one))])
+def test_a_whole_number_may_have_a_point(place: Any) -> None:
+    """Re-encoders that know one kind of number write 8080.0; no digit of a large one is lost in the check."""
+    plain, pointed = flow(), flow()
+    plain["source"]["ID"] = pointed["source"]["ID"] = 9_007_199_254_740_993
+    pointed["l4"]["TCP"] |= {"destination_port": 8080.0}
+    pointed["source"]["identity"] = f"{plain['source']['identity']}.0"
+    assert Read(lines(place(pointed))).record == Read(lines(place(plain))).record
 
 
 @pytest.mark.parametrize("place", [lambda one: one, wrapped, lambda one: camel(wrapped(one))])

@@ -11,7 +11,7 @@ from models.domain.quarantine import quarantined_from_json
 from models.frames import LOOKUPS
 from models.synthesis.draft import draft
 from models.synthesis.screened import Memory
-from tests.unit.synthesis.world import World
+from tests.unit.synthesis.world import Pods, World
 
 HINTS = CapabilityHints(fqdn=True)
 
@@ -112,17 +112,21 @@ def lookups(world, client, names) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LOOKUPS)).astype(LOOKUPS)
 
 
+def secrets() -> list[str]:
+    """Names that carry data out."""
+    return [
+        f"{number:03d}{'abcdefghijklmnopqrstuvwxyz234567'[number % 7 :]}.sync.example"
+        for number in range(900)
+    ]
+
+
 def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     """There is no connection to deny, so the questions are listed: what else was asked, and the cluster's own."""
     web = world.pod("shop", "web")
     world.edge(web, world.pod("shop", "api"))
     world.dns(web, world.kube_dns())
-    secret = [
-        f"{number:03d}{'abcdefghijklmnopqrstuvwxyz234567'[number % 7 :]}.sync.example"
-        for number in range(900)
-    ]
     names = [
-        *secret,
+        *secrets(),
         "api.example.com",
         "api.shop.svc.cluster.local",
         "api.example.com.shop.svc.cluster.local",
@@ -139,6 +143,22 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     }  # fmt: skip
     admitted = draft(observations, hints=HINTS, memory=Memory({entry.cell: "admit"}))
     assert not [rule for one in admitted.proposals for rule in one.rules if "dns_tunnel" in rule.flags]
+
+
+def test_a_list_of_questions_has_no_name_that_is_held_back(world, made):
+    """Nor what the search list makes of it; a name that something admitted has, too, stays."""
+    days = made.edge_days
+    client = Pods(days.loc[days["peer"] == "203.0.113.9", "subject"].iloc[0], "shop", {})
+    asked = ["cdn.example.net", "cdn.example.net.corp.internal", "api.example.com"]
+    observations = replace(made, lookups=lookups(world, client, [*secrets(), *asked]))
+    found = draft(observations, hints=HINTS)
+    assert any("names under sync.example" in one.title for one in found.quarantine)
+    assert beacon(found)
+    (rule,) = [rule for one in found.proposals for rule in one.rules if "dns_tunnel" in rule.flags]
+    assert set(rule.dns) == {"api.example.com", "*.*.svc.cluster.local", "*.*.*.svc.cluster.local"}
+    admitted = draft(observations, hints=HINTS, memory=Memory({beacon(found).cell: "admit"}))
+    (rule,) = [rule for one in admitted.proposals for rule in one.rules if "dns_tunnel" in rule.flags]
+    assert {"cdn.example.net", "cdn.example.net.corp.internal"} <= set(rule.dns)
 
 
 def test_every_edge_ends_in_one_place_whatever_is_held_back(made):
