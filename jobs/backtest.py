@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from jobs.propose import ObservationReader, propose
+from jobs.interfaces import ObservationReader
+from jobs.propose import propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.policy import PolicySet
 from models.domain.window import FIRST_ORIGIN, Window, splits

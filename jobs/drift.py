@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from jobs.propose import ObservationReader
+from jobs.interfaces import ObservationReader
 from models.domain.capabilities import CapabilityHints
 from models.domain.window import Window
 from models.drift.baseline import BASELINE_NIGHTS

@@ -1,8 +1,11 @@
-"""What runs need from the side that keeps records; ``service`` implements it."""
+"""What runs need from whoever keeps records and observations; ``service`` implements it, and tests do."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from models.domain.window import Window
+from models.frames import Observations
 
 
 class RunLog(Protocol):
@@ -65,3 +68,10 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """Aware time in UTC."""
+
+
+class ObservationReader(Protocol):
+    """Whatever can give the observations of a window."""
+
+    def observations(self, cluster: str, window: Window) -> Observations:
+        """Frames of one cluster and window."""

@@ -1,10 +1,9 @@
-"""The infer run: observations in, proposals out, every one of them replayed and linted before it is kept."""
+"""Observations in, proposals out, every one of them replayed and linted before it is kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from jobs.beside import Both, in_turn
 from models.confidence.attach import confident
@@ -23,19 +22,12 @@ from models.simulation.observed import agent_config
 from models.simulation.replay import Replayed, replay, replayed
 from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.learned import NOTHING_LEARNED, Learned
+from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.nothing import why_nothing
-from models.synthesis.screened import NO_MEMORY, Memory
 from models.synthesis.view import Posture
 
 #: Edges from which a second process earns more than it costs.
 MIN_EDGES_BESIDE: Final = 5_000
-
-
-class ObservationReader(Protocol):
-    """Whatever can give the observations of a window."""
-
-    def observations(self, cluster: str, window: Window) -> Observations:
-        """Frames of one cluster and window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,40 +110,6 @@ class InferResult:
             "calibration": self.calibration,
             "forecast": self.forecast,
         }
-
-
-def run_infer(
-    store: ObservationReader,
-    *,
-    cluster: str,
-    as_of: datetime,
-    window_length: timedelta,
-    namespace: str | None = None,
-    posture: Posture = "balanced",
-    capabilities: CapabilityHints | None = None,
-    rejected_rules: frozenset[str] = frozenset(),
-    memory: Memory = NO_MEMORY,
-    previous: Learned = NOTHING_LEARNED,
-    cron_jobs: Sequence[CronJob] = (),
-    both: Both = in_turn,
-) -> InferResult:
-    """
-    Propose policies for one cluster from the window that ends at ``as_of``.
-
-    Raises TooLittleEvidenceError if no flow lies in the window: what was proposed before stays as it is.
-    """
-    observations = store.observations(cluster, Window.ending(as_of, window_length)).with_flows()
-    return propose(
-        observations,
-        namespace=namespace,
-        posture=posture,
-        capabilities=capabilities,
-        rejected_rules=rejected_rules,
-        memory=memory,
-        previous=previous,
-        cron_jobs=cron_jobs,
-        both=both,
-    )
 
 
 def propose(

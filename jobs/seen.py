@@ -10,7 +10,7 @@ from models.simulation.seen import SeenWindow
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from jobs.propose import ObservationReader
+    from jobs.interfaces import ObservationReader
     from models.domain.capabilities import CapabilityHints
 
 

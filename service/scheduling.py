@@ -9,8 +9,9 @@ import structlog
 from jobs.config import FileSource
 from jobs.schedule import Job, Scheduler
 from models.errors import ConflictError, PortolanError, TooLittleEvidenceError
-from service.runs import service
-from service.runs.service import PATIENCE, InferOptions, Start
+from service.runs import inference, service
+from service.runs.inference import InferOptions
+from service.runs.service import PATIENCE, Start
 from service.wiring import Portolan
 
 log = structlog.get_logger()
@@ -40,7 +41,9 @@ def _pull(portolan: Portolan, source: FileSource, due: datetime) -> None:
 
 
 def _infer(portolan: Portolan, due: datetime) -> None:
-    done = service.infer(portolan, InferOptions(), Start("schedule", PATIENCE, due))
+    options = InferOptions()
+    claim = inference.claim_infer(portolan, options, Start("schedule", PATIENCE, due))
+    done = inference.perform_infer(portolan, options, claim)
     for note in done.counts["notes"]:
         log.warning("infer.note", run=done.run_id, note=note)
 

@@ -14,7 +14,7 @@ from models.domain.labels import NAMESPACE_KEY
 from models.domain.proposal_json import proposal_to_json
 from models.frames import Observations
 from models.learning.label_choice import kubernetes_labels
-from models.synthesis.screened import Memory
+from models.synthesis.memory import Memory
 from models.synthesis.view import Posture
 
 #: Release whose meaning the worlds' cluster gives to a policy.

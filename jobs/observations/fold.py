@@ -83,10 +83,10 @@ class _Fold:
         self._hold("span", pa.table({name: [value] for name, value in zip(SPAN, span, strict=True)}))
         self._days = Days(con, store, cluster, range(first_hour, last_hour + 1))
 
-    def _hold(self, name: str, rows: pa.Table) -> None:
-        """Make a small table of the engine's own: it knows how small, and joins the large ones to it."""
+    def _hold(self, name: str, rows: pa.Table | pd.DataFrame) -> None:
+        """Make a small table that all sessions see; the engine knows how small, and joins others to it."""
         self.con.register("held", rows)
-        self.con.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * FROM held')
+        self.con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM held')
         self.con.unregister("held")
 
     def _rows(self, statement: str) -> pd.DataFrame:
@@ -139,13 +139,13 @@ class _Fold:
         read(self.con, self.store.table(name), first_day, last_day)
 
     def _resolve(self, endpoints: pd.DataFrame, identities: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-        """Register what became of peers and links, for whatever reads resolved rows, and say it by day."""
+        """Hold what became of peers and links, for whatever reads resolved rows, and say it by day."""
         services = services_of(endpoints)
         entities = dict(zip(identities["label_key"], identities["entity"], strict=True))
         peers = peer_changes(self._rows("peers"), holders_of(endpoints, entities), services)
         links = link_changes(self._rows("links"), services, backends_of(self._rows("backends")))
-        self.con.register("peer_changes", peers)
-        self.con.register("link_changes", links)
+        self._hold("peer_changes", peers)
+        self._hold("link_changes", links)
         yield from peers.itertuples(index=False, name=None)
         met = self.con.sql(fold_statements()["changes_by_day"]).to_arrow_table()
         yield from zip(*(column.to_pylist() for column in met.columns), strict=True)

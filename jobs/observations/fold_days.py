@@ -1,16 +1,21 @@
 """
-The days of a fold, one after the other: each read from the store, or taken as an earlier fold kept it.
+The days of a fold, two at a time: each read from the store, or taken as an earlier fold kept it.
 
 A day is *seen* (its own rows, counted) and, once the window has said what became of links and peers,
 *settled*. Both are kept of every day that lies in the window as a whole. What is seen follows from the day's
 files and, for names, from the lookups of the day before. What is settled follows from those and from the
 exceptions that the window makes of the day's links and peers. A day that the window cuts, the first and the
 last of most nights, is folded anew.
+
+A day is too few rows for the engine to share between its threads, so each has a session of its own and two
+days are worked on side by side (docs/decisions/0058).
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +38,8 @@ _LAYOUT: Final = 1
 _HIVE: Final = ", hive_partitioning = true, hive_types = {'day': VARCHAR}"
 #: Rows of what is being worked out.
 _MADE: Final = "made"
+#: Days at a time; each holds its own rows in the engine's memory.
+AT_ONCE: Final = 2
 
 FilesByDay = Mapping[str, Sequence[str]]
 
@@ -60,13 +67,26 @@ def _parquet(paths: Iterable[Path | str], options: str = "") -> str:
     return f"read_parquet([{listed}]{options})"
 
 
+@dataclass(slots=True)
+class _Day:
+    """
+    A day, and a session in which its tables and views are nobody else's.
+
+    ``counted``: the session holds what the day's stages are made of.
+    """
+
+    name: str
+    con: duckdb.DuckDBPyConnection
+    counted: bool = False
+
+
 class Days:
     """
     The days with edges in ``hours`` (since the epoch).
 
-    ``con`` has the tables ``span`` and ``steps``. After ``see`` it has the stages of ``SEEN``, after
-    ``settle`` those of ``SETTLED``, each as one view of the rows of all days; and ``edges`` and ``lookups``
-    are then views of whichever day was read last.
+    The database of ``con`` has the tables ``span`` and ``steps``, and from ``settle`` on ``peer_changes`` and
+    ``link_changes``. After ``see`` it has the stages of ``SEEN``, after ``settle`` those of ``SETTLED``, each
+    as one view of the rows of all days.
     """
 
     def __init__(
@@ -77,39 +97,43 @@ class Days:
         self._tables = {name: store.table(name) for name in ("edges", "lookups")}
         self._files = {name: table.files_by_day() for name, table in self._tables.items()}
         first, last = day_of(hours.start), day_of(hours.stop - 1)
-        self._names = [day for day in self._files["edges"] if first <= day <= last] or [first]
+        names = [day for day in self._files["edges"] if first <= day <= last] or [first]
+        self._days = [_Day(name, con.cursor()) for name in names]
         self._kept = KeptDays(store.data_dir, cluster)
         self._made_by = digest(FILE.read_bytes(), str(_LAYOUT), version("portolan"), duckdb.__version__)
-        self._paths: dict[str, list[Path]] = defaultdict(list)
-        self._counted: set[str] = set()
         for stage in (*SEEN, *SETTLED):
-            self._create(_loose(stage), stage)
+            con.execute(f'CREATE TABLE "{_loose(stage)}" ({fold_columns()[stage]})')
 
     def see(self) -> None:
         """Count what each day holds."""
-        for day in self._names:
-            key = self._key(day)
-            if not self._take(SEEN, day, key):
-                self._count(day)
-                self._make(SEEN, day, key)
-        self._show(SEEN)
+        self._show(SEEN, self._see)
 
     def settle(self, exceptions: Iterable[Sequence[Any]]) -> None:
         """Fold each day into edges; ``exceptions`` are rows that begin with the day on which they apply."""
         said: dict[str, list[Sequence[Any]]] = defaultdict(list)
         for row in exceptions:
             said[row[0]].append(row)
-        for day in self._names:
-            key = self._key(day, json.dumps(said[day]))
-            if not self._take(SETTLED, day, key):
-                if day not in self._counted:
-                    self._count(day)
-                self._look_at(day)
-                for stage in (UNITED, DAYS):
-                    self._fill(stage, stage)
-                self._make(SETTLED, day, key)
-            self._forget(day)
-        self._show(SETTLED)
+        self._show(SETTLED, lambda day: self._settle(day, json.dumps(said[day.name])))
+
+    def _see(self, day: _Day) -> list[Path | None]:
+        key = self._key(day.name)
+        found = self._find(SEEN, day, key)
+        if found is None:
+            self._count(day)
+            found = self._make(SEEN, day, key)
+        return found
+
+    def _settle(self, day: _Day, said: str) -> list[Path | None]:
+        key = self._key(day.name, said)
+        found = self._find(SETTLED, day, key)
+        if found is None:
+            if not day.counted:
+                self._count(day)
+            for stage in (UNITED, DAYS):
+                _fill(day, stage, stage)
+            found = self._make(SETTLED, day, key)
+        day.con.close()
+        return found
 
     def _key(self, day: str, *said: str) -> str:
         """What the rows of a day follow from; "" for a day that the window cuts, or that has none."""
@@ -121,63 +145,48 @@ class Days:
         files = [edges.get(day), lookups.get(shifted(day, -1)), lookups.get(day)]
         return digest(self._made_by, json.dumps(files), *said)
 
-    def _take(self, stages: Iterable[str], day: str, key: str) -> bool:
-        """Take what was kept of a day, if that is all of it."""
-        found = {stage: self._kept.find(stage, day, key) for stage in stages} if key else {}
-        paths = {stage: path for stage, path in found.items() if path is not None}
-        if not paths or len(paths) < len(found):
-            return False
-        for stage, path in paths.items():
-            self._paths[stage].append(path)
-        return True
+    def _find(self, stages: Iterable[str], day: _Day, key: str) -> list[Path | None] | None:
+        """What was kept of a day, if that is all of it."""
+        if not key:
+            return None
+        found = [self._kept.find(stage, day.name, key) for stage in stages]
+        return None if None in found else found
 
-    def _count(self, day: str) -> None:
+    def _count(self, day: _Day) -> None:
         """Read a day of the store and hold what its stages are made of."""
-        read(self._con, self._tables["edges"], day, day, self._files["edges"])
-        read(self._con, self._tables["lookups"], shifted(day, -1), day, self._files["lookups"])
+        read(day.con, self._tables["edges"], day.name, day.name, self._files["edges"])
+        before = shifted(day.name, -1)
+        read(day.con, self._tables["lookups"], before, day.name, self._files["lookups"])
         for stage in (DAILY, WORDS):
-            self._fill(stage, _of(stage, day))
-        self._counted.add(day)
-        self._look_at(day)
+            _fill(day, stage, stage)
+        day.counted = True
 
-    def _look_at(self, day: str) -> None:
-        for stage in (DAILY, WORDS):
-            self._con.execute(f'CREATE OR REPLACE TEMP VIEW "{stage}" AS SELECT * FROM "{_of(stage, day)}"')
-
-    def _make(self, stages: Iterable[str], day: str, key: str) -> None:
-        """Work out what a day yields, and keep it unless the window cuts the day."""
+    def _make(self, stages: Iterable[str], day: _Day, key: str) -> list[Path | None]:
+        """Work out what a day yields, and keep it unless the window cuts the day; None: loose rows."""
+        paths = []
         for stage in stages:
-            self._fill(stage, _MADE)
-            path = self._kept.keep(stage, day, key, self._con, _MADE) if key else None
-            if path is not None:
-                self._paths[stage].append(path)
-            else:
-                self._con.execute(f'INSERT INTO "{_loose(stage)}" SELECT * FROM "{_MADE}"')
+            _fill(day, stage, _MADE)
+            path = self._kept.keep(stage, day.name, key, day.con, _MADE) if key else None
+            if path is None:
+                day.con.execute(f'INSERT INTO "{_loose(stage)}" SELECT * FROM "{_MADE}"')
+            paths.append(path)
+        return paths
 
-    def _fill(self, stage: str, table: str) -> None:
-        self._create(table, stage)
-        self._con.execute(f'INSERT INTO "{table}" {fold_statements()[stage]}')
-
-    def _create(self, table: str, stage: str) -> None:
-        # Declared: the engine's sums are wider than 64 bits.
-        self._con.execute(f'CREATE OR REPLACE TEMP TABLE "{table}" ({fold_columns()[stage]})')
-
-    def _forget(self, day: str) -> None:
-        if day in self._counted:
-            for stage in (DAILY, WORDS):
-                self._con.execute(f'DROP TABLE "{_of(stage, day)}"')
-
-    def _show(self, stages: Iterable[str]) -> None:
-        """Let each stage be one view of all days."""
-        for stage in stages:
+    def _show(self, stages: Sequence[str], work: Callable[[_Day], list[Path | None]]) -> None:
+        """Do this for each day, and let each stage be one view of all days."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fold") as pool:
+            made = list(pool.map(work, self._days))
+        for stage, paths in zip(stages, zip(*made, strict=True), strict=True):
             parts = [f'SELECT * FROM "{_loose(stage)}"']
-            if self._paths[stage]:
-                parts.append(f"SELECT * FROM {_parquet(self._paths[stage])}")
+            if files := [path for path in paths if path is not None]:
+                parts.append(f"SELECT * FROM {_parquet(files)}")
             self._con.execute(f'CREATE TEMP VIEW "{stage}" AS {" UNION ALL ".join(parts)}')
 
 
-def _of(stage: str, day: str) -> str:
-    return f"{stage} {day}"
+def _fill(day: _Day, stage: str, table: str) -> None:
+    # Declared: the engine's sums are wider than 64 bits.
+    day.con.execute(f'CREATE OR REPLACE TEMP TABLE "{table}" ({fold_columns()[stage]})')
+    day.con.execute(f'INSERT INTO "{table}" {fold_statements()[stage]}')
 
 
 def _loose(stage: str) -> str:

@@ -32,8 +32,8 @@ _CHANGES: Final = ["p_day", "p_kind", "p_peer", "to_kind", "to_peer", "p_aside"]
 
 
 def each(rows: pd.DataFrame) -> Iterator[Any]:
-    """Rows as named tuples; pandas has no types for their fields."""
-    return iter(rows.itertuples(index=False))
+    """Rows as named tuples, for whose fields there are no types; a column of texts is read at once."""
+    return iter(rows.astype(object).itertuples(index=False))
 
 
 def special(text: str) -> str:
@@ -81,13 +81,13 @@ def peer_changes(peers: pd.DataFrame, holders: pd.DataFrame, services: Container
     to ``fold_links``, since what is behind them depends on the port.
     """
     by_day: dict[str, _Holders] = defaultdict(dict)
-    for day, address, kind, peer in holders.itertuples(index=False, name=None):
+    for day, address, kind, peer in each(holders):
         by_day[day].setdefault(address, set()).add((kind, peer))
     known = _Addresses()
     rows = []
     for day, of_day in peers.sort_values(["day", "peer_kind", "peer"]).groupby("day", sort=True):
         near = [by_day.get(one, {}) for one in (str(day), *_around(str(day)))]
-        for kind, peer in zip(of_day["peer_kind"], of_day["peer"], strict=True):
+        for kind, peer in each(of_day[["peer_kind", "peer"]]):
             change = None if peer in services else _change(kind, peer, near, known)
             if change is not None:
                 rows.append((str(day), kind, peer, *change))

@@ -12,10 +12,16 @@ from typing import Any, Final, Literal
 
 from models.domain.confidence import Argument
 from models.domain.peer import Peer, peer_from_json, peer_to_json
+from models.domain.rule import stable_id
 
 #: What a person can say: let it in, never let it in, or ask again later.
 QuarantineVerdict = Literal["admit", "unwanted", "later"]
 VERDICTS: Final = ("admit", "unwanted", "later")
+
+
+def quarantine_id(cluster: str, cell: str) -> str:
+    """Stable id of an entry."""
+    return stable_id("quarantine", cluster, cell)
 
 
 @dataclass(frozen=True, slots=True)

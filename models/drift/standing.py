@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from models.domain.quarantine import quarantine_id
 from models.drift.night import RAW, Scene
 from models.learning.cells import to_cells
 from models.learning.days import HOURS_PER_DAY, ObservedDays
@@ -16,7 +17,6 @@ from models.learning.incidence import DayIncidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
 from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
-from models.synthesis.held_back import quarantine_id
 from models.synthesis.surroundings import surroundings
 
 #: Cells of the estate that others are compared with; more say nothing new and cost minutes.

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 from scipy.stats import beta
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,10 +156,11 @@ class Habits:
         likelihood = self._likelihood(histories) * self._arrival(histories)
         prior = self.weights.ravel()
         weights = prior
-        for _ in range(ROUNDS):
-            told = likelihood @ weights
-            weights = weights * (likelihood.T @ (counts / told)) + PRIOR_CELLS * prior
-            weights /= weights.sum()
+        with threadpool_limits(limits=1):  # the same sums on any machine, and no waiting for a busy core
+            for _ in range(ROUNDS):
+                told = likelihood @ weights
+                weights = weights * (likelihood.T @ (counts / told)) + PRIOR_CELLS * prior
+                weights /= weights.sum()
         return replace(self, weights=weights.reshape(self.weights.shape))
 
     def need(self, seen: Histories) -> Floats:

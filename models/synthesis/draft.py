@@ -27,12 +27,13 @@ from models.synthesis.http_seen import HttpSeen
 from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.leftovers import left_out
 from models.synthesis.maturity import Observed, observed
+from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.population import find_population
 from models.synthesis.questions_asked import questions_asked
 from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
 from models.synthesis.rotation import when_seen
-from models.synthesis.screened import NO_MEMORY, Memory, Screened, screen
+from models.synthesis.screened import Screened, screen
 from models.synthesis.subject import Outcome, Setting, propose_for
 from models.synthesis.view import POSTURES, ClusterView, Posture, cluster_view
 

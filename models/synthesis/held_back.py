@@ -12,8 +12,8 @@ import pandas as pd
 from models.domain.confidence import Argument, shown_probability
 from models.domain.peer import EndpointPeer, FqdnPeer, Peer
 from models.domain.proposal import Proposal
-from models.domain.quarantine import Quarantined
-from models.domain.rule import Rule, stable_id
+from models.domain.quarantine import Quarantined, quarantine_id
+from models.domain.rule import Rule
 from models.domain.window import Window
 from models.learning.cells import CELL_KEY, cell_ids
 from models.synthesis.edges import Edge, EdgeTable
@@ -50,11 +50,6 @@ WHY_ODD: Final = MappingProxyType(
 )
 _MAX_SAMPLES: Final = 3
 QUESTIONS: Final = "DNS questions"
-
-
-def quarantine_id(cluster: str, cell: str) -> str:
-    """Stable id of an entry."""
-    return stable_id("quarantine", cluster, cell)
 
 
 def quarantine(

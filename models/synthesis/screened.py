@@ -5,7 +5,7 @@ The screening of `models.learning.screening` is asked about the cells of the win
 edge, so that whoever builds rules can leave out what is held back and say why.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from models.learning.screening import PRIOR, Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
 from models.synthesis.edges import EdgeTable
+from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.questions_asked import Tunnel, find_tunnels
 from models.synthesis.raw_cells import RawCells, raw_cells
 from models.synthesis.surroundings import surroundings
@@ -25,31 +26,6 @@ from models.synthesis.view import ClusterView, Posture, is_dns
 
 #: Full days below which nothing can be told from anything: everything was seen on a day or two.
 MIN_SCREENED_DAYS: Final = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """
-    What people and last night's run said about cells.
-
-    Parameters
-    ----------
-    verdicts
-        ``admit``, ``unwanted`` or ``later`` by cell.
-    fates
-        Last night's ``fate`` and ``wanted`` by cell, of what was held back; ``None`` on the first night.
-    echoes
-        Cells of ``verdicts`` that only follow from the other end of the same call: a verdict holds for
-        them, and teaches nothing twice.
-    """
-
-    verdicts: Mapping[str, str]
-    fates: Mapping[str, tuple[str, str]] | None = None
-    echoes: frozenset[str] = frozenset()
-
-
-#: Nothing was ever said.
-NO_MEMORY: Final = Memory({})
 
 
 @dataclass(frozen=True, slots=True)

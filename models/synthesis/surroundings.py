@@ -36,7 +36,8 @@ def surroundings(observations: Observations, view: ClusterView) -> Surroundings:
     pods = observations.pods.assign(owner=observations.pods["label_key"].map(owners))
     pods = pods.loc[pods["owner"].notna().to_numpy()]
     rolled_out = _rollouts(pods)
-    lookups = observations.lookups.assign(subject=observations.lookups["subject"].replace(owners))
+    asked = observations.lookups["subject"]
+    lookups = observations.lookups.assign(subject=asked.map(owners).fillna(asked))
     several = {workload_id(one) for one in view.workloads.all if len(one.members) > 1}
     days = max(observations.coverage["day"].nunique(), 1)
     return Surroundings(

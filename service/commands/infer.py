@@ -18,8 +18,9 @@ from service.commands.options import (
     portolan_for,
 )
 from service.commands.output import print_json, print_text, say
-from service.runs.service import PATIENCE, InferOptions, Start
-from service.runs.service import infer as run
+from service.runs.inference import InferOptions
+from service.runs.inference import infer as run
+from service.runs.service import PATIENCE, Start
 
 
 def infer(

@@ -13,7 +13,8 @@ from service.proposals import repository
 from service.proposals.repository import ProposalFilter
 from service.proposals.service import DecisionRequest, decide_proposal
 from service.review.transitions import ProposalState, Verb
-from service.runs.service import PATIENCE, InferOptions, Progress, Start, infer, ingest
+from service.runs.inference import InferOptions, infer
+from service.runs.service import PATIENCE, Progress, Start, ingest
 from service.wiring import Portolan
 
 #: Beside the packages; an installed wheel has no such folder.

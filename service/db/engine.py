@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 from models.errors import BadInputError
+from service.db.json_text import to_text
 from service.settings import DatabaseSettings
 
 FILE_NAME: Final = "portolan.db"
@@ -50,10 +51,10 @@ def make_engine(url: URL) -> Engine:
     """Engine for the address, with what each database needs to be safe under two processes."""
     if url.get_backend_name() != "sqlite":
         try:
-            return create_engine(url, pool_pre_ping=True)
+            return create_engine(url, pool_pre_ping=True, json_serializer=to_text)
         except ModuleNotFoundError:
             raise BadInputError("database.url names PostgreSQL: install the 'postgres' extra") from None
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, json_serializer=to_text)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -1,9 +1,10 @@
 """Reports, findings and rules of silence as rows."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import CursorResult, delete, select, tuple_
 from sqlalchemy.orm import Session, undefer
@@ -11,8 +12,12 @@ from sqlalchemy.orm import Session, undefer
 from jobs.memory import ANOTHER_NIGHT
 from models.drift.finding import Finding, Kind, Severity
 from models.drift.life import Life, MuteRule, State, missed, seen
-from models.drift.report import DriftReport
 from service.db.tables_drift import DriftFindingRow, DriftMuteRow, DriftReportRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from models.drift.report import DriftReport
 
 _NEWEST: Final = (DriftReportRow.window_end.desc(), DriftReportRow.generated_at.desc())
 

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from jobs.memory import Night, Remembered, night_from_json, remember
-from models.synthesis.screened import Memory
+from models.synthesis.memory import Memory
 from service.db.tables import NightRow
 from service.quarantine import repository
 from service.quarantine.verdicts import EntryState

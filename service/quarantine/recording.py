@@ -10,8 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from models.domain.quarantine import Quarantined
-from models.synthesis.held_back import quarantine_id
+from models.domain.quarantine import Quarantined, quarantine_id
 from service.db.tables import QuarantineRow
 from service.quarantine import repository
 from service.quarantine.service import stand, standing_of

@@ -11,9 +11,10 @@ from service.db.tables import RunRow
 from service.dependencies import DEFAULT_LIMIT, Cursor, Limit, NameQuery, PortolanDep, ReadSession
 from service.paging import decode_cursor, encode_cursor
 from service.problems import PROBLEM_RESPONSES
-from service.runs import repository, service
+from service.runs import inference, repository, service
+from service.runs.inference import InferOptions
 from service.runs.schemas import RunIn, RunOut, RunPage
-from service.runs.service import InferOptions, Start
+from service.runs.service import Start
 from service.runs.views import run_view
 from service.wiring import Portolan
 
@@ -87,8 +88,8 @@ def _claim(portolan: Portolan, body: RunIn) -> tuple[str, Callable[[], Any]]:
     start = Start("api")
     if body.kind == "infer":
         options = InferOptions(body.cluster, body.namespace, body.as_of, body.window, body.posture)
-        claim = service.claim_infer(portolan, options, start)
-        return claim.run_id, lambda: service.perform_infer(portolan, options, claim)
+        claim = inference.claim_infer(portolan, options, start)
+        return claim.run_id, lambda: inference.perform_infer(portolan, options, claim)
     if body.kind == "maintain":
         claim = service.claim_maintain(portolan, start)
         return claim.run_id, lambda: service.perform_maintain(portolan, claim)

@@ -7,7 +7,8 @@ import pytest
 
 from jobs import propose as run
 from jobs.beside import forked
-from jobs.propose import propose, run_infer
+from jobs.infer import run_infer
+from jobs.propose import propose
 from models.domain.capabilities import CapabilityHints, parse_version, resolve_capabilities
 from models.domain.window import Window
 from models.errors import BadInputError

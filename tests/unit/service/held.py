@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from models.domain.confidence import Argument
 from models.domain.peer import FqdnPeer
-from models.domain.quarantine import Quarantined
-from models.synthesis.held_back import quarantine_id
+from models.domain.quarantine import Quarantined, quarantine_id
 
 SECOND_US = 1_000_000
 FIRST_US = 1_772_409_600 * SECOND_US

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from service.configfile import load_settings
-from service.runs.service import InferOptions, Start, infer, ingest
+from service.runs.inference import InferOptions, infer
+from service.runs.service import Start, ingest
 from service.wiring import open_portolan
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """The review database: migrations, two processes at once, times, transactions."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from models.errors import BadInputError, PortolanError
 from service.db.engine import database_url, make_engine
+from service.db.json_text import to_text
 from service.db.migrate import revision, upgrade
 from service.db.sessions import Database
 from service.db.tables import DecisionRow, LeaseRow, Row
@@ -33,6 +35,19 @@ def database(tmp_path):
 def lease(name="a", at=NOW):
     """Any row."""
     return LeaseRow(name=name, holder="h", acquired_at=at, expires_at=at)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "caf\u00e9", "share": 0.1, "none": None, "list": [1, True, {"deep": ""}]},
+        {"half a pair": "\ud800"},
+        {"identity": 2**64, "below": -(2**63) - 1},
+    ],
+)
+def test_json_comes_back_as_it_was(value):
+    """Also what the quick library cannot write."""
+    assert json.loads(to_text(value)) == value
 
 
 def test_migrations_make_exactly_the_tables_of_the_models(database):

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.propose import propose, run_infer
+from jobs.infer import run_infer
+from jobs.propose import propose
 from models.errors import TooLittleEvidenceError
 from models.synthesis.nothing import why_nothing
 from tests.unit.synthesis.world import START, World

@@ -10,7 +10,7 @@ from models.domain.peer import FqdnPeer
 from models.domain.quarantine import quarantined_from_json
 from models.frames import LOOKUPS
 from models.synthesis.draft import draft
-from models.synthesis.screened import Memory
+from models.synthesis.memory import Memory
 from tests.unit.synthesis.world import Pods, World
 
 HINTS = CapabilityHints(fqdn=True)
