@@ -23,7 +23,7 @@ from scipy.stats import beta
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -153,13 +153,22 @@ class Habits:
         if not len(seen):
             return self
         histories, _, counts = seen.distinct()
-        likelihood = self._likelihood(histories) * self._arrival(histories)
-        prior = self.weights.ravel()
+        blocks = [
+            (number, rows, self._likelihood(one) * self._arrival(one))
+            for number, rows, one in _calendars(histories)
+        ]
+        prior = self.weights.reshape(len(self.weights), -1)
         weights = prior
         with threadpool_limits(limits=1):  # the same sums on any machine, and no waiting for a busy core
             for _ in range(ROUNDS):
-                told = likelihood @ weights
-                weights = weights * (likelihood.T @ (counts / told)) + PRIOR_CELLS * prior
+                told = np.zeros(len(histories))
+                for number, rows, block in blocks:
+                    told[rows] += block @ weights[number]
+                share = counts / told
+                gained = np.zeros_like(weights)
+                for number, rows, block in blocks:
+                    gained[number] = block.T @ share[rows]
+                weights = weights * gained + PRIOR_CELLS * prior
                 weights /= weights.sum()
         return replace(self, weights=weights.reshape(self.weights.shape))
 
@@ -168,30 +177,25 @@ class Habits:
         if not len(seen):
             return np.zeros(0)
         histories, place, _ = seen.distinct()
-        later = replace(histories, opportunities=histories.opportunities + histories.ahead)
-        weighted = self._arrival(histories) * self.weights.ravel()
-        now = (self._likelihood(histories) * weighted).sum(axis=1)
-        silent = (self._likelihood(later) * weighted).sum(axis=1)
+        now, silent = np.zeros(len(histories)), np.zeros(len(histories))
+        for number, rows, one in _calendars(histories):
+            weighted = self._arrival(one) * self.weights[number].ravel()
+            later = replace(one, opportunities=one.opportunities + one.ahead)
+            now[rows] += (self._likelihood(one) * weighted).sum(axis=1)
+            silent[rows] += (self._likelihood(later) * weighted).sum(axis=1)
         return np.asarray(np.clip(1.0 - silent / now, 0.0, 1.0)[place])
 
-    def _habits(self) -> tuple[Floats, Floats]:
-        """``p`` and ``theta`` of the columns of one calendar."""
-        p = np.tile(np.repeat(self.p_grid, len(self.theta_grid)), 2)
-        return p, np.tile(self.theta_grid, 2 * len(self.p_grid))
-
-    def _likelihood(self, seen: Histories) -> Floats:
+    def _likelihood(self, one: _OnCalendar) -> Floats:
         """Probability of the days after first sight, whatever day the cell died on, per habit."""
-        p, theta = self._habits()
+        p = np.repeat(self.p_grid, len(self.theta_grid))
+        theta = np.tile(self.theta_grid, len(self.p_grid))
+        quiet = (1.0 - p) * (1.0 - theta)  # one more day alive and unused
+        death = theta * (1.0 - quiet ** (one.opportunities - one.last)) / (1.0 - quiet)
+        until = p**one.returns * (1.0 - p) ** (one.last - one.returns) * (1.0 - theta) ** one.last
+        either = _survived(one, p, theta) + until * death
+        return np.tile(either, 2)  # however the cell arrived
 
-        def likelihood(one: _OnCalendar) -> Floats:
-            quiet = (1.0 - p) * (1.0 - theta)  # one more day alive and unused
-            death = theta * (1.0 - quiet ** (one.opportunities - one.last)) / (1.0 - quiet)
-            until = p**one.returns * (1.0 - p) ** (one.last - one.returns) * (1.0 - theta) ** one.last
-            return _survived(one, p, theta) + until * death
-
-        return _columns(seen, likelihood)
-
-    def _arrival(self, seen: Histories) -> Floats:
+    def _arrival(self, one: _OnCalendar) -> Floats:
         """
         Probability of the day of first sight among the days of the window, per habit.
 
@@ -200,16 +204,12 @@ class Habits:
         """
         p = np.repeat(self.p_grid, len(self.theta_grid))
         silent = 1.0 - p
-
-        def arrival(one: _OnCalendar) -> Floats:
-            first = np.clip(one.days - 1 - one.opportunities, 0, None)
-            old = p * silent**first / (1.0 - silent**one.days)
-            # sum over birth days b in 1..first of p * silent^(first-b), and over first for the condition
-            seen_at_all = (one.days - 1) - silent * (1.0 - silent ** (one.days - 1)) / p
-            born = (1.0 - silent**first) / np.maximum(seen_at_all, 1e-12)
-            return np.concatenate([old, born], axis=1) * one.chance
-
-        return _columns(seen, arrival)
+        first = np.clip(one.days - 1 - one.opportunities, 0, None)
+        old = p * silent**first / (1.0 - silent**one.days)
+        # sum over birth days b in 1..first of p * silent^(first-b), and over first for the condition
+        seen_at_all = (one.days - 1) - silent * (1.0 - silent ** (one.days - 1)) / p
+        born = (1.0 - silent**first) / np.maximum(seen_at_all, 1e-12)
+        return np.concatenate([old, born], axis=1) * one.chance
 
 
 @dataclass(frozen=True)
@@ -220,26 +220,27 @@ class _OnCalendar:
     last: Ints
     opportunities: Ints
     days: Ints
+    ahead: Ints
     chance: Floats
 
 
-def _columns(seen: Histories, value: Callable[[_OnCalendar], Floats]) -> Floats:
-    """Values of all calendars side by side; shape (n_cells, n_calendars * columns of one)."""
-    parts = []
-    for number in range(seen.returns.shape[1]):
-        one = slice(number, number + 1)
-        parts.append(
-            value(
-                _OnCalendar(
-                    seen.returns[:, one],
-                    seen.last[:, one],
-                    seen.opportunities[:, one],
-                    seen.days[:, one],
-                    seen.chance[:, one],
-                )
-            )
+def _calendars(seen: Histories) -> Iterator[tuple[int, Bools, _OnCalendar]]:
+    """Each calendar with the cells that may live by it: number, rows of the cells, and their histories."""
+    for number in range(seen.chance.shape[1]):
+        rows = seen.chance[:, number] > 0.0
+        some, one = seen.at(rows), slice(number, number + 1)
+        yield (
+            number,
+            rows,
+            _OnCalendar(
+                some.returns[:, one],
+                some.last[:, one],
+                some.opportunities[:, one],
+                some.days[:, one],
+                some.ahead[:, one],
+                some.chance[:, one],
+            ),
         )
-    return np.concatenate(parts, axis=1)
 
 
 def _survived(one: _OnCalendar, p: Floats, theta: Floats) -> Floats:

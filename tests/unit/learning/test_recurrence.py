@@ -19,7 +19,7 @@ from models.errors import BadInputError
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
 from models.learning.recurrence import Recurrence, histories
-from models.learning.returns import P_GRID, THETA_GRID, TYPICAL, Habits, Histories
+from models.learning.returns import TYPICAL, Habits, Histories, _calendars, _OnCalendar
 from models.learning.schedules import parse_schedule
 from models.learning.unseen import expected_unseen, good_toulmin_weights
 from tests.unit.learning.worlds import coverage, day_names, edge, estate
@@ -36,6 +36,11 @@ DAYS = day_names(14)
 FINE = Habits.typical(np.linspace(0.0, 1.0, 201)[1:-1], np.linspace(0.0, 1.0, 201))
 
 
+def every_day(seen: Histories) -> _OnCalendar:
+    """The histories on the calendar of all days."""
+    return next(one for number, _, one in _calendars(seen) if number == 0)
+
+
 def history(x: int, last: int, n: int, days: int | None = None, ahead: int = 7) -> Histories:
     """One cell on the calendar of all days; first seen on the first of ``n + 1`` days unless said."""
     columns = [np.array([[value, 0, 0]]) for value in (x, last, n)]
@@ -45,8 +50,8 @@ def history(x: int, last: int, n: int, days: int | None = None, ahead: int = 7) 
 
 def marginal(habits: Habits, x: int, last: int, n: int) -> float:
     """Probability of the days after first sight, under the histogram as it is."""
-    every_day = habits.weights[0].ravel() / habits.weights[0].sum()
-    return float(habits._likelihood(history(x, last, n))[0, : len(every_day)] @ every_day)
+    shares = habits.weights[0].ravel() / habits.weights[0].sum()
+    return float(habits._likelihood(every_day(history(x, last, n)))[0] @ shares)
 
 
 @pytest.mark.parametrize(("pair", "likelihood", "alive", "need"), VECTORS)
@@ -102,9 +107,9 @@ def test_likelihoods_of_all_histories_of_one_length_sum_to_one() -> None:
 def test_days_of_first_sight_sum_to_one() -> None:
     """Whoever was seen was first seen on some day of the window, whatever the habit and the arrival."""
     days = 14
-    arrivals = [Habits.typical()._arrival(history(0, 0, days - 1 - f, days))[0] for f in range(days)]
-    every_day = slice(0, 2 * len(P_GRID) * len(THETA_GRID))
-    assert np.allclose(np.sum(arrivals, axis=0)[every_day], 1.0)
+    seen = [every_day(history(0, 0, days - 1 - f, days)) for f in range(days)]
+    arrivals = [Habits.typical()._arrival(one)[0] for one in seen]
+    assert np.allclose(np.sum(arrivals, axis=0), 1.0)
 
 
 def test_sixty_three_days_do_not_underflow() -> None:
