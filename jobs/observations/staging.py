@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,11 +39,15 @@ class StagedBatch:
         loaded: dict[str, list[str]] = json.loads((self.folder / _MANIFEST).read_text())
         return loaded
 
-    def tables(self) -> Iterator[tuple[str, Any]]:
-        """Tables of the batch with their rows, in the order in which they were handed over."""
-        for name in self._manifest()["tables"]:
-            with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
-                yield name, pyarrow.ipc.open_file(source).read_all()
+    def tables(self) -> list[str]:
+        """Names of the batch's tables, in the order in which they were handed over."""
+        return self._manifest()["tables"]
+
+    @contextmanager
+    def rows(self, name: str) -> Iterator[Any]:
+        """Rows of one of its tables."""
+        with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
+            yield pyarrow.ipc.open_file(source).read_all()
 
     def move_files(self, target: Path) -> None:
         """Put the batch's own files (rejects) where they belong; those moved before are left alone."""
