@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _MANIFEST: Final = "manifest.json"
 _UNFINISHED: Final = ".tmp"
 _FILES: Final = "files"
 _DIGITS: Final = 12  # so that folders sort as numbers
+_WRITTEN_TOGETHER: Final = 2
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,8 @@ class Staging:
             if unfinished.exists():
                 shutil.rmtree(unfinished)
             (unfinished / _FILES).mkdir(parents=True)
-            for name, rows in tables.items():
-                with (unfinished / f"{name}.arrow").open("wb") as out:
-                    with pyarrow.ipc.new_file(
-                        out, rows.schema, options=pyarrow.ipc.IpcWriteOptions(compression="lz4")
-                    ) as writer:
-                        writer.write_table(rows)
-                    _sync(out)
+            with ThreadPoolExecutor(_WRITTEN_TOGETHER, thread_name_prefix="stage") as pool:
+                list(pool.map(lambda name: _write(unfinished, name, tables[name]), tables))
             for name, content in files.items():
                 with (unfinished / _FILES / name).open("wb") as out:
                     out.write(content)
@@ -124,6 +121,15 @@ class Staging:
             for folder in leftovers:
                 shutil.rmtree(folder)
         return len(leftovers)
+
+
+def _write(folder: Path, name: str, rows: Any) -> None:
+    """Write one table of a batch; the disk is waited for."""
+    options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
+    with (folder / f"{name}.arrow").open("wb") as out:
+        with pyarrow.ipc.new_file(out, rows.schema, options=options) as writer:
+            writer.write_table(rows)
+        _sync(out)
 
 
 def _sync(file: Any) -> None:
