@@ -141,7 +141,6 @@ def contacts(hop: Any, label_sets: Any = None) -> Any:
     for end in ("client", "server"):
         known = sets.group_by("label_key").agg(
             **{
-                f"{end}_labels": sets.labels.max(),
                 f"{end}_set_namespace": sets.namespace.max(),
                 f"{end}_entity_label": sets.entity.max(),
             }
@@ -205,14 +204,15 @@ def _decode(column: Any, names: dict[int, str]) -> Any:
 
 def merge(rows: Any, table: Table) -> Any:
     """Partial rows of a table merged by key, whoever made them: a batch, compaction or a reader."""
-    return (
-        rows.group_by(*table.keys)
-        .agg(
-            **{name: rows[name].sum().cast("int64") for name in table.sums},
-            **{name: rows[name].min() for name in table.minima},
-            **{name: rows[name].max() for name in table.maxima},
-        )
-        .select(*table.columns)
+    return _grouped(rows, table, tuple(table.keys)).select(*table.columns)
+
+
+def _grouped(rows: Any, table: Table, keys: tuple[str, ...]) -> Any:
+    """Measures of a table by these of its keys."""
+    return rows.group_by(*keys).agg(
+        **{name: rows[name].sum().cast("int64") for name in table.sums},
+        **{name: rows[name].min() for name in table.minima},
+        **{name: rows[name].max() for name in table.maxima},
     )
 
 
@@ -285,7 +285,6 @@ def _ends(contact: Any) -> Any:
                 flows=c.weight,
                 kind=c[f"{end}_kind"],
                 label_key=ibis.ifelse(c[f"{end}_is_pod"], c[f"{end}_name"], c[f"{end}_key"]),
-                labels=c[f"{end}_labels"].fill_null("[]"),
                 namespace=ibis.ifelse(own_namespace != "", own_namespace, set_namespace),
                 entity=c[f"{end}_entity"],
                 ip=c[f"{end}_ip"],
@@ -300,11 +299,16 @@ def _ends(contact: Any) -> Any:
     return ibis.union(*ends)
 
 
-def identities(contact: Any) -> Any:
+def identities(contact: Any, label_sets: Any = None) -> Any:
     """Rows of the identities table: what each label key stands for, and who owns it."""
+    sets = ibis.table(LABEL_SETS, name="label_sets") if label_sets is None else label_sets
     rows = _ends(contact)
     rows = rows.filter(rows.label_key != "")
-    return merge(rows, IDENTITIES)
+    # Labels follow from their key and are ten times as long as all else: they join what is left.
+    found = _grouped(rows, IDENTITIES, tuple(key for key in IDENTITIES.keys if key != "labels"))
+    known = sets.group_by(set_key=sets.label_key).agg(labels=sets.labels.max())
+    joined = found.left_join(known, found.label_key == known.set_key)
+    return joined.mutate(labels=joined.labels.fill_null("[]")).select(*IDENTITIES.columns)
 
 
 def endpoints(contact: Any) -> Any:

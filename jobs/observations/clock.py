@@ -51,5 +51,6 @@ def day_of(hour: int) -> str:
 def calendar_table() -> Any:
     """The calendar, for an engine to hold beside the batch."""
     numbers = np.arange(_DAYS, dtype=np.int64)
-    days = np.datetime_as_string(numbers.astype("datetime64[D]")).astype(object)
-    return pa.table({"day_number": pa.array(numbers), "day": pa.array(days, pa.string())})
+    # Spelt by Arrow: NumPy's texts are made one by one, and take ten times as long.
+    days = pa.array(numbers.astype("datetime64[D]")).cast(pa.string())
+    return pa.table({"day_number": pa.array(numbers), "day": days})

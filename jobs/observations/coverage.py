@@ -18,6 +18,9 @@ from jobs.observations.schema import ASIDE_PREFIX, COVERAGE
 #: Notice kinds and the measure each adds to. A node that was unavailable delivered nothing: no measure.
 _MEASURES: Final = {"lost": "lost_events", "rejected": "rejects", "skipped": "skipped"}
 
+#: What is heard on its own.
+_PLACE: Final = ("cluster", "source", "node")
+
 
 def _slot_flags(slot: Any, heard: Any) -> dict[str, Any]:
     """One flag per five minutes of the hour, set where the stretch with this number was heard."""
@@ -40,22 +43,24 @@ def heard(normalised: Any, taken: Any = None) -> Any:
     """What each node delivered in every five minutes, from the records as they came."""
     t = ibis.table(TAKEN, name="taken") if taken is None else taken
     t = t.select("template", "time_us", stretch=whole(t.time_us, US_PER_SLOT))
-    t = t.group_by("template", "stretch").agg(
-        records=t.count(), first_us=t.time_us.min(), last_us=t.time_us.max()
+    # By a number: there are few places, but nearly as many templates by stretch as records.
+    places = normalised.group_by(*_PLACE).agg(place=normalised.template.min())
+    n = normalised.join(places, _PLACE)
+    n = n.select(
+        "template",
+        "place",
+        "weight",
+        answer_weight=ibis.cases((n.is_answer, n.weight), else_=_count()),
     )
-    n = normalised.select("template", "cluster", "source", "node", "weight", "is_answer")
     r = t.join(n, "template")
-    r = r.mutate(
-        flows=r.weight * r.records,
-        replies=ibis.cases((r.is_answer, r.weight * r.records), else_=_count()),
+    counted = r.group_by("place", "stretch").agg(
+        flows=r.weight.sum().cast("int64"),
+        records=r.count(),
+        replies=r.answer_weight.sum().cast("int64"),
+        first_us=r.time_us.min(),
+        last_us=r.time_us.max(),
     )
-    grouped = r.group_by("cluster", "source", "node", "stretch").agg(
-        flows=r.flows.sum().cast("int64"),
-        records=r.records.sum().cast("int64"),
-        replies=r.replies.sum().cast("int64"),
-        first_us=r.first_us.min(),
-        last_us=r.last_us.max(),
-    )
+    grouped = counted.join(places, "place")
     hour = whole(grouped.stretch, SLOTS_PER_HOUR)
     return grouped.select(
         "cluster",

@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +27,7 @@ _MANIFEST: Final = "manifest.json"
 _UNFINISHED: Final = ".tmp"
 _FILES: Final = "files"
 _DIGITS: Final = 12  # so that folders sort as numbers
+_WRITTEN_TOGETHER: Final = 2
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,15 @@ class StagedBatch:
         loaded: dict[str, list[str]] = json.loads((self.folder / _MANIFEST).read_text())
         return loaded
 
-    def tables(self) -> Iterator[tuple[str, Any]]:
-        """Tables of the batch with their rows, in the order in which they were handed over."""
-        for name in self._manifest()["tables"]:
-            with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
-                yield name, pyarrow.ipc.open_file(source).read_all()
+    def tables(self) -> list[str]:
+        """Names of the batch's tables, in the order in which they were handed over."""
+        return self._manifest()["tables"]
+
+    @contextmanager
+    def rows(self, name: str) -> Iterator[Any]:
+        """Rows of one of its tables."""
+        with pa.memory_map(str(self.folder / f"{name}.arrow")) as source:
+            yield pyarrow.ipc.open_file(source).read_all()
 
     def move_files(self, target: Path) -> None:
         """Put the batch's own files (rejects) where they belong; those moved before are left alone."""
@@ -79,13 +86,8 @@ class Staging:
             if unfinished.exists():
                 shutil.rmtree(unfinished)
             (unfinished / _FILES).mkdir(parents=True)
-            for name, rows in tables.items():
-                with (unfinished / f"{name}.arrow").open("wb") as out:
-                    with pyarrow.ipc.new_file(
-                        out, rows.schema, options=pyarrow.ipc.IpcWriteOptions(compression="lz4")
-                    ) as writer:
-                        writer.write_table(rows)
-                    _sync(out)
+            with ThreadPoolExecutor(_WRITTEN_TOGETHER, thread_name_prefix="stage") as pool:
+                list(pool.map(lambda name: _write(unfinished, name, tables[name]), tables))
             for name, content in files.items():
                 with (unfinished / _FILES / name).open("wb") as out:
                     out.write(content)
@@ -119,6 +121,15 @@ class Staging:
             for folder in leftovers:
                 shutil.rmtree(folder)
         return len(leftovers)
+
+
+def _write(folder: Path, name: str, rows: Any) -> None:
+    """Write one table of a batch; the disk is waited for."""
+    options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
+    with (folder / f"{name}.arrow").open("wb") as out:
+        with pyarrow.ipc.new_file(out, rows.schema, options=options) as writer:
+            writer.write_table(rows)
+        _sync(out)
 
 
 def _sync(file: Any) -> None:

@@ -95,7 +95,7 @@ class Reader:
         self.next_part = 0
         self._turning = False  # what was begun last is read with no template known
         self.fresh = pa.table({name: pa.array([], kind) for name, kind in FRESH.items()})
-        self._make_decoded()
+        self._ready = False
 
     @property
     def alone(self) -> int:
@@ -127,6 +127,12 @@ class Reader:
         self._templates.forget()
         self._make_decoded()
 
+    def _make_ready(self) -> None:
+        """Have the table before the first row: planning it takes as long as reading 50,000 lines ahead."""
+        if not self._ready:
+            self._make_decoded()
+            self._ready = True
+
     def _make_decoded(self) -> None:
         names = ", ".join(f'NULL::{field.sql} AS "{field.name}"' for field in columns.FIELDS)
         nothing = decode(
@@ -153,6 +159,7 @@ class Reader:
 
     def finish(self, begun: "Begun") -> Found:
         """Add the records of parts that were begun; return what was refused."""
+        self._make_ready()
         parts = begun.parts
         self.files |= {number: part.file for number, part in parts.items()}
         learned, own, rows = self._templates.next, self._own, list[Any]()
@@ -171,6 +178,7 @@ class Reader:
 
     def read_values(self, pieces: Sequence[Values]) -> Found:
         """Add the records of these pieces of streams."""
+        self._make_ready()
         numbered = dict(enumerate(pieces, self.next_part))
         self.next_part += len(pieces)
         self.files |= {number: piece.file for number, piece in numbered.items()}
