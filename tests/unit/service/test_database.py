@@ -40,7 +40,7 @@ def lease(name="a", at=NOW):
 @pytest.mark.parametrize(
     "value",
     [
-        {"name": "caf\u00e9", "share": 0.1, "none": None, "list": [1, True, {"deep": ""}]},
+        {"name": "\u00e9t\u00e9", "share": 0.1, "none": None, "list": [1, True, {"deep": ""}]},
         {"half a pair": "\ud800"},
         {"identity": 2**64, "below": -(2**63) - 1},
     ],
