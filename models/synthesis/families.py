@@ -9,7 +9,7 @@ its members keep a policy each: a clusterwide policy cannot say "the database of
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -140,7 +140,7 @@ def find_families(
     for kind in sorted({kind for kind, _ in parts}):
         mine = [part for place, part in sorted(parts.items()) if place[0] == kind]
         named, rest = _named(view, index, kind, mine, rates)
-        found += named
+        found += _told_apart(named)
         for part in rest:
             nameless |= dict.fromkeys((one.label_keys for one in part), _wish(kind, part))
     return Families(
@@ -179,6 +179,22 @@ def _wish(kind: str, part: Sequence[Workload]) -> str:
         f"{kind} does the same in {', '.join(spaces[:_SHOWN])}{more}, and no label is theirs alone: "
         "with one, the rules of whom they call and who calls them would admit the next of them, too."
     )
+
+
+def _told_apart(families: list[Family]) -> list[Family]:
+    """
+    Families of a kind under names of their own: the labels that are each one's alone tell them apart.
+
+    The name of a peer is its identity, so two of one name would be one cell with two selectors.
+    """
+    if len(families) == 1:
+        return families
+    return [replace(one, peer=_with_labels_in_name(one.peer)) for one in families]
+
+
+def _with_labels_in_name(peer: EndpointPeer) -> EndpointPeer:
+    (kind,) = peer.workloads
+    return replace(peer, workloads=(f"{kind} ({peer.selector.text()})",))
 
 
 def _several(part: Sequence[Workload]) -> bool:

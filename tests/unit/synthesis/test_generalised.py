@@ -168,6 +168,29 @@ def test_a_family_is_its_whole_kind_where_no_label_tells_its_parts():
     assert [(peer.namespace, peer.selector.labels) for peer in named] == [("*", (("app", "saas-web"),))]
 
 
+def test_two_families_of_one_name_are_two_peers():
+    """Shards of one stem that do different things under labels of their own: one list, a cell each."""
+    world = World()
+    scraper, store = world.pod("monitoring", "prometheus"), world.pod("platform", "store")
+    for number in range(1, 4):
+        for shard, other in (("db-0", 7001), ("db-1", 7002)):
+            pod = world.pod(f"tenant-{number}", shard, {"app": shard}, workload=shard)
+            world.edge(scraper, pod, 9100)
+            world.edge(pod, store, 5432)
+            for extra in "abcdefgh":
+                world.edge(pod, world.pod("platform", f"sink-{extra}"), other)
+    result = propose(world.observations())
+    (listed,) = [rule for rule in proposal_for(result, "prometheus").rules if rule.ports[0].number == 9100]
+    assert [one.title for one in listed.peer.members] == [
+        "db (app=db-0) in every namespace",
+        "db (app=db-1) in every namespace",
+    ]
+    assert len({one.key for one in listed.peer.members}) == 2
+    (admitted,) = ingress(proposal_for(result, "store"))
+    assert admitted.evidence.days_seen == 14
+    assert all(rule.confidence is not None for rule in (listed, admitted))
+
+
 def test_workloads_that_do_different_things_share_no_policy():
     """A common label is not a role."""
     world = World()
