@@ -101,7 +101,8 @@ def observations(workloads: int, edges: int, days: int) -> Observations:
             "cluster": "bench", "subject": subject, "direction": direction, "peer_kind": kind, "peer": peer,
             "protocol": "TCP", "port": port, "icmp_type": -1,
         }  # fmt: skip
-        pods.append({**key, "subject_pods": 3, "peer_pods": 2 if kind == "endpoint" else 0})
+        counts = {"subject_pods": 3, "peer_pods": 2 if kind == "endpoint" else 0}
+        pods.append({**key, **counts, "subject_pod": "", "peer_pod": ""})
         answered = 0 if rng.random() < 0.03 else 40
         rows += [
             {

@@ -50,7 +50,7 @@ EDGE_DAYS: Final[dict[str, str]] = {
     "policies": "str",  # what Hubble said allowed or denied it, sorted, joined by ","
 }
 
-#: Distinct pods per edge of the window (all key columns of EDGE_DAYS except day).
+#: Distinct pods per edge of the window (all key columns of EDGE_DAYS except day), and which if it was one.
 EDGE_PODS: Final[dict[str, str]] = {
     "cluster": "str",
     "subject": "str",
@@ -62,6 +62,8 @@ EDGE_PODS: Final[dict[str, str]] = {
     "icmp_type": "int32",
     "subject_pods": "int32",
     "peer_pods": "int32",
+    "subject_pod": "str",  # name of the only one seen at that end; "" for none and for several
+    "peer_pod": "str",
 }
 
 #: HTTP methods and routes, DNS questions, per edge of the window.

@@ -1,20 +1,22 @@
 """The observations of a world in a window, as `models.frames` describes them: no record is ever written."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from jobs.evaluation.activity import Ints
 from jobs.evaluation.frames import Texts, shaped, sorted_rows
 from jobs.evaluation.occurrences import address_text, occurrences
-from jobs.evaluation.render_pods import generations, identities_frame, live_pods, pods_frame
+from jobs.evaluation.render_pods import Replicas, generations, identities_frame, live_pods, pods_frame
 from jobs.evaluation.render_rest import coverage_frame, lookups_frame, routes_frame
 from jobs.evaluation.world import CLUSTER, World
 from models import frames
 from models.domain.window import Window
 from models.frames import Observations
+
+if TYPE_CHECKING:
+    from jobs.evaluation.activity import Ints
 
 DAY_US: Final = 24 * 3600 * 1_000_000
 HOUR_US: Final = 3600 * 1_000_000
@@ -35,7 +37,7 @@ def observe(world: World, first: int, last: int) -> Observations:
         cluster=CLUSTER,
         window=window,
         edge_days=_edge_days(world, rows, texts),
-        edge_pods=_edge_pods(world, rows, texts, live_pods(world, pods)),
+        edge_pods=_edge_pods(world, rows, texts, pods),
         edge_routes=routes_frame(world, rows, texts),
         identities=identities_frame(world, pods, uses),
         pods=pods_frame(world, pods),
@@ -161,8 +163,9 @@ def _edge_days(world: World, rows: pd.DataFrame, texts: Texts) -> pd.DataFrame:
     return shaped(columns, frames.EDGE_DAYS, len(rows))
 
 
-def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, live: Ints) -> pd.DataFrame:
+def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, pods: pd.DataFrame) -> pd.DataFrame:
     """Distinct pods per edge: as many as that many records reach when any replica may make them."""
+    live = live_pods(world, pods)
     one_pod = np.array([one.one_pod for one in world.links])[rows["link"].to_numpy()]
     rows = rows.assign(one_pod=one_pod, client_side=rows["direction"] == texts.number("egress"))
     grouped = rows.groupby(list(EDGE), sort=False)
@@ -172,8 +175,11 @@ def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, live: Ints) -> pd
         peer_set=("peer_set", "first"),
         one_pod=("one_pod", "all"),
         client_side=("client_side", "first"),
+        link=("link", "first"),
+        day=("day", "first"),
     ).reset_index()
-    pods = {}
+    found: dict[str, Any] = {}
+    replicas = Replicas(world, pods)
     for name, column in (("subject_pods", "subject_set"), ("peer_pods", "peer_set")):
         sets = folded[column].to_numpy()
         alive = np.where(sets >= 0, live[sets], 0).astype(np.float64)
@@ -181,12 +187,18 @@ def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, live: Ints) -> pd
         reached = np.round(alive * (1.0 - share ** folded["flows"].to_numpy()))
         reached = np.where(sets >= 0, np.maximum(reached, 1.0), 0.0)
         client = folded["client_side"].to_numpy() == (name == "subject_pods")
-        pods[name] = np.where(folded["one_pod"].to_numpy() & client & (sets >= 0), 1.0, reached)
+        counts = np.where(folded["one_pod"].to_numpy() & client & (sets >= 0), 1.0, reached)
+        by_link = zip(folded["link"].tolist(), folded["day"].tolist(), client.tolist(), strict=True)
+        found[name] = counts
+        found[name.removesuffix("s")] = [
+            replicas.of(link, day, client=mine) if count == 1.0 else ""
+            for (link, day, mine), count in zip(by_link, counts.tolist(), strict=True)
+        ]
     columns = {
         "cluster": CLUSTER,
         **{name: texts.column(folded[name].to_numpy()) for name in EDGE[:5]},
         "port": folded["port"],
         "icmp_type": folded["icmp_type"],
-        **pods,
+        **found,
     }
     return shaped(columns, frames.EDGE_PODS, len(folded))

@@ -72,6 +72,32 @@ def live_pods(world: World, pods: pd.DataFrame) -> Ints:
     return np.array([len(one) for one in names] or [0], dtype=np.int64)
 
 
+class Replicas:
+    """
+    Which replica made or took the records of a link, where one did.
+
+    An intruder stays in the pod that he broke into; anybody else's records come from any of them.
+    """
+
+    def __init__(self, world: World, pods: pd.DataFrame) -> None:
+        self._world = world
+        self._spans: dict[int, list[tuple[int, int, int]]] = {}
+        for workload, begin, end, start in pods[["workload", "begin", "end", "start"]].itertuples(
+            index=False
+        ):
+            self._spans.setdefault(int(workload), []).append((int(begin), int(end), int(start)))
+
+    def of(self, link: int, day: int, *, client: bool) -> str:
+        """Name of the pod at one end; "" where that end is no workload that was there on the day."""
+        one = self._world.links[link]
+        workload = one.client if client else one.server
+        start = next((born for begin, end, born in self._spans.get(workload, []) if begin <= day < end), None)
+        if start is None:
+            return ""
+        names = pod_names(self._world, workload, start)
+        return names[0 if one.one_pod and client else (link * 7919 + day * 104_729) % len(names)]
+
+
 def _owner(world: World, workload: int) -> dict[str, str]:
     """Owner as records name it; a pod of no one has none."""
     one = world.workloads[workload]

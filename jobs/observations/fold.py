@@ -163,7 +163,9 @@ class _Fold:
     def _edge_pods(self, edges: pd.DataFrame) -> pd.DataFrame:
         counted = self._rows("pods_per_edge")
         kept = edges.merge(counted, on=list(EDGE), how="left")
-        kept[["subject_pods", "peer_pods"]] = kept[["subject_pods", "peer_pods"]].fillna(0)
+        for pod in ("subject_pod", "peer_pod"):
+            kept[f"{pod}s"] = kept[f"{pod}s"].fillna(0)
+            kept[pod] = kept[pod].where(kept[f"{pod}s"] == 1, "")
         return fold_shape.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
 
     def _edge_routes(self, edges: pd.DataFrame) -> pd.DataFrame:

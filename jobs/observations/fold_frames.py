@@ -59,12 +59,15 @@ def pod_rows() -> Any:
 
 
 def pods_per_edge(resolved_pods: Any) -> Any:
-    """EDGE_PODS before its dtypes: distinct pods at both ends."""
+    """EDGE_PODS before its dtypes: distinct pods at both ends, and the first of each by name."""
     nobody = ibis.null("string")
     rows = resolved_pods.filter((resolved_pods.aside == "") & ~resolved_pods.turned)
+    subject, peer = (ibis.ifelse(rows.end == end, rows.pod, nobody) for end in ("subject_pod", "peer_pod"))
     return rows.group_by(*EDGE).agg(
-        subject_pods=ibis.ifelse(rows.end == "subject_pod", rows.pod, nobody).nunique(),
-        peer_pods=ibis.ifelse(rows.end == "peer_pod", rows.pod, nobody).nunique(),
+        subject_pods=subject.nunique(),
+        peer_pods=peer.nunique(),
+        subject_pod=subject.min(),
+        peer_pod=peer.min(),
     )
 
 

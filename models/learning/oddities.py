@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.learning.cells import group_codes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -129,14 +131,14 @@ def beside_lone_sightings(
     """
     What one replica did on one day only, within an hour of something else that it did only then.
 
-    A rare call is made by itself; whoever works in a pod fetches a tool and tries it.
+    A rare call is made by itself; whoever works in a pod fetches a tool and tries it, in the same pod.
 
     Parameters
     ----------
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``single_replica`` and ``party_days``.
+        With ``external``, ``single_replica``, ``party_days`` and ``pod``.
     origin
         Who opens the connection, by cell.
 
@@ -151,7 +153,8 @@ def beside_lone_sightings(
     lone = once & outside & (facts["party_days"] <= 1).to_numpy()
     inside = once & ~outside
     hour = (cells["first_us"] // HOUR_US).to_numpy()
-    who, what = pd.factorize(origin)[0], pd.factorize(cells["peer"].where(outside, "inside"))[0]
+    who, _ = group_codes(facts[["pod"]].assign(origin=origin), ("origin", "pod"))
+    what = pd.factorize(cells["peer"].where(outside, "inside"))[0]
     met: dict[tuple[int, int], set[int]] = {}
     for place in np.flatnonzero(lone | inside).tolist():
         for shift in (-1, 0, 1):

@@ -3,7 +3,8 @@ Scans, by the sequential test on first contacts (Jung, Paxson, Berger and Balakr
 
 A benign source reaches most of what it tries for the first time, a scanner misses most of it. The log
 likelihood ratio walks up on each miss and down on each hit, never below zero, so that a long quiet past
-gives no credit to a source that was taken over yesterday.
+gives no credit to a source that was taken over yesterday. The test is of a host: what one pod did is walked
+for that pod, too, so that its mates' successes do not hide what it missed.
 """
 
 from __future__ import annotations
@@ -40,30 +41,42 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
         Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
         the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
         contact), ``days`` (on which the origin met the peer, or its holder), ``alone`` (one pod may have
-        made all of it).
+        made all of it) and ``pod`` (that one; "" is unknown).
 
     Returns
     -------
     pandas.Series of bool
         True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
         within the run or in the hours of its misses: what a scanner hit is no more wanted than what it
-        missed. What several pods did is not what one scanner hit, and a holder that was met on other days
-        is none.
+        missed. What several pods did is not what one scanner hit, nor what a pod did that missed nothing,
+        and a holder that was met on other days is none.
     """
-    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone"), "contacts")
+    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone", "pod"), "contacts")
     ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
     known = ordered.loc[ordered["fail"].notna()]
     missed = (known["fail"] >= MISSED_SHARE).to_numpy()
     in_run = np.zeros(len(known), dtype=np.bool_)
-    for rows in known.reset_index(drop=True).groupby("origin", sort=True).indices.values():
-        in_run[rows] = _flagged_run(missed[rows])
+    single = (known["pod"] != "").to_numpy()
+    for source, mine in ((["origin"], np.arange(len(known))), (["origin", "pod"], np.flatnonzero(single))):
+        for rows in known.iloc[mine].reset_index(drop=True).groupby(source, sort=True).indices.values():
+            in_run[mine[rows]] |= _flagged_run(missed[mine[rows]])
     hit = known.loc[in_run & missed]
     codes, _ = group_codes(contacts, ("origin", "hour"))
     beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
     beside |= contacts.index.isin(known.index[in_run])
     beside &= (contacts["days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
+    beside &= _by_a_scanner(contacts, contacts.index.isin(hit.index))
     flagged = contacts.index.isin(hit.index) | beside
     return pd.Series(flagged, index=contacts.index, name="scan")
+
+
+def _by_a_scanner(contacts: pd.DataFrame, missed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Contacts of pods that also made misses of a scan; who is not known may be any pod of the origin."""
+    unknown = (contacts["pod"] == "").to_numpy()
+    pods, _ = group_codes(contacts, ("origin", "pod"))
+    origins, _ = group_codes(contacts, ("origin",))
+    nobody_known = missed & unknown & contacts["alone"].to_numpy(dtype=np.bool_)
+    return np.isin(pods, pods[missed]) | unknown | np.isin(origins, origins[nobody_known])
 
 
 def _flagged_run(missed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -148,9 +148,10 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     ----------
     cells
         `DayIncidence.cells_`, with the optional columns ``subject_pods`` and ``peer_pods`` (distinct pods
-        at either end), ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and
-        ``upload`` (log10 of bytes up over bytes down), and ``visible_days`` with ``answered_days``
-        (edge-days on which a reply would have been seen, and was).
+        at either end), ``subject_pod`` and ``peer_pod`` (the only one; "" where that is not known),
+        ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and ``upload`` (log10 of
+        bytes up over bytes down), and ``visible_days`` with ``answered_days`` (edge-days on which a reply
+        would have been seen, and was).
     around
         What the cluster told.
 
@@ -158,11 +159,12 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     -------
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
-        ``pods``, ``replicas``, ``attempts``, ``single_replica``, ``one_replica``, ``unreleased``,
-        ``strangers``, ``company``, ``accompanied``, ``names_seen`` (some destination of the origin has a
-        name), ``brief`` (the origin was there on one day only), ``strange_days`` (days on which it called
-        a nameless stranger), ``party_days`` (days of the same holder), ``own_days`` (of the cell itself,
-        where ``days`` are the holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
+        ``pods``, ``pod`` (of the origin, if only one made all of it), ``replicas``, ``attempts``,
+        ``single_replica``, ``one_replica``, ``unreleased``, ``strangers``, ``company``, ``accompanied``,
+        ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was there on one
+        day only), ``strange_days`` (days on which it called a nameless stranger), ``party_days`` (days of
+        the same holder), ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses
+        outside), ``only_failed``, ``only_dropped``.
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
@@ -206,6 +208,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         fail=facts["fail"],
         days=np.maximum(facts["party_days"], session_days(cells, origin, target)),
         alone=~(facts["pods"] >= 2),
+        pod=facts["pod"],
     )
     facts["scan"] = scan_flags(contacts)
     return facts
@@ -298,6 +301,9 @@ def _add_concentration(
     leader = early.groupby(origin).transform("mean").to_numpy() >= LEADER_SHARE
     facts["concentration"] = np.where(leader, UNKNOWN_CONCENTRATION, value)
     facts["pods"], facts["replicas"] = seen, np.where(ours, replicas, np.nan)
+    facts["pod"] = ""
+    if "subject_pod" in cells:
+        facts["pod"] = cells["subject_pod"].where(cells["direction"] == "egress", cells["peer_pod"])
     facts["single_replica"] = (seen <= 1) & ours & ~leader
 
 

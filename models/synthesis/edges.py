@@ -63,6 +63,8 @@ class Edge(NamedTuple):
     policies: tuple[str, ...]
     subject_pods: int
     peer_pods: int
+    subject_pod: str
+    peer_pod: str
     dns: bool
 
     @property
@@ -125,14 +127,15 @@ def _samples(frame: pd.DataFrame, place: Ints, day: Ints, size: int) -> list[tup
     return found
 
 
-def _pods(observations: Observations, keys: pd.DataFrame) -> tuple[Sequence[int], Sequence[int]]:
-    """Distinct pods at both ends, 0 where none was recorded."""
-    pods = observations.edge_pods[[*EDGE_KEY, "subject_pods", "peer_pods"]]
+def _pods(observations: Observations, keys: pd.DataFrame) -> list[Sequence[Any]]:
+    """Distinct pods at both ends, 0 where none was recorded, and their names where there was one."""
+    counts, names = ["subject_pods", "peer_pods"], ["subject_pod", "peer_pod"]
+    pods = observations.edge_pods[[*EDGE_KEY, *counts, *names]]
     joined = keys.merge(pods.drop_duplicates(list(EDGE_KEY)), on=list(EDGE_KEY), how="left")
-    return (
-        joined["subject_pods"].fillna(0).astype("int64").tolist(),
-        joined["peer_pods"].fillna(0).astype("int64").tolist(),
-    )
+    return [
+        *(joined[name].fillna(0).astype("int64").tolist() for name in counts),
+        *(joined[name].fillna("").tolist() for name in names),
+    ]
 
 
 def _dns(observations: Observations, keys: pd.DataFrame) -> list[bool]:
@@ -191,7 +194,6 @@ def fold_edges(observations: Observations) -> EdgeTable:
         "own_end": grouped["own_end"].any().to_numpy(),
     }
     keys = groups.size().index.to_frame(index=False)
-    subject_pods, peer_pods = _pods(observations, keys)
     columns: list[Sequence[Any]] = [
         range(size),
         *(keys[column].tolist() for column in EDGE_KEY),
@@ -200,8 +202,7 @@ def fold_edges(observations: Observations) -> EdgeTable:
         *(_texts(frame, place, starts, name, size) for name in ("peer_names", "names_from", "drop_reasons")),
         _samples(frame, place, day_codes, size),
         _texts(frame, place, starts, "policies", size),
-        subject_pods,
-        peer_pods,
+        *_pods(observations, keys),
         _dns(observations, keys),
     ]
     return EdgeTable(

@@ -31,8 +31,9 @@ class RawCells:
     Parameters
     ----------
     cells
-        `DayIncidence.cells_`, with ``subject_pods`` and ``peer_pods``: distinct pods at either end, and
-        ``visible_days`` and ``answered_days``: edge-days on which a reply would have been seen, and was.
+        `DayIncidence.cells_`, with ``subject_pods`` and ``peer_pods``: distinct pods at either end,
+        ``subject_pod`` and ``peer_pod``: the name of the only one, and ``visible_days`` and
+        ``answered_days``: edge-days on which a reply would have been seen, and was.
     days
         Full and partial days of the window.
     cell_of
@@ -104,7 +105,7 @@ def _with_every_day(observations: Observations) -> pd.DataFrame:
 
 def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
     """
-    Distinct pods at both ends of each cell.
+    Distinct pods at both ends of each cell, and the name of the only one.
 
     Pods of two label sets are two pods; edges that share a label set count once, by the one that shows
     most of its pods.
@@ -117,12 +118,18 @@ def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
             "peer": [edge.peer for edge in table.edges],
             "subject_pods": np.fromiter((edge.subject_pods for edge in table.edges), np.int64, count),
             "peer_pods": np.fromiter((edge.peer_pods for edge in table.edges), np.int64, count),
+            "subject_pod": [edge.subject_pod for edge in table.edges],
+            "peer_pod": [edge.peer_pod for edge in table.edges],
         }
     )
     sides = {
         f"{side}_pods": frame.groupby(["cell", side], sort=True)[f"{side}_pods"].max().groupby(level=0).sum()
         for side in ("subject", "peer")
     }
+    by_cell = frame.groupby("cell", sort=True)
+    for pod in ("subject_pod", "peer_pod"):
+        names = by_cell[pod]
+        sides[pod] = names.max().where((names.min() == names.max()) & (sides[f"{pod}s"] == 1), "")
     return pd.DataFrame(sides)
 
 

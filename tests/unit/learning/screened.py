@@ -21,14 +21,17 @@ TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
 def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -> pd.DataFrame:
     """Cells of an ordinary estate with planted edges, their facts and what screening said."""
     around = options.pop("around", Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS))
-    rows = estate(seed, 14, workloads=60).assign(pods=5)
+    rows = estate(seed, 14, workloads=60).assign(pods=5, pod="")
     edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows
+    edges["pod"] = edges["pod"].fillna("")
     cells = DayIncidence().fit(to_cells(edges), coverage(DAYS)).cells_
-    pods = to_cells(edges).groupby(["subject", "peer", "port"])["pods"].max()
+    pods = to_cells(edges).groupby(["subject", "peer", "port"])[["pods", "pod"]].max()
     keys = pd.MultiIndex.from_frame(cells[["subject", "peer", "port"]])
-    seen = pods.reindex(keys).to_numpy()
+    seen, names = pods["pods"].reindex(keys).to_numpy(), pods["pod"].reindex(keys).to_numpy()
     rare = (cells["days_seen"] <= 1).to_numpy() & (seen == 5)
-    cells = cells.assign(subject_pods=np.where(rare, 3, seen), peer_pods=1)
+    cells = cells.assign(
+        subject_pods=np.where(rare, 3, seen), peer_pods=1, subject_pod=names.astype(str), peer_pod=""
+    )
     facts = screening_features(cells, around)
     said = Screening(**options).fit(facts, 14)
     return (

@@ -132,11 +132,12 @@ def test_the_oddest_by_evidence_need_the_second_channel_to_agree() -> None:
     assert (cells["said"].iloc[0].attack_.loc[odd] > AGREED).all()
 
 
-def by_hand(hour: int) -> list[dict[str, object]]:
-    """One replica fetches something outside on day 9, and asks a store another team owns at some hour."""
+def by_hand(hour: int, pods: tuple[str, str] = ("w001-a", "w001-a")) -> list[dict[str, object]]:
+    """One replica fetches something outside on day 9; one asks a store another team owns at some hour."""
     begun = 9 * DAY_US
     outside = {"peer_kind": "ip", "peer_names": "tools.example.net", "pods": 1, "first_us": begun}
-    store = {"port": 5432, "pods": 1, "flows": 2, "first_us": begun + hour * HOUR_US}
+    outside["pod"], other = pods
+    store = {"port": 5432, "pods": 1, "flows": 2, "first_us": begun + hour * HOUR_US, "pod": other}
     return [edge("w001", "198.51.100.9", DAYS[9], **outside), edge("w001", "w030", DAYS[9], **store)]
 
 
@@ -148,6 +149,8 @@ def test_what_one_replica_did_once_beside_a_lone_call_outside_is_held_back(hour:
     assert mine["reasons"].str.contains("beside_lone_sighting").tolist() == [odd]
     relaxed = screened(by_hand(hour), lone_sighting=False)
     assert not relaxed["reasons"].str.contains("beside_lone_sighting").any()
+    apart = screened(by_hand(hour, ("w001-a", "w001-b")))
+    assert not apart["reasons"].str.contains("lone_sighting").any()
 
 
 def test_addresses_of_one_network_are_as_steady_as_the_network() -> None:
@@ -298,11 +301,12 @@ def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
     assert (terms[1] <= terms[0] + 1e-12) if name in worse else (terms[1] >= terms[0] - 1e-12)
 
 
-def contacts(outcomes: list[float], days: int = 9, *, alone: bool = True) -> pd.DataFrame:
-    """First contacts of one origin, in order."""
+def contacts(outcomes: list[float], days: int = 9, *, alone: bool = True, pods: str = "") -> pd.DataFrame:
+    """First contacts of one origin, in order; a letter of ``pods`` for each, and a dot where none is known."""
     places = range(len(outcomes))
     columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "days": days}
-    return pd.DataFrame(columns | {"alone": alone}, index=[f"c{place:02d}" for place in places])
+    pod = [name.strip(".") for name in pods] or ""
+    return pd.DataFrame(columns | {"alone": alone, "pod": pod}, index=[f"c{place:02d}" for place in places])
 
 
 def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
@@ -321,6 +325,22 @@ def test_what_several_pods_did_is_not_what_a_scanner_hit() -> None:
     assert scan_flags(contacts(outcomes, days=1)).all()
     hit = scan_flags(contacts(outcomes, days=1, alone=False))
     assert hit.tolist() == [True, True, False, True, True, True]
+
+
+def test_a_pod_that_missed_nothing_is_no_scanner() -> None:
+    """Its rare call among a mate's misses is its own; what nobody can be named for may be the scanner's."""
+    outcomes = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    assert scan_flags(contacts(outcomes, 1, pods="aabaaa")).tolist() == [True, True, False, True, True, True]
+    assert scan_flags(contacts(outcomes, 1, pods="aaaaaa")).all()
+    assert scan_flags(contacts(outcomes, 1, pods="aa.aaa")).all()
+    assert scan_flags(contacts(outcomes, 1, pods=".abaaa")).all()
+
+
+def test_successes_of_its_mates_do_not_hide_a_scanner() -> None:
+    """Every miss is undone by a first contact that another pod made; the test is of one host."""
+    outcomes = [1.0, 0.0] * 5
+    assert not scan_flags(contacts(outcomes, 1)).any()
+    assert scan_flags(contacts(outcomes, 1, pods="ab" * 5)).tolist() == [True, False] * 5
 
 
 def tunnels(count: int, names: int) -> list[tuple[str, str, int, int]]:

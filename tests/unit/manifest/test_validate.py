@@ -262,7 +262,7 @@ shaped = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(shaped, st.sampled_from(["CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"]))
 def test_any_value_in_place_of_a_spec_gives_problems_not_exceptions(spec: Any, kind: str) -> None:
     """Hostile shapes end in a list of problems."""

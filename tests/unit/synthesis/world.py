@@ -127,6 +127,7 @@ class World:
         icmp_type: int = -1,
         subject_pods: int = 2,
         peer_pods: int = 2,
+        subject_pod: str = "",
         l7: str = "",
         **measures: object,
     ) -> None:
@@ -166,7 +167,13 @@ class World:
                 "policies": "",
             }
             self.rows.append(row | measures)
-        self.counts[tuple(key.values())] = {**key, "subject_pods": subject_pods, "peer_pods": peer_pods}
+        self.counts[tuple(key.values())] = {
+            **key,
+            "subject_pods": subject_pods,
+            "peer_pods": peer_pods,
+            "subject_pod": subject_pod,
+            "peer_pod": "",
+        }
         if l7:
             short = {name: value for name, value in key.items() if name != "icmp_type"}
             self.routes.append(
