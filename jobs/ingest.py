@@ -72,7 +72,7 @@ def run_ingest(
         raise BadInputError(
             f"{cluster!r} is no name for a cluster: letters, digits, '-', '.' and '_', at most 63 characters"
         )
-    found, left_out = find_files(paths)
+    found, left_out = find_files(paths, store.data_dir)
     with store.writing() as writer, duckdb.connect() as con:
         run = _Run(con, store, writer, cluster=cluster, source=source, progress=progress)
         run.total = sum(map(_size, found))

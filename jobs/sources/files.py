@@ -28,12 +28,13 @@ NOT_DATA: Final = (
 BLOCK: Final = 1 << 20  # bytes read at a time from a packed file
 
 
-def find_files(paths: Iterable[str]) -> tuple[list[Path | None], list[str]]:
+def find_files(paths: Iterable[str], own: Path | None = None) -> tuple[list[Path | None], list[str]]:
     """
     Expand files, folders and globs; ``None`` stands for standard input.
 
     A folder is read recursively in the order of its names. Hidden files and what is obviously not
-    data are left out and named in the second list; a file named by the caller is always read.
+    data are left out and named in the second list; a file named by the caller is always read. What lies
+    in Portolan's ``own`` folder is neither, unless it is named: it came from flows that were read.
     """
     found: dict[Path | None, None] = {}
     left_out: list[str] = []
@@ -43,8 +44,9 @@ def find_files(paths: Iterable[str]) -> tuple[list[Path | None], list[str]]:
             continue
         path = Path(text)
         if path.is_dir():
+            apart = None if _within(path, own) else own
             for inner in sorted(path.rglob("*")):
-                if not inner.is_file():
+                if not inner.is_file() or _within(inner, apart):
                     continue
                 if _is_data(inner.relative_to(path)):
                     found[inner] = None
@@ -59,10 +61,14 @@ def find_files(paths: Iterable[str]) -> tuple[list[Path | None], list[str]]:
             ]  # links may dangle
             if not there:
                 raise BadInputError(f"no such file, folder or pattern: {text}")
-            inner_found, inner_left = find_files(there)
+            inner_found, inner_left = find_files(there, own)
             found |= dict.fromkeys(inner_found)
             left_out += inner_left
     return list(found), left_out
+
+
+def _within(path: Path, folder: Path | None) -> bool:
+    return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
 
 def _is_data(relative: Path) -> bool:

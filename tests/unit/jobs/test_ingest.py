@@ -95,6 +95,19 @@ def test_trap_A1_a_folder_of_every_packing_is_read_once(tmp_path: Path, store: O
     ]
 
 
+def test_what_portolan_wrote_is_no_flow_data(tmp_path: Path) -> None:
+    """The folder of flows may hold the data directory: what was kept there is not read as flows again."""
+    store = ObservationStore(tmp_path / "flows" / "state")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "one.log").write_bytes(lines(flow()) + b"no flow\n")
+    first = balanced(run_ingest([str(tmp_path / "flows")], store=store))
+    assert (first.accepted, len(rejects(store))) == (1, 1)
+    again = balanced(run_ingest([str(tmp_path / "flows")], store=store))
+    assert (again.records, again.duplicates, len(rejects(store)), again.warnings) == (2, 2, 1, [])
+    named = balanced(run_ingest([str(store.data_dir / "rejects")], store=store))
+    assert named.records == 1
+
+
 def test_trap_A6_reading_the_same_again_changes_nothing(tmp_path: Path, store: ObservationStore) -> None:
     """The same file, its copy, its compressed copy, its rotated name and overlapping parts."""
     data = lines(*(wrapped(one) for one in many(3000)))
