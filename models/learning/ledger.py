@@ -124,4 +124,5 @@ def _replicas(facts: Row) -> str:
         return "how many replicas show it is unknown"
     if pods > replicas:
         return f"seen from {pods:.0f} pods of a workload that runs {replicas:.0f} at a time"
-    return f"seen from {pods:.0f} of {replicas:.0f} replicas"
+    named = f" ({facts['pod']})" if facts["pod"] else ""
+    return f"seen from {pods:.0f} of {replicas:.0f} replicas{named}"

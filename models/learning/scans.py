@@ -26,7 +26,11 @@ SCANNER_SUCCESS: Final = 0.2
 FLAG_RATIO: Final = 100.0
 #: Share of failed attempts from which a first contact counts as missed.
 MISSED_SHARE: Final = 0.5
+#: Microseconds before a flagged run that belong to it: one early success takes the walk back to its zero, and
+#: the scanner was there already.
+BEFORE_US: Final = 48 * 3_600_000_000
 
+_ROUNDING: Final = 1e-9  # a miss and a hit sum up to nothing
 _STEP_HIT: Final = math.log(SCANNER_SUCCESS / BENIGN_SUCCESS)
 _STEP_MISS: Final = math.log((1.0 - SCANNER_SUCCESS) / (1.0 - BENIGN_SUCCESS))
 
@@ -59,7 +63,7 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     single = (known["pod"] != "").to_numpy()
     for source, mine in ((["origin"], np.arange(len(known))), (["origin", "pod"], np.flatnonzero(single))):
         for rows in known.iloc[mine].reset_index(drop=True).groupby(source, sort=True).indices.values():
-            in_run[mine[rows]] |= _flagged_run(missed[mine[rows]])
+            in_run[mine[rows]] |= _flagged_run(missed[mine[rows]], known["first_us"].to_numpy()[mine[rows]])
     hit = known.loc[in_run & missed]
     codes, _ = group_codes(contacts, ("origin", "hour"))
     beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
@@ -79,15 +83,20 @@ def _by_a_scanner(contacts: pd.DataFrame, missed: npt.NDArray[np.bool_]) -> npt.
     return np.isin(pods, pods[missed]) | unknown | np.isin(origins, origins[nobody_known])
 
 
-def _flagged_run(missed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Contacts between the walk's last zero and its return to zero, if it crossed the limit between."""
+def _flagged_run(missed: npt.NDArray[np.bool_], times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Contacts from shortly before the walk's last zero to its return, if it crossed the limit between."""
     flagged = np.zeros(len(missed), dtype=np.bool_)
     level, start, crossed = 0.0, 0, False
     for index, miss in enumerate(missed):
         level += _STEP_MISS if miss else _STEP_HIT
-        if level <= 0.0:
+        if level < _ROUNDING:
             flagged[start:index] |= crossed
             level, start, crossed = 0.0, index + 1, False
         crossed |= level >= math.log(FLAG_RATIO)
     flagged[start:] |= crossed
-    return flagged
+    of_runs = times[flagged]
+    if not len(of_runs):
+        return flagged
+    ahead = of_runs[np.minimum(np.searchsorted(of_runs, times), len(of_runs) - 1)] - times
+    near: npt.NDArray[np.bool_] = (ahead >= 0) & (ahead <= BEFORE_US)
+    return flagged | near

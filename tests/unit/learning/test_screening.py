@@ -336,6 +336,14 @@ def test_a_pod_that_missed_nothing_is_no_scanner() -> None:
     assert scan_flags(contacts(outcomes, 1, pods=".abaaa")).all()
 
 
+@pytest.mark.parametrize(("hours", "found"), [(40, True), (60, False)])
+def test_a_scan_begins_before_its_first_flagged_miss(hours: int, found: bool) -> None:
+    """One early success took the walk back to zero; what lies days before it is another matter."""
+    frame = contacts([1.0, 0.0] + [1.0] * 5, days=1)
+    frame["first_us"] += np.where(frame.index < "c02", 0, hours * HOUR_US)
+    assert scan_flags(frame).tolist() == [found, found] + [True] * 5
+
+
 def test_successes_of_its_mates_do_not_hide_a_scanner() -> None:
     """Every miss is undone by a first contact that another pod made; the test is of one host."""
     outcomes = [1.0, 0.0] * 5
