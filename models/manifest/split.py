@@ -19,12 +19,12 @@ from models.manifest import validate
 from models.manifest.cut import cut
 from models.manifest.lists import LIST, list_of
 from models.synthesis.entries import Entry
+from models.synthesis.naming import MAX_NAME
 
 #: Bytes of an object that ``kubectl apply`` takes: it keeps all of it in an annotation, once more, and the
 #: annotations of an object have 256 KiB. The rest is for the others, of which workloads are the longest.
 MAX_APPLIED_BYTES: Final = validate.MAX_ANNOTATION_BYTES - 16 * 1024
 PART_ANNOTATION: Final = "portolan.dev/part"
-MAX_NAME: Final = 63  # as of the names of policies: a label value in Hubble's attribution
 #: Steps of a part's limit in which its overhead is counted: a digit more in an annotation moves no entry.
 _STEPS: Final = 64
 _MOST: Final = 9_999  # parts, for the room that their numbers take

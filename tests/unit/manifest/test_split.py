@@ -201,7 +201,7 @@ kinds = st.sampled_from(("enforce", "shadow", "kubernetes"))
 
 @settings(max_examples=60, deadline=None)
 @given(proposals(), kinds, st.lists(alphabet.flows(), max_size=8))
-def test_property_L5_the_parts_decide_every_flow_as_the_whole_would(proposal, kind, others):
+def test_trap_L5_the_parts_decide_every_flow_as_the_whole_would(proposal, kind, others):
     """Layer 7 and default deny included, whichever part holds the rule."""
     whole, parted = both(proposal, kind)
     if whole is None:
@@ -216,7 +216,7 @@ def test_property_L5_the_parts_decide_every_flow_as_the_whole_would(proposal, ki
 
 @settings(max_examples=60, deadline=None)
 @given(proposals(), kinds)
-def test_property_L5_a_cluster_takes_every_part_and_none_is_all_wrapping(proposal, kind):
+def test_trap_L5_a_cluster_takes_every_part_and_none_is_all_wrapping(proposal, kind):
     """Within the limit, valid, with a name of its own, and at least half full of what it is for."""
     whole, parted = both(proposal, kind)
     if whole is None or parted["kind"] != "List":
@@ -239,7 +239,7 @@ def test_property_L5_a_cluster_takes_every_part_and_none_is_all_wrapping(proposa
 
 @settings(max_examples=30, deadline=None)
 @given(proposals(), kinds)
-def test_property_L5_a_rule_behind_the_others_moves_none_of_them(proposal, kind):
+def test_trap_L5_a_rule_behind_the_others_moves_none_of_them(proposal, kind):
     """Only the last part changes, and the numbers of how many there are."""
     last = rule("egress", CidrPeer("223.255.255.0/24"), Port("TCP", 65_000))
     _, before = both(proposal, kind)
