@@ -17,6 +17,7 @@ from models.domain.capabilities import CapabilityHints
 from models.domain.window import Window
 from models.errors import UnsupportedError
 from models.frames import Observations
+from models.manifest.lists import opened
 from models.manifest.render import cilium_manifest
 from models.manifest.render_kubernetes import kubernetes_manifest
 from models.manifest.validate import problems
@@ -49,11 +50,13 @@ def manifests(observations: Observations, cilium_version: str) -> Iterator[tuple
         for proposal in found.proposals:
             title = f"{observations.cluster}/{proposal.namespace}/{proposal.name} fqdn={fqdn}"
             for mode in ("enforce", "shadow"):
-                yield f"{title} {mode}", cilium_manifest(proposal, mode=mode, cilium_version=cilium_version)
+                written = cilium_manifest(proposal, mode=mode, cilium_version=cilium_version)
+                yield from ((f"{title} {mode}", policy) for policy in opened(written))
             try:
-                yield f"{title} kubernetes", kubernetes_manifest(proposal)
+                written = kubernetes_manifest(proposal)
             except UnsupportedError:
                 continue  # a policy that NetworkPolicy cannot say is not written as one
+            yield from ((f"{title} kubernetes", policy) for policy in opened(written))
 
 
 def kept(folder: Path) -> list[Mapping[str, Any]]:

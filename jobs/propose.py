@@ -15,8 +15,9 @@ from models.domain.proposal_json import left_out_to_json, proposal_to_json
 from models.domain.quarantine import Quarantined
 from models.domain.window import Window
 from models.frames import Observations
+from models.manifest.lists import LIST
 from models.manifest.parse import parse_objects
-from models.manifest.render import cilium_manifest
+from models.manifest.render import cilium_manifest, paths_in_parts
 from models.manifest.validate import problems
 from models.simulation.observed import agent_config
 from models.simulation.replay import Replayed, replay, replayed
@@ -36,10 +37,11 @@ class InferResult:
     Outcome of a run.
 
     ``proposals`` are sorted by namespace and name and carry their back-test and confidence; ``manifests``
-    are their objects by proposal key, in enforce mode with all rules. ``calibration`` says how forecasts of
-    this estate fared on weeks that they had not seen, ``forecast`` what all policies would deny together.
-    ``quarantine`` is everything held back, also of workloads without a proposal; ``fates`` (of what was held
-    back, by cell) and ``learned`` are for the next night's run.
+    are their objects by proposal key, in enforce mode with all rules, a ``List`` of parts where one was
+    split. ``calibration`` says how forecasts of this estate fared on weeks that they had not seen,
+    ``forecast`` what all policies would deny together. ``quarantine`` is everything held back, also of
+    workloads without a proposal; ``fates`` (of what was held back, by cell) and ``learned`` are for the next
+    night's run.
     """
 
     cluster: str
@@ -149,7 +151,7 @@ def propose(
     return InferResult(
         cluster=observations.cluster,
         window=observations.window,
-        proposals=tuple(replayed(one, checked.replays[one.key]) for one in sure.proposals),
+        proposals=tuple(_finished(one, checked) for one in sure.proposals),
         manifests=checked.manifests,
         unproposed=made.unproposed,
         left_out=made.left_out,
@@ -172,12 +174,14 @@ class _Checked:
     What the manifests of a draft came to.
 
     ``refused`` are the proposals whose manifests a cluster would not take, with the reason; ``manifests``
-    and ``replays`` are of the others, by key.
+    and ``replays`` are of the others, by key. ``paths`` are those of their rules by id, where a manifest
+    was split.
     """
 
     manifests: dict[str, dict[str, Any]]
     refused: tuple[Unproposed, ...]
     replays: dict[str, Replayed]
+    paths: dict[str, dict[str, str]]
 
 
 def _checked(made: Draft) -> _Checked:
@@ -202,7 +206,16 @@ def _checked(made: Draft) -> _Checked:
             manifests[proposal.key] = manifest
     policies = parse_objects(list(manifests.values()), config=agent_config(made.view), linted=True)
     kept = replace(made, proposals=tuple(one for one in made.proposals if one.key in manifests))
-    return _Checked(manifests, tuple(refused), replay(kept, policies))
+    paths = {one.key: paths_in_parts(one) for one in kept.proposals if manifests[one.key]["kind"] == LIST}
+    return _Checked(manifests, tuple(refused), replay(kept, policies), paths)
+
+
+def _finished(proposal: Proposal, checked: _Checked) -> Proposal:
+    """A proposal with its back-test, and with the places of its rules if its manifest was split."""
+    done = replayed(proposal, checked.replays[proposal.key])
+    if (paths := checked.paths.get(proposal.key)) is None:
+        return done
+    return replace(done, rules=tuple(replace(rule, path=paths[rule.id]) for rule in done.rules))
 
 
 def _without(made: Draft, checked: _Checked) -> Draft:

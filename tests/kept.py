@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from models.manifest import render, render_kubernetes
+from models.manifest.lists import opened
 
 VARIABLE = "KEEP_MANIFESTS_IN"
 #: Of one process; properties render the same few shapes over and over.
@@ -29,7 +30,8 @@ class Keeper:
 
         def keeping(*arguments, **named):
             manifest = function(*arguments, **named)
-            self._keep(manifest)
+            for policy in opened(manifest):
+                self._keep(policy)
             return manifest
 
         return keeping

@@ -78,8 +78,9 @@ class Nights:
 
     def manifests(self, night: int) -> tuple[Mapping[str, Any], ...]:
         """Policies that are deployed on a night."""
-        by_name = {str(one.manifest["metadata"]["name"]): one.manifest for one in self.approved}
-        current: dict[str, Mapping[str, Any] | None] = dict(by_name)
+        current: dict[str, Mapping[str, Any] | None] = {
+            str(policy["metadata"]["name"]): policy for one in self.approved for policy in one.policies
+        }
         for change in self.changes:
             if change.night <= night:
                 current[change.name] = change.manifest
@@ -206,7 +207,7 @@ def make_nights(drift: DriftWorld) -> Nights:
         Approved(made.manifests[one.key], one.subject.workloads, proposal=one.key) for one in made.proposals
     )
     rng = np.random.default_rng([world.parameters.seed, 31])
-    large = [one for one in approved if one.manifest["spec"].get("egress")]
+    large = [policy for one in approved for policy in one.policies if policy["spec"].get("egress")]
     chosen = rng.choice(len(large), size=min(len(drift.policy_nights), len(large)), replace=False)
     changes = tuple(
         _change(large[int(place)], night, kind)
@@ -217,12 +218,12 @@ def make_nights(drift: DriftWorld) -> Nights:
     return Nights(drift, approved, changes, exempt, held)
 
 
-def _change(one: Approved, night: int, kind: str) -> Change:
+def _change(policy: Mapping[str, Any], night: int, kind: str) -> Change:
     """One change by hand to one policy."""
-    name = str(one.manifest["metadata"]["name"])
+    name = str(policy["metadata"]["name"])
     if kind == DELETION:
         return Change(night, kind, name, None)
-    manifest = copy.deepcopy(dict(one.manifest))
+    manifest = copy.deepcopy(dict(policy))
     if kind == EDIT:
         opened = {"toEntities": ["world"], "toPorts": [{"ports": [{"port": "443", "protocol": "TCP"}]}]}
         manifest["spec"]["egress"] = [*manifest["spec"]["egress"], opened]

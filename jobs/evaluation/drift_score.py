@@ -241,7 +241,7 @@ def _count_policies(score: DriftScore, nights: Nights, night: int, findings: lis
 def _count_unused(score: DriftScore, nights: Nights, unused: list[tuple[int, Finding]]) -> None:
     """Whether what was called unused is used again, and whether what was retired was called unused."""
     world = nights.drift.world
-    policies = parse_objects([dict(one.manifest) for one in nights.approved], config=CONFIG)
+    policies = parse_objects([one.manifest for one in nights.approved], config=CONFIG)
     compiled, parts = CompiledPolicies(policies, CONFIG), Parts(policies, CONFIG)
     judge = Judge(world, [])
     texts = [f"{entry.policy} {part_text(entry)}" for entry in parts.entries]

@@ -14,6 +14,7 @@ from models.domain.labels import NAMESPACE_KEY
 from models.domain.proposal_json import proposal_to_json
 from models.frames import Observations
 from models.learning.label_choice import kubernetes_labels
+from models.manifest.lists import opened
 from models.synthesis.memory import Memory
 from models.synthesis.view import Posture
 
@@ -89,7 +90,7 @@ class Nights:
 
 def _proposed(result: InferResult, seconds: float) -> Proposed:
     forms = tuple(proposal_to_json(one, manifest=result.manifests[one.key]) for one in result.proposals)
-    manifests = tuple(result.manifests[one.key] for one in result.proposals)
+    manifests = tuple(policy for one in result.proposals for policy in opened(result.manifests[one.key]))
     rules = sum(len(form["rules"]) for form in forms)
     return Proposed(manifests, forms, rules, seconds, result.forecast)
 

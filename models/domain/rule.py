@@ -199,7 +199,8 @@ class Rule:
     ports
         One port, or the two protocols of one resolver.
     path
-        Entry of the manifest that holds it, ``egress[3]``; rules that share an entry share the path.
+        Entry of the manifest that holds it, ``egress[3]``; rules that share an entry share the path. Where
+        the manifest is a list of parts, the first entry that holds any of it: ``items[1].spec.egress[0]``.
     dns
         Patterns of questions to let through and to learn names from; empty: no DNS inspection.
     http

@@ -13,7 +13,9 @@ from models.domain.agent import AgentConfig
 from models.domain.policy import PolicyRef, PolicySet
 from models.drift.atoms import meaning
 from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
+from models.drift.sides import Sides, left_over
 from models.drift.timeline import NotInForce, Timeline
+from models.manifest.lists import opened
 from models.manifest.parse import parse_objects
 
 _SHOWN: Final = 3
@@ -28,7 +30,7 @@ class Approved:
     Parameters
     ----------
     manifest
-        Rendered, as an export writes it.
+        Rendered, as an export writes it: a policy, or a list of its parts.
     workloads
         ``Kind/name`` of what it is for, sorted.
     approved_us
@@ -44,6 +46,11 @@ class Approved:
     approved_us: int = 0
     reviewer: str = ""
     proposal: str = ""
+
+    @property
+    def policies(self) -> tuple[Mapping[str, Any], ...]:
+        """The policy, or its parts where it was split."""
+        return tuple(opened(self.manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ def compare(
     approved: Sequence[Approved], deployed: PolicySet, line: Timeline | None, config: AgentConfig
 ) -> Compared:
     """
-    Compare every approved policy with the object of its name.
+    Compare every approved policy with the object of its name, a split one with all of its parts.
 
     Parameters
     ----------
@@ -94,25 +101,32 @@ def compare(
         wanted = parse_objects([one.manifest], config=config, linted=True)
         owners.update(dict.fromkeys(wanted.sources, one))
         parsed.update(dict.fromkeys(wanted.sources, wanted))
+    rest = {policy: left_over(wanted, deployed) for policy, wanted in parsed.items()}
     differ = {
-        policy
-        for policy, one in owners.items()
-        if policy in deployed.sources and not _verbatim(one.manifest, deployed.sources[policy])
+        other
+        for policy, wanted in parsed.items()
+        if rest[policy] or not _verbatim(wanted.sources[policy], deployed.sources.get(policy, {}))
+        for other in (*wanted.sources, *rest[policy])
     }
     full, soft = (meaning(deployed, default_deny=closed, wanted=differ) for closed in (True, False))
-    for policy, one in sorted(owners.items()):
-        if policy in refused:
-            continue
-        if policy not in deployed.sources:
-            findings.append(_missing(one, policy, gone.get(policy)))
-            continue
-        texts = meaning(parsed[policy])[policy] if policy in differ else frozenset()
-        if policy not in differ or full.get(policy) == texts:
-            same.add(policy)
-        elif soft.get(policy) == meaning(parsed[policy], default_deny=False)[policy]:
-            staged.add(policy)
-        else:
-            findings.append(_edited(one, policy, texts, full.get(policy, frozenset())))
+    same.update(owners.keys() - differ - refused.keys())
+    told = dict.fromkeys(min(parsed[policy].sources) for policy in sorted(owners.keys() & differ))
+    for first in told:
+        one, wanted = owners[first], parsed[first]
+        closing = Sides.of(meaning(wanted), full, rest[first])
+        allowing = Sides.of(meaning(wanted, default_deny=False), soft, rest[first])
+        for policy in wanted.sources:
+            if policy in refused:
+                continue
+            if policy not in deployed.sources and allowing.less(policy):
+                findings.append(_missing(one, wanted, policy, gone.get(policy)))
+            elif not closing.differ(policy):
+                same.add(policy)
+            elif not allowing.differ(policy):
+                staged.add(policy)
+            else:
+                findings.append(_edited(one, wanted, policy, closing))
+        findings += [_left_over(one, policy, closing) for policy in rest[first] if closing.more(policy)]
     findings += [_refused(one, owners.get(policy)) for policy, one in sorted(refused.items())]
     return Compared(tuple(findings), frozenset(staged), frozenset(same))
 
@@ -127,11 +141,11 @@ def _subject(one: Approved | None, policy: PolicyRef) -> SubjectRef:
     return SubjectRef(policy.namespace, " + ".join(workloads))
 
 
-def _restore(one: Approved, policy: PolicyRef, text: str) -> Suggestion:
-    return Suggestion("restore", text, str(policy), manifest=one.manifest)
+def _restore(wanted: PolicySet, policy: PolicyRef, text: str) -> Suggestion:
+    return Suggestion("restore", text, str(policy), manifest=wanted.sources[policy])
 
 
-def _missing(one: Approved, policy: PolicyRef, last_seen_us: int | None) -> Finding:
+def _missing(one: Approved, wanted: PolicySet, policy: PolicyRef, last_seen_us: int | None) -> Finding:
     """An approved policy that is not there."""
     if last_seen_us is None:
         why = f"{policy} was approved and is not deployed: it was deleted or never applied."
@@ -149,15 +163,15 @@ def _missing(one: Approved, policy: PolicyRef, last_seen_us: int | None) -> Find
         last_us=last_seen_us or 0,
         policy=(str(policy),),
         about=str(policy),
-        suggestion=_restore(one, policy, f"Apply {policy} again, or withdraw its approval."),
+        suggestion=_restore(wanted, policy, f"Apply {policy} again, or withdraw its approval."),
     )
 
 
-def _edited(one: Approved, policy: PolicyRef, wanted: Collection[str], found: Collection[str]) -> Finding:
+def _edited(one: Approved, wanted: PolicySet, policy: PolicyRef, sides: Sides) -> Finding:
     """An object that says something else than what was approved."""
-    more, less = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
+    more, less = sorted(sides.more(policy)), sorted(sides.less(policy))
     opens = [text for text in more if " allows " in text] + [text for text in less if " denies " in text]
-    mine, theirs = _subjects(found), _subjects(wanted)
+    mine, theirs = _subjects(sides.found.get(policy, ())), _subjects(sides.wanted[policy])
     subjects = mine != theirs
     if subjects:
         what = f"it selects {'; '.join(sorted(mine)) or 'nobody'} instead of {'; '.join(sorted(theirs))}"
@@ -175,7 +189,27 @@ def _edited(one: Approved, policy: PolicyRef, wanted: Collection[str], found: Co
         merged=tuple([*(f"+ {text}" for text in more), *(f"- {text}" for text in less)][:_LISTED]),
         policy=(str(policy),),
         about=str(policy),
-        suggestion=_restore(one, policy, f"Put the approved {policy} back, or review the change."),
+        suggestion=_restore(wanted, policy, f"Put the approved {policy} back, or review the change."),
+    )
+
+
+def _left_over(one: Approved, policy: PolicyRef, sides: Sides) -> Finding:
+    """A part of an earlier version that still allows what nobody approves any more."""
+    more = sorted(sides.more(policy))
+    return Finding(
+        kind=Kind.CHANGED,
+        detector="part_left_over",
+        severity=Severity.CRITICAL,
+        confidence=1.0,
+        subject=_subject(one, policy),
+        why=f"{policy} is left from when the approved policy had more parts, and has {_count(more)} that "
+        f"nobody approves any more: {_short(more[0])}.",
+        merged=tuple([f"+ {text}" for text in more][:_LISTED]),
+        policy=(str(policy),),
+        about=str(policy),
+        suggestion=Suggestion(
+            "remove_policy", f"Delete {policy}: the parts before it are all of the policy.", str(policy)
+        ),
     )
 
 

@@ -110,7 +110,7 @@ def idle_policies(
         Objects that another finding speaks of already.
     """
     findings = []
-    meant = {name_of(one.manifest): one for one in approved}
+    meant = {name_of(policy): one for one in approved for policy in one.policies}
     names = [member for one in scene.view.workloads.all for member in one.members]
     for policy in sorted(found.selected):
         places = found.selected[policy]

@@ -38,8 +38,8 @@ def regrouped(approved: Sequence[Approved], proposed: Sequence[ProposedGroup]) -
     group_of = {(one.namespace, workload): one for one in proposed for workload in one.workloads}
     findings = []
     joined: dict[ProposedGroup, list[Approved]] = defaultdict(list)
-    for one in sorted(approved, key=lambda each: name_of(each.manifest)):
-        namespace, _ = name_of(one.manifest)
+    for one in sorted(approved, key=lambda each: name_of(each.policies[0])):
+        namespace, _ = name_of(one.policies[0])
         found = {
             workload: group_of[namespace, workload]
             for workload in one.workloads
@@ -95,5 +95,7 @@ def _merged(group: ProposedGroup, each: Sequence[Approved]) -> Finding:
 
 
 def _object(one: Approved) -> str:
-    namespace, name = name_of(one.manifest)
-    return f"{one.manifest.get('kind', '')}/{namespace}/{name}"
+    """The policy of an approval; the first part of it speaks for all."""
+    first = one.policies[0]
+    namespace, name = name_of(first)
+    return f"{first.get('kind', '')}/{namespace}/{name}"

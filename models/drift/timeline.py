@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from models.domain.agent import AgentConfig
 from models.domain.policy import POLICY_KINDS, Entry, PolicyRef, PolicySet, UndecidablePeer
+from models.manifest.lists import opened
 from models.manifest.parse import parse_objects
 
 #: Moments in one window at which policies are told apart; a roll-out of hundreds within minutes is taken
@@ -124,7 +125,9 @@ def timeline(snapshots: Sequence[Snapshot], start_us: int, config: AgentConfig) 
         last_seen.update(dict.fromkeys(found, snapshot.taken_us))
         previous_us = snapshot.taken_us
     newest = ordered[-1]
-    others = [item for item in _opened(newest.objects) if item.get("kind") not in POLICY_KINDS]
+    others = [
+        item for given in newest.objects for item in opened(given) if item.get("kind") not in POLICY_KINDS
+    ]
     moments = sorted(
         {one.start_us for history in revisions.values() for one in history if one.start_us > start_us}
     )
@@ -277,22 +280,8 @@ def _microseconds(text: object) -> int | None:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _opened(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Objects with the members of lists in place of the lists."""
-    found: list[Mapping[str, Any]] = []
-    for item in objects:
-        kind, members = item.get("kind"), item.get("items")
-        if isinstance(kind, str) and kind.endswith("List") and isinstance(members, list | tuple):
-            inner = kind.removesuffix("List")
-            implied = {"kind": inner, "apiVersion": item.get("apiVersion")} if inner else {}
-            found += [implied | dict(member) for member in members if isinstance(member, Mapping)]
-        else:
-            found.append(item)
-    return found
-
-
 def _policies(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [item for item in _opened(objects) if item.get("kind") in POLICY_KINDS]
+    return [item for given in objects for item in opened(given) if item.get("kind") in POLICY_KINDS]
 
 
 def _reference(item: Mapping[str, Any]) -> PolicyRef:

@@ -24,6 +24,7 @@ from models.domain.policy import (
     UndecidablePeer,
 )
 from models.domain.selector import EVERYTHING, EndpointSelector
+from models.manifest.lists import opened
 from models.manifest.parse_inventory import Inventory
 from models.manifest.parse_kubernetes import kubernetes_entries
 from models.manifest.parse_peers import entry_peers
@@ -84,12 +85,12 @@ def parse_objects(
     ['CiliumNetworkPolicy/shop/a ingress[0]']
     """
     settings = config or AgentConfig(cilium_version=cilium_version)
-    opened = [item for given in objects for item in _opened(given)]
-    inventory = Inventory.of(opened, complete=inventory_complete)
+    items = [item for given in objects for item in opened(given)]
+    inventory = Inventory.of(items, complete=inventory_complete)
     entries: list[Entry] = []
     rejected: list[Rejected] = []
     sources: dict[PolicyRef, Mapping[str, object]] = {}
-    for item in opened:
+    for item in items:
         if item.get("kind") not in POLICY_KINDS:
             continue
         policy = policy_ref(item)
@@ -109,19 +110,6 @@ def parse_objects(
         tuple(sorted(rejected, key=lambda r: (r.policy, r.reasons))),
         dict(sorted(sources.items())),
     )
-
-
-def _opened(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    kind, members = item.get("kind"), item.get("items")
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(members, (list, tuple)):
-        inner = kind.removesuffix("List")
-        for member in members:
-            if isinstance(member, Mapping):
-                # kubectl and the API leave kind and apiVersion out of the members of typed lists.
-                implied = {"kind": inner, "apiVersion": item.get("apiVersion")} if inner else {}
-                yield implied | dict(member)
-    else:
-        yield item
 
 
 def policy_ref(item: Mapping[str, Any]) -> PolicyRef:

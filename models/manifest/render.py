@@ -26,10 +26,11 @@ from models.domain.proposal import Proposal
 from models.domain.proposal_json import iso
 from models.domain.rule import Direction, Port, Rule
 from models.errors import UnsupportedError
+from models.manifest.split import Sections, Shape, in_parts, rule_paths, split_comments, written
 from models.manifest.yaml_text import to_yaml
 from models.synthesis.entries import Entry, group_entries, port_lists
 
-__all__ = ["cilium_manifest", "comments", "manifest_yaml", "remarks", "to_yaml"]
+__all__ = ["cilium_manifest", "comments", "manifest_yaml", "paths_in_parts", "remarks", "to_yaml"]
 
 Mode = Literal["enforce", "shadow"]
 ANNOTATION_PREFIX: Final = "portolan.dev"
@@ -216,7 +217,8 @@ def cilium_manifest(
     Returns
     -------
     dict
-        Keys in the order to be written.
+        Keys in the order to be written. A ``v1`` ``List`` of policies with one selector where a single one
+        would be larger than a cluster takes (`models.manifest.split`).
 
     Raises
     ------
@@ -224,21 +226,8 @@ def cilium_manifest(
         If no rule is wanted, or if ``shadow`` is asked for a cluster that is not known to have the
         switch: an older one ignores it and would enforce.
     """
-    rules = chosen_rules(proposal, include)
-    if not rules:
+    if not chosen_rules(proposal, include):
         raise UnsupportedError(f"{proposal.name}: no rule is chosen, and a policy without rules is refused")
-    spec: dict[str, Any] = {
-        "description": proposal.description,
-        "endpointSelector": selector_form(proposal.subject.selector),
-    }
-    sections = {
-        direction: [
-            entry_form(entry, proposal.namespace, http=mode == "enforce")
-            for entry in group_entries(rules, direction, proposal.namespace)
-        ]
-        for direction in _DIRECTIONS
-    }
-    present = [direction for direction in _DIRECTIONS if sections[direction]]
     if mode == "shadow":
         known = None if cilium_version is None else parse_version(cilium_version)
         if known is None or known < DEFAULT_DENY_SWITCH_SINCE:
@@ -246,14 +235,38 @@ def cilium_manifest(
                 "shadow mode needs Cilium 1.16 or later (set capabilities.cilium_version): "
                 "an older one ignores enableDefaultDeny and would enforce the policy"
             )
-        spec["enableDefaultDeny"] = dict.fromkeys(present, False)
-    spec |= {direction: sections[direction] for direction in present}
-    return {
-        "apiVersion": "cilium.io/v2",
-        "kind": "CiliumNetworkPolicy",
-        "metadata": metadata(proposal, rules, mode),
-        "spec": spec,
-    }
+    return written(_shape(proposal, include, mode))
+
+
+def _shape(proposal: Proposal, include: Collection[str] | None, mode: Mode) -> Shape:
+    """Entries of the wanted rules, and how they are written."""
+    rules = chosen_rules(proposal, include)
+    entries = {direction: group_entries(rules, direction, proposal.namespace) for direction in _DIRECTIONS}
+
+    def form(entry: Entry) -> dict[str, Any]:
+        return entry_form(entry, proposal.namespace, http=mode == "enforce")
+
+    def policy(sections: Sections) -> dict[str, Any]:
+        spec: dict[str, Any] = {
+            "description": proposal.description,
+            "endpointSelector": selector_form(proposal.subject.selector),
+        }
+        if mode == "shadow":
+            spec["enableDefaultDeny"] = dict.fromkeys(sections, False)
+        spec |= {direction: [form(entry) for entry in entries] for direction, entries in sections.items()}
+        return {
+            "apiVersion": "cilium.io/v2",
+            "kind": "CiliumNetworkPolicy",
+            "metadata": metadata(proposal, rules, mode),
+            "spec": spec,
+        }
+
+    return Shape({direction: found for direction, found in entries.items() if found}, form, policy)
+
+
+def paths_in_parts(proposal: Proposal) -> dict[str, str]:
+    """Places of the rules by id, ``items[1].spec.egress[0]``; empty where the manifest is one object."""
+    return rule_paths(_shape(proposal, None, "enforce"))
 
 
 def comments(
@@ -293,13 +306,14 @@ def _entry_comment(entry: Entry) -> str:
     return text + (f" [{', '.join(flags)}]" if flags else "")
 
 
-def remarks(proposal: Proposal, *, include: Collection[str] | None = None) -> dict[str, list[str]]:
-    """One comment per entry of each section, in the order of the manifest."""
-    rules = chosen_rules(proposal, include)
-    return {
-        direction: [_entry_comment(entry) for entry in group_entries(rules, direction, proposal.namespace)]
-        for direction in _DIRECTIONS
-    }
+def remarks(
+    proposal: Proposal, *, include: Collection[str] | None = None, mode: Mode = "enforce"
+) -> list[dict[str, list[str]]]:
+    """For each object of a manifest, one comment per entry of each section, in the order of the manifest."""
+    return [
+        {direction: [_entry_comment(entry) for entry in entries] for direction, entries in sections.items()}
+        for sections in in_parts(_shape(proposal, include, mode))
+    ]
 
 
 def manifest_yaml(
@@ -311,5 +325,5 @@ def manifest_yaml(
 ) -> str:
     """The manifest as text, with a reason above every entry, ready to be reviewed and applied."""
     manifest = cilium_manifest(proposal, include=include, mode=mode, cilium_version=cilium_version)
-    above = comments(proposal, include=include, mode=mode)
-    return to_yaml(manifest, above, remarks(proposal, include=include))
+    above = (*comments(proposal, include=include, mode=mode), *split_comments(manifest))
+    return to_yaml(manifest, above, remarks(proposal, include=include, mode=mode))

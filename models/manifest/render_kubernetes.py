@@ -14,6 +14,7 @@ from models.domain.proposal import Proposal
 from models.domain.rule import Direction, Rule
 from models.errors import UnsupportedError
 from models.manifest.render import chosen_rules, comments, metadata
+from models.manifest.split import Sections, Shape, written
 from models.synthesis.entries import Entry, group_entries
 
 #: Label that Kubernetes puts on every namespace since 1.21.
@@ -143,7 +144,8 @@ def kubernetes_manifest(proposal: Proposal, *, include: Collection[str] | None =
     Returns
     -------
     dict
-        Keys in the order to be written; `cannot_say` tells what is missing in it.
+        Keys in the order to be written; `cannot_say` tells what is missing in it. A ``v1`` ``List`` of
+        policies where a single one would be too large (`models.manifest.split`).
 
     Raises
     ------
@@ -160,16 +162,22 @@ def kubernetes_manifest(proposal: Proposal, *, include: Collection[str] | None =
     if not present:
         reasons = " ".join(said) or "no rule is chosen"
         raise UnsupportedError(f"{proposal.name}: no NetworkPolicy can say any of it: {reasons}")
-    spec: dict[str, Any] = {
-        "podSelector": _selector(proposal.subject.selector),
-        "policyTypes": [direction.capitalize() for direction in present],
-    }
-    for direction in present:
-        spec[direction] = [_entry(entry, proposal.namespace) for entry in sections[direction]]
     said_rules = [rule for direction in present for entry in sections[direction] for rule in entry.rules]
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(proposal, said_rules, "enforce"),
-        "spec": spec,
-    }
+
+    def form(entry: Entry) -> dict[str, Any]:
+        return _entry(entry, proposal.namespace)
+
+    def policy(held: Sections) -> dict[str, Any]:
+        spec: dict[str, Any] = {
+            "podSelector": _selector(proposal.subject.selector),
+            "policyTypes": [direction.capitalize() for direction in held],
+        }
+        spec |= {direction: [form(entry) for entry in entries] for direction, entries in held.items()}
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata(proposal, said_rules, "enforce"),
+            "spec": spec,
+        }
+
+    return written(Shape({direction: sections[direction] for direction in present}, form, policy))

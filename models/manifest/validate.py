@@ -8,11 +8,13 @@ checks. An object that passes the first and fails the second is stored and enfor
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
 from models.domain.agent import NEWEST, AgentConfig
 from models.domain.policy import CILIUM_POLICY, CLUSTERWIDE_POLICY, KUBERNETES_POLICY
+from models.manifest.lists import LIST, opened
 from models.manifest.validate_agent import agent_problems
 from models.manifest.validate_kubernetes import kubernetes_problems
 from models.manifest.validate_nodes import MAX_PROBLEMS, Problem, check, shown
@@ -44,7 +46,8 @@ def problems(
     Parameters
     ----------
     manifest
-        A decoded CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy or NetworkPolicy.
+        A decoded CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy or NetworkPolicy, or a ``v1`` ``List``
+        of them, in which paths begin with ``items[1].``.
     cilium_version
         Release of the target cluster.
     config
@@ -69,8 +72,17 @@ def problems(
     """
     settings = config or AgentConfig(cilium_version=cilium_version)
     _ = settings.release  # an unknown release is an error of the caller, not of the manifest
-    found: dict[Problem, None] = dict.fromkeys(islice(_all_problems(manifest, settings), MAX_PROBLEMS))
+    found: dict[Problem, None] = dict.fromkeys(islice(_each_problem(manifest, settings), MAX_PROBLEMS))
     return list(found)
+
+
+def _each_problem(manifest: Mapping[str, Any], config: AgentConfig) -> Iterator[Problem]:
+    if manifest.get("kind") != LIST:
+        yield from _all_problems(manifest, config)
+        return
+    for number, member in enumerate(opened(manifest)):
+        for problem in _all_problems(member, config):
+            yield replace(problem, path=f"items[{number}].{problem.path}")
 
 
 def _all_problems(manifest: Mapping[str, Any], config: AgentConfig) -> Iterator[Problem]:
@@ -111,9 +123,14 @@ def _rules(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"specs[{index}]", rule
 
 
+def object_bytes(manifest: Mapping[str, Any]) -> int:
+    """Bytes of an object as JSON, never less than the API server counts."""
+    return len(json.dumps(manifest, separators=(",", ":"), default=str))
+
+
 def _size_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
     try:
-        size = len(json.dumps(manifest, separators=(",", ":"), default=str))
+        size = object_bytes(manifest)
     except (TypeError, ValueError, RecursionError):
         return  # no JSON at all: the other checks say where
     if size > MAX_OBJECT_BYTES:

@@ -17,6 +17,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z/][-A-Za-z0-9_./ (),+]*(:[A-Za-z0-9][-A-Za-z
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 _SECTION: Final = re.compile(r"  (?P<name>[A-Za-z]+):\n")
 _ELEMENT: Final = "    - "
+_MEMBER: Final = "  - "  # of a list of objects, which stand further in
+_DEEPER: Final = "    "
 _WIDTH: Final = 10_000  # never fold: a folded line differs between library versions
 
 
@@ -59,15 +61,21 @@ def _comment(line: str, indent: str = "") -> str:
     return f"{indent}# {re.sub(r'[^ -~]', ' ', line)}".rstrip() + "\n"
 
 
-def _with_remarks(body: str, remarks: Mapping[str, Sequence[str]]) -> str:
+def _with_remarks(body: str, remarks: Sequence[Mapping[str, Sequence[str]]]) -> str:
     """Comments above the elements of the lists of ``spec``, in their order."""
+    deeper = _DEEPER if len(remarks) > 1 else ""
+    objects = iter(remarks)
+    mine: Mapping[str, Sequence[str]] = {} if deeper else next(objects)
     lines: list[str] = []
     left: Iterator[str] = iter(())
     for line in body.splitlines(keepends=True):
-        if section := _SECTION.match(line):
-            left = iter(remarks.get(section["name"], ()))
-        if line.startswith(_ELEMENT) and (remark := next(left, None)) is not None:
-            lines.append(_comment(remark, " " * (len(_ELEMENT) - 2)))
+        if deeper and line.startswith(_MEMBER):
+            mine = next(objects)
+        inside = line.removeprefix(deeper)
+        if section := _SECTION.match(inside):
+            left = iter(mine.get(section["name"], ()))
+        if inside.startswith(_ELEMENT) and (remark := next(left, None)) is not None:
+            lines.append(_comment(remark, deeper + " " * (len(_ELEMENT) - 2)))
         lines.append(line)
     return "".join(lines)
 
@@ -75,7 +83,7 @@ def _with_remarks(body: str, remarks: Mapping[str, Sequence[str]]) -> str:
 def to_yaml(
     document: Mapping[str, Any],
     comments: Sequence[str] = (),
-    remarks: Mapping[str, Sequence[str]] | None = None,
+    remarks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> str:
     """
     One document as text, byte for byte the same for the same input.
@@ -87,7 +95,7 @@ def to_yaml(
     comments
         Lines to put on top, without ``#``; control characters in them become blanks.
     remarks
-        For a list directly below ``spec``, one comment per element.
+        For a list directly below ``spec``, one comment per element; of a list of objects, for each of them.
     """
     body = yaml.dump(
         dict(document),

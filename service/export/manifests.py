@@ -8,6 +8,7 @@ from models.domain.proposal import Proposal
 from models.errors import UnsupportedError
 from models.manifest.render import cilium_manifest, comments, remarks, to_yaml
 from models.manifest.render_kubernetes import kubernetes_comments, kubernetes_manifest
+from models.manifest.split import split_comments
 from models.manifest.validate import NEWEST, problems
 
 Kind = Literal["cilium", "kubernetes"]
@@ -25,7 +26,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One object, ready to be written."""
+    """One policy, ready to be written; as a ``List`` of its parts where it was split."""
 
     path: str
     manifest: Mapping[str, Any]
@@ -34,14 +35,14 @@ class Rendered:
 
 def render(proposal: Proposal, include: Collection[str], target: Target) -> tuple[Mapping[str, Any], str]:
     """Manifest of a proposal with some of its rules, and its text; refuses what a cluster would refuse."""
-    notes: Mapping[str, Sequence[str]] | None = None
+    notes: Sequence[Mapping[str, Sequence[str]]] = ()
     if target.kind == "cilium":
         manifest = cilium_manifest(
             proposal, include=include, mode=target.mode, cilium_version=target.cilium_version
         )
         lines, notes = (
             comments(proposal, include=include, mode=target.mode),
-            remarks(proposal, include=include),
+            remarks(proposal, include=include, mode=target.mode),
         )
     elif target.mode == "shadow":
         raise UnsupportedError("a NetworkPolicy always denies: shadow mode exists for CiliumNetworkPolicy")
@@ -54,4 +55,4 @@ def render(proposal: Proposal, include: Collection[str], target: Target) -> tupl
             f"{proposal.namespace}/{proposal.name} would be refused by a cluster: "
             + "; ".join(str(problem) for problem in found[:5])
         )
-    return manifest, to_yaml(manifest, lines, notes)
+    return manifest, to_yaml(manifest, (*lines, *split_comments(manifest)), notes)

@@ -1,6 +1,7 @@
 """The infer run: what it gives back, and what it does with input that no policy can carry."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -123,16 +124,42 @@ def test_trap_L4_a_manifest_that_would_be_refused_is_set_apart(world, monkeypatc
     assert "is refused in this test" in result.unproposed[0].why
 
 
-def test_trap_L5_a_policy_too_large_for_the_api_server_is_set_apart(world, monkeypatch):
-    """It is said with its size and what to do; the other proposals are kept."""
-    monkeypatch.setattr(validate, "MAX_OBJECT_BYTES", 900)
-    web = world.identities[0]["label_key"]
-    for number in range(40):
-        world.half(Pods(web, "shop", {}), "egress", "ip", f"52.1.2.{number}", 443)
+def crowded(world):
+    """The world, in which ``web`` calls sixty more workloads."""
+    web = Pods(world.identities[0]["label_key"], "shop", {})
+    for number in range(60):
+        world.edge(web, world.pod("billing", f"service-{number:02}"))
+    return world
+
+
+def test_trap_L5_a_policy_too_large_for_one_object_is_proposed_in_parts(world, monkeypatch):
+    """Replayed as a whole; every rule says in which part it stands; the policies that fit are as they were."""
+    before = propose(crowded(world).observations())
+    monkeypatch.setattr(validate, "MAX_OBJECT_BYTES", 5_000)
     result = propose(world.observations())
-    assert [one.subject.workloads for one in result.proposals] == [("Deployment/api",)]
+    assert result.unproposed == before.unproposed
+    web = proposal_for(result, "web")
+    for key, manifest in before.manifests.items():
+        assert key == web.key or result.manifests[key] == manifest
+    parts = result.manifests[web.key]["items"]
+    assert len(parts) > 1
+    assert web.backtest.checked == web.backtest.admitted > 0
+    assert not web.flags
+    assert web.fingerprint == proposal_for(before, "web").fingerprint
+    for rule in web.rules:
+        at = re.fullmatch(r"items\[(\d+)\]\.spec\.(\w+)\[(\d+)\]", rule.path)
+        number, section, place = at.groups()
+        entry = parts[int(number)]["spec"][section][int(place)]
+        assert rule.peer.each[0].selector.labels[0][1] in json.dumps(entry)
+
+
+def test_trap_L5_what_cannot_be_split_is_set_apart(world, monkeypatch):
+    """It is said with its size and what to do; the other proposals are kept."""
+    monkeypatch.setattr(validate, "MAX_OBJECT_BYTES", 1_500)
+    result = propose(crowded(world).observations())
+    assert len(result.proposals) == 61
     (refused,) = result.unproposed
-    assert refused.reason == "manifest_refused"
+    assert (refused.reason, refused.workloads) == ("manifest_refused", ("Deployment/web",))
     assert "split the policy or name wider peers" in refused.why
 
 
