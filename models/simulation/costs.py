@@ -2,13 +2,14 @@
 What a policy set costs: entries in the endpoint's policy map, and what rules open beyond what was seen.
 
 One map per endpoint holds both directions (``bpf-policy-map-max``, 16384 by default). An entry costs the
-identities it selects times the prefixes its ports split into; duplicates share one map entry, so the
-count here is an upper bound, as close as the rules allow.
+identities it selects (an address list one for each prefix, `models.simulation.prefixes`) times the prefixes
+its ports split into; duplicates share one map entry, so the count here is an upper bound, as close as the
+rules allow.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from models.simulation.edges import EdgeTable
 from models.simulation.findings import FindingKind, RuleFinding
 from models.simulation.matching import is_wildcard_peer
 from models.simulation.peer_rows import PeerRows
+from models.simulation.prefixes import NamedPrefixes
 from models.simulation.side_index import SideIndex
 
 MAP_SIZE: Final = 16384  # entries, Cilium's default of bpf-policy-map-max
@@ -99,6 +101,7 @@ class Breadth:
         )
         self._index = index
         self._rows = PeerRows(index, settings)
+        self._prefixes = NamedPrefixes(cidrs)
 
     def selected(self, entry: Entry) -> Bools:
         """Which of the sides an entry's peers surely select, shape (sides,)."""
@@ -127,7 +130,7 @@ class Breadth:
     def by_subject(self) -> tuple[MapCost, ...]:
         """What the policies cost each label set that they select, the costliest first."""
         entries = self._policies.entries
-        counts = np.array([map_entries(e, int(self.selected(e).sum())) for e in entries], dtype=np.int64)
+        counts = np.array([map_entries(one, self._identities(one)) for one in entries], dtype=np.int64)
         label_count = len(self._index.label_sets)
         totals = np.zeros(label_count, dtype=np.int64)
         most = np.full(label_count, -1, dtype=np.int64)
@@ -145,6 +148,12 @@ class Breadth:
         return tuple(
             sorted(found, key=lambda cost: (-cost.entries, [str(one) for one in cost.labels.labels]))
         )
+
+    def _identities(self, entry: Entry) -> int:
+        """Identities that an entry's peers select: known ones, and those of prefixes, seen or not."""
+        prefixes = [one for one in entry.peers or () if isinstance(one, CidrSelector)]
+        others = tuple(one for one in entry.peers or () if not isinstance(one, CidrSelector))
+        return int(self.selected(replace(entry, peers=others)).sum()) + self._prefixes.selected(prefixes)
 
     def over_broad(self, seen: EdgeTable, matched: Sequence[int]) -> tuple[RuleFinding, ...]:
         """

@@ -170,6 +170,19 @@ def test_a_costly_and_over_broad_rule_is_found() -> None:
     assert "opens 201 of the peers that were seen, 1 of which used it" in broad[0].because
 
 
+def test_a_list_of_prefixes_costs_an_entry_for_each_whatever_was_seen() -> None:
+    """An agent makes an identity of every named prefix; a rule selects those within, and not in its holes."""
+    named = {"toCIDR": [f"203.0.{n}.0/24" for n in range(100)], "toPorts": [port("443")]}
+    wide = {
+        "toCIDRSet": [{"cidr": "203.0.0.0/16", "except": ["203.0.64.0/18"]}, {"cidr": "2001:db8::/32"}],
+        "toPorts": [port("80")],
+    }
+    seen = Side((), "203.0.1.9")
+    costs = Breadth(parse_objects([egress(named, wide)], config=CONFIG), [WEB, seen], CONFIG).by_subject()
+    within = 1 + 1 + 64  # itself, the other family, and what was named outside of the hole
+    assert [(one.entries, one.rule.path, one.most) for one in costs] == [(100 + within, "egress[0]", 100)]
+
+
 def test_a_diff_lists_edges_not_lines() -> None:
     """A rewritten but equal policy changes nothing; a dropped port changes its edges."""
     one = egress({"toEndpoints": [{"matchLabels": {"app": "api"}}], "toPorts": [port("80"), port("443")]})
