@@ -67,10 +67,11 @@ def written(shape: Shape) -> dict[str, Any]:
         The policy, or a ``v1`` ``List`` of its parts where it is too large for one object. The first part
         has its name, the others a number behind it.
     """
-    parts = in_parts(shape)
+    whole = shape.policy(shape.sections)
+    parts = _in_parts(shape, whole)
+    if len(parts) == 1:
+        return whole
     objects = [shape.policy(part) for part in parts]
-    if len(objects) == 1:
-        return objects[0]
     return list_of(_numbered(one, number, len(objects)) for number, one in enumerate(objects, start=1))
 
 
@@ -89,8 +90,12 @@ def in_parts(shape: Shape) -> list[Sections]:
         Sections of each object; a single one where the policy fits, and where it cannot be split. No part
         holds less than its own name, labels and annotations take.
     """
+    return _in_parts(shape, shape.policy(shape.sections))
+
+
+def _in_parts(shape: Shape, whole: Mapping[str, Any]) -> list[Sections]:
     limit = min(validate.MAX_OBJECT_BYTES, MAX_APPLIED_BYTES)
-    if validate.object_bytes(shape.policy(shape.sections)) <= limit:
+    if validate.object_bytes(whole) <= limit:
         return [shape.sections]
     empty = shape.policy(dict.fromkeys(shape.sections, ()))
     step = max(1, limit // _STEPS)
