@@ -102,7 +102,8 @@ def observations(workloads: int, edges: int, days: int) -> Observations:
             "protocol": "TCP", "port": port, "icmp_type": -1,
         }  # fmt: skip
         counts = {"subject_pods": 3, "peer_pods": 2 if kind == "endpoint" else 0}
-        pods.append({**key, **counts, "subject_pod": "", "peer_pod": ""})
+        names = dict.fromkeys(("subject_pod_min", "subject_pod_max", "peer_pod_min", "peer_pod_max"), "")
+        pods.append({**key, **counts, **names})
         answered = 0 if rng.random() < 0.03 else 40
         rows += [
             {

@@ -50,7 +50,8 @@ EDGE_DAYS: Final[dict[str, str]] = {
     "policies": "str",  # what Hubble said allowed or denied it, sorted, joined by ","
 }
 
-#: Distinct pods per edge of the window (all key columns of EDGE_DAYS except day), and which if it was one.
+#: Distinct pods per edge of the window (all key columns of EDGE_DAYS except day), and the first and the last
+#: of them by name ("" for none): edges of one cell may show the same pods or others.
 EDGE_PODS: Final[dict[str, str]] = {
     "cluster": "str",
     "subject": "str",
@@ -62,8 +63,10 @@ EDGE_PODS: Final[dict[str, str]] = {
     "icmp_type": "int32",
     "subject_pods": "int32",
     "peer_pods": "int32",
-    "subject_pod": "str",  # name of the only one seen at that end; "" for none and for several
-    "peer_pod": "str",
+    "subject_pod_min": "str",
+    "subject_pod_max": "str",
+    "peer_pod_min": "str",
+    "peer_pod_max": "str",
 }
 
 #: HTTP methods and routes, DNS questions, per edge of the window.

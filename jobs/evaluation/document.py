@@ -36,8 +36,8 @@ the learning window and again after it, from one replica unless their nature is 
 Tuning worlds and reporting worlds have different seeds (`TUNE_SEEDS`, `REPORT_SEEDS`) and different
 parameters. Thresholds may be tuned on the former only; the figures below are of the latter: three worlds
 for each of twelve sets of parameters. Their seeds are used for the first time once the changes that they
-judge are done; those of earlier reports (9201 to 9212, 40101 to 40312) were given up, because their figures
-had been read by whoever went on. Drift is reported on the first world of each set.
+judge are done; those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312) were given up, because
+their figures had been read by whoever went on. Drift is reported on the first world of each set.
 
 ## The protocol
 

@@ -177,6 +177,7 @@ def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, pods: pd.DataFram
         client_side=("client_side", "first"),
         link=("link", "first"),
         day=("day", "first"),
+        last_day=("day", "last"),
     ).reset_index()
     found: dict[str, Any] = {}
     replicas = Replicas(world, pods)
@@ -188,12 +189,16 @@ def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, pods: pd.DataFram
         reached = np.where(sets >= 0, np.maximum(reached, 1.0), 0.0)
         client = folded["client_side"].to_numpy() == (name == "subject_pods")
         counts = np.where(folded["one_pod"].to_numpy() & client & (sets >= 0), 1.0, reached)
-        by_link = zip(folded["link"].tolist(), folded["day"].tolist(), client.tolist(), strict=True)
-        found[name] = counts
-        found[name.removesuffix("s")] = [
-            replicas.of(link, day, client=mine) if count == 1.0 else ""
-            for (link, day, mine), count in zip(by_link, counts.tolist(), strict=True)
+        uses = zip(
+            *(folded[each].tolist() for each in ("link", "day", "last_day")), client, counts, strict=True
+        )
+        names = [
+            replicas.ends(int(count), link, (first, last), client=bool(mine))
+            for link, first, last, mine, count in uses
         ]
+        found[name] = counts
+        for end, each in zip(("min", "max"), zip(*names, strict=True) if names else ([], []), strict=True):
+            found[f"{name.removesuffix('s')}_{end}"] = list(each)
     columns = {
         "cluster": CLUSTER,
         **{name: texts.column(folded[name].to_numpy()) for name in EDGE[:5]},

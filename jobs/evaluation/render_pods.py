@@ -87,15 +87,26 @@ class Replicas:
         ):
             self._spans.setdefault(int(workload), []).append((int(begin), int(end), int(start)))
 
-    def of(self, link: int, day: int, *, client: bool) -> str:
-        """Name of the pod at one end; "" where that end is no workload that was there on the day."""
+    def ends(self, count: int, link: int, days: tuple[int, int], *, client: bool) -> tuple[str, str]:
+        """First and last by name of ``count`` pods at one end, on the first and the last day of an edge."""
+        if count == 0:
+            return "", ""
+        first = self._one(link, days[0], client=client)
+        if count == 1:
+            return first, first
+        other = self._one(link, days[1], client=client, turn=1)
+        return min(first, other), max(first, other)
+
+    def _one(self, link: int, day: int, *, client: bool, turn: int = 0) -> str:
+        """A pod at one end; "" where that end is no workload that was there on the day."""
         one = self._world.links[link]
         workload = one.client if client else one.server
         start = next((born for begin, end, born in self._spans.get(workload, []) if begin <= day < end), None)
         if start is None:
             return ""
         names = pod_names(self._world, workload, start)
-        return names[0 if one.one_pod and client else (link * 7919 + day * 104_729) % len(names)]
+        drawn = link * 7919 + day * 104_729 + turn
+        return names[0 if one.one_pod and client else drawn % len(names)]
 
 
 def _owner(world: World, workload: int) -> dict[str, str]:

@@ -161,11 +161,13 @@ class _Fold:
         return fold_shape.shaped(d, frames.EDGE_DAYS)
 
     def _edge_pods(self, edges: pd.DataFrame) -> pd.DataFrame:
-        counted = self._rows("pods_per_edge")
-        kept = edges.merge(counted, on=list(EDGE), how="left")
+        halves = self._rows("pods_per_edge")
+        kept = edges
         for pod in ("subject_pod", "peer_pod"):
-            kept[f"{pod}s"] = kept[f"{pod}s"].fillna(0)
-            kept[pod] = kept[pod].where(kept[f"{pod}s"] == 1, "")
+            names = {"pods": f"{pod}s", "pod_min": f"{pod}_min", "pod_max": f"{pod}_max"}
+            half = halves.loc[halves["end"] == pod, [*EDGE, *names]].rename(columns=names)
+            kept = kept.merge(half, on=list(EDGE), how="left")
+            kept = kept.fillna({f"{pod}s": 0, f"{pod}_min": "", f"{pod}_max": ""})
         return fold_shape.shaped(kept, frames.EDGE_PODS, ["cluster", *EDGE])
 
     def _edge_routes(self, edges: pd.DataFrame) -> pd.DataFrame:

@@ -59,15 +59,10 @@ def pod_rows() -> Any:
 
 
 def pods_per_edge(resolved_pods: Any) -> Any:
-    """EDGE_PODS before its dtypes: distinct pods at both ends, and the first of each by name."""
-    nobody = ibis.null("string")
+    """EDGE_PODS in halves, ``end`` says of which end: distinct pods, the first and the last by name."""
     rows = resolved_pods.filter((resolved_pods.aside == "") & ~resolved_pods.turned)
-    subject, peer = (ibis.ifelse(rows.end == end, rows.pod, nobody) for end in ("subject_pod", "peer_pod"))
-    return rows.group_by(*EDGE).agg(
-        subject_pods=subject.nunique(),
-        peer_pods=peer.nunique(),
-        subject_pod=subject.min(),
-        peer_pod=peer.min(),
+    return rows.group_by(*EDGE, "end").agg(
+        pods=rows.pod.nunique(), pod_min=rows.pod.min(), pod_max=rows.pod.max()
     )
 
 

@@ -17,6 +17,7 @@ from models.learning.incidence import DayIncidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
 from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
+from models.synthesis.cell_pods import End, cell_pods, pod_names
 from models.synthesis.surroundings import surroundings
 
 #: Cells of the estate that others are compared with; more say nothing new and cost minutes.
@@ -163,14 +164,17 @@ def _asks_resolver(scene: Scene) -> "pd.Series[bool]":
 
 
 def _with_pods(cells: pd.DataFrame, scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
-    """Cells with the distinct pods at either end: the most that one of their edges shows."""
+    """Cells with the distinct pods at either end, and the name of the only one."""
     keys = [column for column in RAW if column != "peer_names"]
-    pods = scene.everything.edge_pods
     distinct = rows[[*keys, "cell"]].drop_duplicates()
     distinct = distinct[distinct["cell"].isin(cells.index)]
-    joined = distinct.merge(pods[[*keys, "subject_pods", "peer_pods"]], on=keys, how="inner")
-    most = joined.groupby("cell")[["subject_pods", "peer_pods"]].max()
-    return cells.join(most.reindex(cells.index).astype("float64"))
+    joined = distinct.merge(scene.everything.edge_pods, on=keys, how="inner")
+    for side in ("subject", "peer"):
+        seen = [joined[f"{side}_pod{end}"].tolist() for end in ("s", "_min", "_max")]
+        ends = map(End, joined["cell"], joined[side], seen[0], map(pod_names, *seen))
+        found = cell_pods(ends).add_prefix(f"{side}_").reindex(cells.index)
+        cells = cells.join(found.astype({f"{side}_pods": "float64"}).fillna({f"{side}_pod": ""}))
+    return cells
 
 
 def _without_refusals(cells: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.frames import Observations, changes
+from models.synthesis.cell_pods import pod_names
 
 #: What makes two edge-days the same edge.
 EDGE_KEY: Final = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
@@ -29,7 +30,8 @@ class Edge(NamedTuple):
 
     ``working_days`` are the days on which it passed; ``visible_days`` those of them on which a reply
     would have been seen; ``answered_days`` those on which one was. ``aggregated`` holds only if every
-    record was; ``own_end`` if any was seen at the subject's end.
+    record was; ``own_end`` if any was seen at the subject's end. The names of pods are there where they were
+    two at most, so that all of them are known.
     """
 
     place: int
@@ -63,8 +65,8 @@ class Edge(NamedTuple):
     policies: tuple[str, ...]
     subject_pods: int
     peer_pods: int
-    subject_pod: str
-    peer_pod: str
+    subject_pod_names: tuple[str, ...]
+    peer_pod_names: tuple[str, ...]
     dns: bool
 
     @property
@@ -128,14 +130,16 @@ def _samples(frame: pd.DataFrame, place: Ints, day: Ints, size: int) -> list[tup
 
 
 def _pods(observations: Observations, keys: pd.DataFrame) -> list[Sequence[Any]]:
-    """Distinct pods at both ends, 0 where none was recorded, and their names where there was one."""
-    counts, names = ["subject_pods", "peer_pods"], ["subject_pod", "peer_pod"]
-    pods = observations.edge_pods[[*EDGE_KEY, *counts, *names]]
-    joined = keys.merge(pods.drop_duplicates(list(EDGE_KEY)), on=list(EDGE_KEY), how="left")
-    return [
-        *(joined[name].fillna(0).astype("int64").tolist() for name in counts),
-        *(joined[name].fillna("").tolist() for name in names),
+    """Distinct pods at both ends, 0 where none was recorded, and names of pods at both ends."""
+    pods = observations.edge_pods.drop_duplicates(list(EDGE_KEY))
+    joined = keys.merge(pods, on=list(EDGE_KEY), how="left")
+    counts = [joined[f"{pod}s"].fillna(0).astype("int64").tolist() for pod in ("subject_pod", "peer_pod")]
+    ends = [
+        [joined[f"{pod}_{end}"].fillna("").tolist() for end in ("min", "max")]
+        for pod in ("subject_pod", "peer_pod")
     ]
+    names = [list(map(pod_names, count, *pair)) for count, pair in zip(counts, ends, strict=True)]
+    return [*counts, *names]
 
 
 def _dns(observations: Observations, keys: pd.DataFrame) -> list[bool]:

@@ -1,5 +1,6 @@
 """What was seen behind each rule, counted so that volume and replicas do not pass for certainty."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
@@ -64,16 +65,19 @@ def _pods(edges: Sequence[Edge], side: str) -> int:
     """
     Distinct pods at one end.
 
-    Pods of different label sets are different pods; edges that share a label set are counted once, by
-    the edge that shows most of them.
+    Pods of different label sets are different pods. Of edges that share a label set as many are counted
+    as one of them shows, or as their names tell apart.
     """
     if len(edges) == 1:
         return edges[0].subject_pods if side == "subject" else edges[0].peer_pods
     most: dict[str, int] = {}
+    named: dict[str, set[str]] = defaultdict(set)
     for edge in edges:
-        key, pods = (edge.subject, edge.subject_pods) if side == "subject" else (edge.peer, edge.peer_pods)
+        mine = side == "subject"
+        key, pods = (edge.subject, edge.subject_pods) if mine else (edge.peer, edge.peer_pods)
         most[key] = max(most.get(key, 0), pods)
-    return sum(most.values())
+        named[key].update(edge.subject_pod_names if mine else edge.peer_pod_names)
+    return sum(max(pods, len(named[key])) for key, pods in most.items())
 
 
 def rule_evidence(edges: Sequence[Edge], index: DayIndex, direction: str, days_observed: int) -> RuleEvidence:

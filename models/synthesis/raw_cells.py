@@ -8,7 +8,6 @@ resolver; a cell is between workloads and names, which do not.
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from models.domain.workload import Workload
@@ -16,6 +15,7 @@ from models.frames import Observations
 from models.learning.cells import CELL_KEY, cell_ids, group_codes, to_cells
 from models.learning.days import ObservedDays, observed_days
 from models.learning.incidence import SUMS, DayIncidence
+from models.synthesis.cell_pods import End, cell_pods
 from models.synthesis.edges import EdgeTable
 from models.synthesis.view import ClusterView
 
@@ -104,33 +104,11 @@ def _with_every_day(observations: Observations) -> pd.DataFrame:
 
 
 def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:
-    """
-    Distinct pods at both ends of each cell, and the name of the only one.
-
-    Pods of two label sets are two pods; edges that share a label set count once, by the one that shows
-    most of its pods.
-    """
-    count = len(table.edges)
-    frame = pd.DataFrame(
-        {
-            "cell": ids.to_numpy(),
-            "subject": [edge.subject for edge in table.edges],
-            "peer": [edge.peer for edge in table.edges],
-            "subject_pods": np.fromiter((edge.subject_pods for edge in table.edges), np.int64, count),
-            "peer_pods": np.fromiter((edge.peer_pods for edge in table.edges), np.int64, count),
-            "subject_pod": [edge.subject_pod for edge in table.edges],
-            "peer_pod": [edge.peer_pod for edge in table.edges],
-        }
-    )
-    sides = {
-        f"{side}_pods": frame.groupby(["cell", side], sort=True)[f"{side}_pods"].max().groupby(level=0).sum()
-        for side in ("subject", "peer")
-    }
-    by_cell = frame.groupby("cell", sort=True)
-    for pod in ("subject_pod", "peer_pod"):
-        names = by_cell[pod]
-        sides[pod] = names.max().where((names.min() == names.max()) & (sides[f"{pod}s"] == 1), "")
-    return pd.DataFrame(sides)
+    """Distinct pods at both ends of each cell, and the name of the only one."""
+    edges = list(zip(ids.tolist(), table.edges, strict=True))
+    subject = cell_pods(End(cell, e.subject, e.subject_pods, e.subject_pod_names) for cell, e in edges)
+    peer = cell_pods(End(cell, e.peer, e.peer_pods, e.peer_pod_names) for cell, e in edges)
+    return subject.add_prefix("subject_").join(peer.add_prefix("peer_"))
 
 
 def _answers(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:

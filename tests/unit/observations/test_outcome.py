@@ -36,14 +36,15 @@ def test_trap_A5_observation_points_of_one_connection_are_one_edge(tmp_path):
     assert (row["hours"], row["flows"]) == (1, 2)
     pods = observed.edge_pods[observed.edge_pods["direction"] == "egress"].iloc[0]
     assert (pods["subject_pods"], pods["peer_pods"]) == (1, 1)
-    assert (pods["subject_pod"], pods["peer_pod"]) == ("web-1", "api-1")
 
 
-def test_pods_are_named_only_where_there_was_one(tmp_path):
-    """Two callers of one pod: whichever of them did something, it is not told."""
-    observed = observe(tmp_path, [flow(WEB, API), flow(WEB2, API)])
-    pods = observed.edge_pods[observed.edge_pods["direction"] == "egress"].iloc[0]
-    assert pods[["subject_pods", "subject_pod", "peer_pods", "peer_pod"]].tolist() == [2, "", 1, "api-1"]
+def test_the_first_and_the_last_pod_of_an_edge_are_named(tmp_path):
+    """Two callers of one pod; an address outside has none."""
+    observed = observe(tmp_path, [flow(WEB, API), flow(WEB2, API), flow(WEB, OUTSIDE)])
+    columns = [f"{side}_pod{end}" for side in ("subject", "peer") for end in ("s", "_min", "_max")]
+    rows = observed.edge_pods[observed.edge_pods["direction"] == "egress"].set_index("peer_kind")[columns]
+    assert rows.loc["endpoint"].tolist() == [2, "web-1", "web-2", 1, "api-1", "api-1"]
+    assert rows.loc["ip"].tolist() == [1, "web-1", "web-1", 0, "", ""]
 
 
 def test_trap_A7_presence_counts_hours_not_records(tmp_path):

@@ -394,6 +394,26 @@ def test_evidence_counts_days_pods_and_answers_not_volume(world, web, api):
     assert isinstance(world.observations().window, Window)
 
 
+def test_pods_behind_changing_addresses_of_a_name_are_told_apart(world, web, api):
+    """Each address was called by one or two pods, the name by five; of a crowd only its number is known."""
+    callers = [("web-1", "web-1"), ("web-2", "web-3"), ("web-3", "web-4"), ("web-5", "web-5")]
+    for number, (first, last) in enumerate(callers):
+        count = 1 if first == last else 2
+        world.to(
+            web,
+            "ip",
+            f"52.1.2.{number}",
+            443,
+            names="cdn.example.net",
+            subject_pods=count,
+            subject_pod=(first, last),
+        )
+    world.to(web, "ip", "52.9.9.9", 443, names="cdn.example.net", subject_pods=3, subject_pod=("a", "b"))
+    proposal = proposal_for(propose(world.observations()), "web")
+    evidence = next(rule for rule in proposal.rules if rule.ports[0].number == 443).evidence
+    assert evidence.client_pods == 5
+
+
 def test_trap_I8_policies_that_are_deployed_already_are_said_to_be_unread(world, web, api):
     """Allows add up and a deny wins, so this policy alone does not tell what will be in force."""
     world.edge(web, api, policies="shop/legacy")

@@ -127,7 +127,7 @@ class World:
         icmp_type: int = -1,
         subject_pods: int = 2,
         peer_pods: int = 2,
-        subject_pod: str = "",
+        subject_pod: tuple[str, str] = ("", ""),
         l7: str = "",
         **measures: object,
     ) -> None:
@@ -171,8 +171,10 @@ class World:
             **key,
             "subject_pods": subject_pods,
             "peer_pods": peer_pods,
-            "subject_pod": subject_pod,
-            "peer_pod": "",
+            "subject_pod_min": subject_pod[0],
+            "subject_pod_max": subject_pod[1],
+            "peer_pod_min": "",
+            "peer_pod_max": "",
         }
         if l7:
             short = {name: value for name, value in key.items() if name != "icmp_type"}
