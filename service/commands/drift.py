@@ -100,7 +100,7 @@ def print_report(told: Told) -> None:
         f"coverage {form['coverage']['state']}"
     )
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary["by_kind"].items() if count)
-    print_text(f"{summary['findings']} findings{': ' + kinds if kinds else ''}")
+    print_text(f"findings: {summary['findings']}{f' ({kinds})' if kinds else ''}")
     if form["findings"]:
         print_text()
         print_table(
