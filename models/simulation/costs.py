@@ -2,9 +2,9 @@
 What a policy set costs: entries in the endpoint's policy map, and what rules open beyond what was seen.
 
 One map per endpoint holds both directions (``bpf-policy-map-max``, 16384 by default). An entry costs the
-identities it selects (an address list one for each prefix, `models.simulation.prefixes`) times the prefixes
-its ports split into; duplicates share one map entry, so the count here is an upper bound, as close as the
-rules allow.
+identities it selects times the prefixes its ports split into. Addresses outside have the identity of the
+prefix (`models.simulation.prefixes`) or the name by which policies select them; one that several names share
+has one of its own, which is not counted. Duplicates share one map entry.
 """
 
 from collections import defaultdict
@@ -62,7 +62,7 @@ class MapCost:
     labels
         Of the identity.
     entries
-        Upper bound of the entries its endpoints need.
+        Entries that its endpoints need.
     rule, most
         The costliest rule, and what it needs of them.
     """
@@ -150,10 +150,13 @@ class Breadth:
         )
 
     def _identities(self, entry: Entry) -> int:
-        """Identities that an entry's peers select: known ones, and those of prefixes, seen or not."""
-        prefixes = [one for one in entry.peers or () if isinstance(one, CidrSelector)]
-        others = tuple(one for one in entry.peers or () if not isinstance(one, CidrSelector))
-        return int(self.selected(replace(entry, peers=others)).sum()) + self._prefixes.selected(prefixes)
+        """Identities that an entry's peers select: known ones, those of prefixes and of names."""
+        peers = entry.peers or ()
+        prefixes = [one for one in peers if isinstance(one, CidrSelector)]
+        names = {one for one in peers if isinstance(one, FqdnSelector)}
+        others = tuple(one for one in peers if not isinstance(one, CidrSelector | FqdnSelector))
+        known = int(self.selected(replace(entry, peers=others)).sum())
+        return known + self._prefixes.selected(prefixes) + len(names)
 
     def over_broad(self, seen: EdgeTable, matched: Sequence[int]) -> tuple[RuleFinding, ...]:
         """

@@ -183,6 +183,13 @@ def test_a_list_of_prefixes_costs_an_entry_for_each_whatever_was_seen() -> None:
     assert [(one.entries, one.rule.path, one.most) for one in costs] == [(100 + within, "egress[0]", 100)]
 
 
+def test_a_list_of_names_costs_an_entry_for_each() -> None:
+    """Whatever address is learned for a name has an identity of that name."""
+    names = [{"matchName": f"api{n}.example.com"} for n in range(50)] + [{"matchPattern": "*.example.net"}]
+    policies = parse_objects([egress({"toFQDNs": names, "toPorts": [port("443")]})], config=CONFIG)
+    assert [one.entries for one in Breadth(policies, [WEB], CONFIG).by_subject()] == [51]
+
+
 def test_a_diff_lists_edges_not_lines() -> None:
     """A rewritten but equal policy changes nothing; a dropped port changes its edges."""
     one = egress({"toEndpoints": [{"matchLabels": {"app": "api"}}], "toPorts": [port("80"), port("443")]})
