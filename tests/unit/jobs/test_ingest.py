@@ -462,7 +462,7 @@ def test_links_that_lead_nowhere_and_files_that_are_gone_stop_nothing(
     with pytest.raises(BadInputError, match="no such file"):
         run_ingest([str(folder / "dangling.json")], store=store)
     gone = folder / "gone.json"
-    monkeypatch.setattr(ingest, "find_files", lambda paths: ([gone, folder / "a.json"], list(paths)[:0]))
+    monkeypatch.setattr(ingest, "find_files", lambda paths, own: ([gone, folder / "a.json"], list(paths)[:0]))
     report = balanced(run_ingest([str(gone)], store=store))
     assert dict(report.rejected) == {"cannot be read: No such file or directory": 1}
     assert report.duplicates == 10
