@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 #: One row of a frame, by column.
 Row = Mapping[Any, Any]
 
+LONGEST_NAME: Final = 253  # of a Kubernetes object; what a record calls a pod may be anything
 ZONE: Final = (2.0, 3.0)  # inside, and what being outside takes away
 OWNED: Final = (0.6, 0.3)  # a controller speaks for it, none against it
 DEBUG: Final = -4.0  # of a debug container, an exec session, and of a bare pod that passes
@@ -124,5 +125,5 @@ def _replicas(facts: Row) -> str:
         return "how many replicas show it is unknown"
     if pods > replicas:
         return f"seen from {pods:.0f} pods of a workload that runs {replicas:.0f} at a time"
-    named = f" ({facts['pod']})" if facts["pod"] else ""
+    named = f" ({facts['pod'][:LONGEST_NAME]})" if facts["pod"] else ""
     return f"seen from {pods:.0f} of {replicas:.0f} replicas{named}"

@@ -344,6 +344,17 @@ def test_a_scan_begins_before_its_first_flagged_miss(hours: int, found: bool) ->
     assert scan_flags(frame).tolist() == [found, found] + [True] * 5
 
 
+@pytest.mark.parametrize(("pod", "told"), [("w001-a", "(w001-a)"), ("x" * 100_000, f"({'x' * 253})")])
+def test_the_ledger_names_the_only_pod_and_no_novel(pod: str, told: str) -> None:
+    """Whoever looks for it needs the name; what calls itself a pod may be as long as a record."""
+    cells = screened(by_hand(0, (pod, pod)))
+    cell = cells.index[cells["peer"] == "tools.example.net"][0]
+    sentence = next(
+        one.because for one in cells["said"].iloc[0].evidence(cell) if one.name == "concentration"
+    )
+    assert sentence == f"seen from 1 of 5 replicas {told}"
+
+
 def test_successes_of_its_mates_do_not_hide_a_scanner() -> None:
     """Every miss is undone by a first contact that another pod made; the test is of one host."""
     outcomes = [1.0, 0.0] * 5
