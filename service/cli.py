@@ -86,6 +86,8 @@ def run(arguments: list[str]) -> int:
         if known is None:
             raise
         return known
+    if code == EXIT_INTERRUPTED:  # Typer makes this of a KeyboardInterrupt, and leaves the word to us
+        say("interrupted")
     return code if isinstance(code, int) else EXIT_DONE
 
 
@@ -95,7 +97,7 @@ def _explain(error: BaseException) -> int | None:
         case PortolanError():
             say(f"error: {error}")
             return exit_code(error)
-        case KeyboardInterrupt() | typer.Abort():
+        case KeyboardInterrupt() | typer.Abort():  # outside of a command, and at a question that it asked
             say("interrupted")
             return EXIT_INTERRUPTED
         case BrokenPipeError():

@@ -92,13 +92,9 @@ class _Fold:
     def _rows(self, statement: str) -> pd.DataFrame:
         """Rows of a statement; sums come wider than 64 bits and are brought back."""
         table = self.con.sql(fold_statements()[statement]).to_arrow_table()
-        narrow = pa.schema(
-            [
-                field.with_type(pa.int64()) if pa.types.is_decimal(field.type) else field
-                for field in table.schema
-            ]
-        )
-        table = table.cast(narrow)
+        for place, field in enumerate(table.schema):
+            if pa.types.is_decimal(field.type):
+                table = table.set_column(place, field.name, table.column(place).cast(pa.int64()))
         # Column by column, each freed as soon as it is converted: the frame is as large as the table.
         found: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
         return found

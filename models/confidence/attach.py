@@ -167,7 +167,7 @@ class _Ledger:
     def __init__(self, draft: Draft, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame) -> None:
         self._draft = draft
         self._days = cells.days
-        shown = scored.index.isin([*scores["needed"], *scores["doubtful"]])
+        shown = pd.unique(pd.concat([scores["needed"], scores["doubtful"]]))
         self._rows = scored.loc[shown, _SHOWN].to_dict("index")
         self._scores = scores.to_dict("index")
         screening = draft.screened.screening

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from models.errors import UnsupportedError
 
 LOCAL_CLUSTER: Final = "default"  # Cilium's own default of `cluster-name`
+MAP_SIZE: Final = 16384  # entries of a pod's policy map: Cilium's own default of `bpf-policy-map-max`
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,10 +164,11 @@ def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: Ob
     for measure in SUMS:
         state[measure] = grouped[measure].sum().to_numpy(dtype=np.int64)
     day_code, names = pd.factorize(rows["day"], sort=True)
-    pair, which = np.unique(codes * max(len(names), 1) + day_code, return_inverse=True)
-    hours = np.zeros(len(pair), dtype=np.int64)
-    np.maximum.at(hours, which, np.minimum(rows["hours"].to_numpy(dtype=np.int64), HOURS_PER_DAY))
-    state["hours"] = _added(pair // max(len(names), 1), hours, len(keys))
+    # Whatever is said of a day is one byte for each cell and day: 60 days of a million cells are 60 MB.
+    table = (len(keys), len(names))
+    hours = np.zeros(table, dtype=np.uint8)
+    np.maximum.at(hours, (codes, day_code), rows["hours"].clip(upper=HOURS_PER_DAY).to_numpy(dtype=np.uint8))
+    state["hours"] = hours.sum(axis=1, dtype=np.int64)
     state["first_us"] = grouped["first_us"].min().to_numpy(dtype=np.int64)
     state["last_us"] = grouped["last_us"].max().to_numpy(dtype=np.int64)
     state["replies_visible"] = grouped["replies_visible"].max().to_numpy(dtype=bool)
@@ -176,20 +177,15 @@ def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: Ob
     state["first_date"] = dates[spans.min().to_numpy()]
     state["last_date"] = dates[spans.max().to_numpy()]
     present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
-    active = np.zeros(len(pair), dtype=np.int64)
-    np.maximum.at(active, which, present.astype(np.int64))
-    state["active_days"] = _added(pair // max(len(names), 1), active, len(keys))
+    active = np.zeros(table, dtype=np.bool_)
+    active[codes[present], day_code[present]] = True
+    state["active_days"] = active.sum(axis=1, dtype=np.int64)
     hour = (rows["first_us"] // _MICROSECONDS_PER_HOUR % HOURS_PER_DAY).to_numpy(dtype=np.int64)
     state["start_hours"] = bitmaps.bits_of(codes[present], hour[present], len(keys))
     position = days.index_before(pd.Series(names, dtype="str"))[day_code]
     on_full = present & np.isin(names, days.full)[day_code]
     state["days"] = bitmaps.bits_of(codes[on_full], position[on_full], len(keys))
     return state
-
-
-def _added(groups: bitmaps.Ints, values: bitmaps.Ints, group_count: int) -> bitmaps.Ints:
-    """Sum of whole numbers per group."""
-    return np.bincount(groups, weights=values, minlength=group_count).astype(np.int64)
 
 
 def _merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

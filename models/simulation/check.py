@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from models.domain.agent import AgentConfig
+from models.domain.agent import MAP_SIZE, AgentConfig
 from models.domain.fqdn import FqdnSelector
 from models.domain.labels import CLUSTER_KEY, K8S, NAMESPACE_KEY, LabelSet
 from models.domain.policy import Direction, Entry, PolicySet
 from models.domain.selector import EndpointSelector
 from models.simulation.compiled import CompiledPolicies
 from models.simulation.context import Side, resolve
-from models.simulation.costs import MAP_SIZE, Breadth
+from models.simulation.costs import Breadth
 from models.simulation.diff import example_pod
 from models.simulation.dns_sanity import DNS_PORT, find_dns_problems
 from models.simulation.findings import FindingKind, RuleFinding, Severity

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from models.domain.agent import AgentConfig
+from models.domain.agent import MAP_SIZE, AgentConfig
 from models.domain.cidr import CidrSelector
 from models.domain.fqdn import FqdnSelector
 from models.domain.labels import LabelSet
@@ -28,7 +28,6 @@ from models.simulation.peer_rows import PeerRows
 from models.simulation.prefixes import NamedPrefixes
 from models.simulation.side_index import SideIndex
 
-MAP_SIZE: Final = 16384  # entries, Cilium's default of bpf-policy-map-max
 WARN_SHARE: Final = 0.5  # of the map: identities come and go, and overflow drops or admits traffic
 BROAD_FACTOR: Final = 3  # identities opened per identity seen before a rule is called over-broad
 BROAD_MINIMUM: Final = 10  # identities opened and not seen; below it breadth is not worth a reviewer's time

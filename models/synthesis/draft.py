@@ -26,6 +26,7 @@ from models.synthesis.http_lists import HttpLists
 from models.synthesis.http_seen import HttpSeen
 from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.leftovers import left_out
+from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed, observed
 from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.population import find_population
@@ -186,6 +187,7 @@ def draft(
         rates=rates,
         questions=questions_asked(observations, screened.tunnels),
         http=None if http is None else HttpLists(http, len(table.days), rates),
+        budget=MapBudget(view.workloads),
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:

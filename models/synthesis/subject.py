@@ -20,6 +20,7 @@ from models.synthesis.families import Families
 from models.synthesis.http_lists import HttpLists
 from models.synthesis.leftovers import left_out
 from models.synthesis.lines import Grouping
+from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed, maturity
 from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.questions_asked import QuestionsAsked
@@ -47,6 +48,7 @@ class Setting:
     rates: Exchange
     questions: QuestionsAsked
     http: HttpLists | None
+    budget: MapBudget
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ def propose_for(
     if rules:
         questions = setting.questions.patterns(workload.label_keys, _held_names(candidates, excluded))
         inspected = with_dns_inspection(rules, fqdn=view.capabilities.fqdn, questions=questions)
-        placed = with_paths(inspected, workload.namespace)
+        placed = with_paths(setting.budget.marked(inspected), workload.namespace)
         edges = tuple(edge for candidate in candidates for edge in candidate.edges)
         about = _About(key, workload, selector, facts, edges)
         outcome.proposal = _proposal(setting, about, placed, outcome)

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from jobs.policy_places import PolicyPlaces
-from models.domain.agent import AgentConfig
+from models.domain.agent import MAP_SIZE, AgentConfig
 from models.domain.policy import PolicySet
 from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.simulation.check import PolicyCheck, check_policies, finding_to_json
-from models.simulation.costs import MAP_SIZE
 from models.simulation.findings import Severity
 from service.commands.options import (
     AsOf,

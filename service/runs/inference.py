@@ -103,16 +103,17 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str, both: Both) -
         log.info("infer.started", run=run_id, cluster=cluster.name)
         notes += cluster.notes()
         try:
-            with uncollected():
-                result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both=both)
-                kept = _keep(portolan, result, cluster.name, options.namespace, run_id)
+            with uncollected():  # and what a cluster took is given back before anybody looks for garbage
+                done = _infer_and_keep(
+                    portolan, options, config, cluster, cron_jobs=cron_jobs, run_id=run_id, both=both
+                )
         except TooLittleEvidenceError as error:
             silent.append(error)
             continue
-        windows.append(_looked_at(result))
-        if why := result.why_nothing(options.namespace):
-            notes.append(f"nothing is proposed for cluster {cluster.name}: {why}")
-        for key, value in kept.items():
+        windows.append(done.looked_at)
+        if done.why_nothing:
+            notes.append(f"nothing is proposed for cluster {cluster.name}: {done.why_nothing}")
+        for key, value in done.kept.items():
             total[key] = total.get(key, 0) + value
     if not windows:
         raise TooLittleEvidenceError("; ".join([*map(str, silent), *notes]))
@@ -135,6 +136,30 @@ def _chosen_clusters(portolan: Portolan, wanted: str | None, namespace: str | No
         if namespace not in known:
             raise NotFoundError(f"namespace {namespace!r} was not observed; there are {', '.join(known)}")
     return [cluster for cluster in observed if wanted in {None, cluster.name}]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a run says of a cluster: the window that it looked at, and what came of it."""
+
+    looked_at: dict[str, Any]
+    why_nothing: str
+    kept: dict[str, int]
+
+
+def _infer_and_keep(
+    portolan: Portolan,
+    options: InferOptions,
+    config: InferConfig,
+    cluster: ObservedCluster,
+    *,
+    cron_jobs: Sequence[CronJob],
+    run_id: str,
+    both: Both,
+) -> _Done:
+    result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both=both)
+    kept = _keep(portolan, result, cluster.name, options.namespace, run_id)
+    return _Done(_looked_at(result), result.why_nothing(options.namespace), kept)
 
 
 def _infer_cluster(
