@@ -118,7 +118,8 @@ class RuleConfidence(Estimator):
         out["days_seen"] = grouped["days_seen"].max()
         out["young"] = grouped["opportunities"].max() < MIN_AGE
         out["doubtful"] = grouped["cell"].first()
-        most = rows.sort_values(["rule", "p_need", "cell"], ascending=[True, False, True])
+        # chances are cut a little below 1: of several that are certain, the one that most days show is told
+        most = rows.sort_values(["rule", "p_need", "days_seen", "cell"], ascending=[True, False, False, True])
         out["needed"] = most.groupby("rule", sort=True)["cell"].first()
         self.scores_ = out
         return self
@@ -147,7 +148,7 @@ def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "")
     Parameters
     ----------
     cell
-        A row with ``p_need``, ``days_seen``, ``last_day`` and ``opportunities``.
+        A row with ``p_need``, ``days_seen``, ``returns``, ``opportunities`` and ``last_date``.
     days
         The window.
     rhythm
@@ -160,20 +161,26 @@ def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "")
     """
     chance = min(max(float(cell["p_need"]), 1e-9), 1.0 - 1e-9)
     bits = math.log2(chance) - math.log2(1.0 - chance)
-    seen, last = int(cell["days_seen"]), int(cell["last_day"])
-    since = int(cell["opportunities"]) + 1
-    quiet = days.count - 1 - last if last >= 0 else days.count
-    ago = (
-        "on the last full day"
-        if quiet == 0
-        else f"{quiet} full {'day' if quiet == 1 else 'days'} before its end"
-    )
+    seen = int(cell["days_seen"])
+    # a first sight on a partial day is in none of them
+    since = int(cell["opportunities"]) + seen - int(cell["returns"])
+    last = _ago(str(cell["last_date"]), days)
     named = f", {rhythm.replace('_', ' ')}" if rhythm else ""
     text = (
-        f"seen on {seen} of {since} full days since first sight{named}, last {ago}; "
+        f"seen on {seen} of {since} full days since first sight{named}, last {last}; "
         f"returns within {CONFIDENCE_HORIZON} days with probability {_chance(chance)}"
     )
     return Evidence("recurrence", min(max(bits, -MAX_NEED_BITS), MAX_NEED_BITS), text)
+
+
+def _ago(last: str, days: ObservedDays) -> str:
+    """When a cell was seen for the last time."""
+    if last not in days.full:
+        return f"on {last}, which was seen in part"
+    quiet = days.count - 1 - days.full.index(last)
+    if not quiet:
+        return "on the last full day"
+    return f"{quiet} full {'day' if quiet == 1 else 'days'} before the end"
 
 
 def _chance(probability: float) -> str:

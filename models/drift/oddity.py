@@ -34,6 +34,7 @@ WORDS: Final = MappingProxyType(
         "too_little_evidence": "too little speaks for it",
         "low_evidence": "it is among the oddest traffic of the cluster",
         "looks_like_attack": "it resembles known attacks",
+        "unwanted_name": "it shares a name with something confirmed as unwanted",
     }
 )
 

@@ -1,9 +1,9 @@
 """
 Where every cell ends: admitted, quarantined with its reasons, or excluded with a code.
 
-People overrule the screening, one cell at a time: a verdict never speaks for other cells. And what the
-last night alone turned from held back to admitted waits one night more, so that two days of patience buy
-an intruder nothing.
+People overrule the screening, one cell at a time: a verdict speaks for no other call, though a name may make
+the same one another cell (`models.learning.carried`). And what the last night alone turned from held back to
+admitted waits one night more, so that two days of patience buy an intruder nothing.
 """
 
 from __future__ import annotations

@@ -10,19 +10,18 @@ silence as death.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from datetime import date
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from models.learning import bitmaps
 from models.learning.base import Estimator, require, series
 from models.learning.cells import ZONES
 from models.learning.days import DAYS_PER_WEEK, ObservedDays
 from models.learning.returns import CALENDARS, Habits, Histories
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Days ahead that a forecast speaks of unless said otherwise.
 HORIZON: Final = 7
@@ -32,6 +31,12 @@ CONFIDENCE_HORIZON: Final = 35
 MIN_WEEKLY_SEEN: Final = 2
 MIN_WEEKLY_DAYS: Final = 14
 
+
+#: Share of the days that a calendar leaves free on which what lives by it is used all the same: an office
+#: call on one day of a year's weekends.
+STRAY_SHARE: Final = 0.01
+#: Such uses beyond which the calendar is not its own.
+MAX_STRAYS: Final = 2
 
 _COUNTS: Final = ("returns", "last_return", "opportunities")
 _SATURDAY: Final = 5
@@ -76,7 +81,7 @@ class Recurrence(Estimator):
         days
             `DayIncidence.days_`.
         """
-        require(cells, (*_COUNTS, "zone", "days"), "cells")
+        require(cells, (*_COUNTS, "zone", "days", "first_date"), "cells")
         seen = histories(cells, days, self.horizon)
         pooled = Habits.typical().fitted(seen)
         zone = cells["zone"].to_numpy()
@@ -120,15 +125,18 @@ def histories(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Historie
     cells
         `DayIncidence.cells_`.
     days
-        The window. A cell whose first sight was on a partial day, or before the oldest day kept, may only
-        live by the calendar of all days.
+        The window.
     horizon
         Days ahead.
     """
     counts = [cells[name].to_numpy(dtype=np.int64) for name in _COUNTS]
     bitmap = cells["days"].to_numpy(dtype=np.uint64)
-    sight = days.count - 1 - counts[2]
-    fully = (bitmap != 0) & (bitmaps.lowest_bit(bitmap) == sight)
+    date_of, dates = pd.factorize(cells["first_date"])
+    sight = days.index_before(pd.Series(dates, dtype="str"))[date_of]
+    started = np.array([date.fromisoformat(day).weekday() for day in dates], dtype=np.int64)[date_of]
+    unnoted = ~np.isin(dates, days.full)[
+        date_of
+    ]  # in no bitmap: a partial day, or one before the oldest kept
     whole = np.stack([*counts, np.full(len(cells), max(days.count, 1)), np.full(len(cells), horizon)], axis=1)
     table = np.zeros((len(cells), len(CALENDARS), whole.shape[1]), dtype=np.int64)
     table[:, :, _DAYS] = 1  # of a calendar that a cell cannot live by, whatever divides
@@ -136,29 +144,51 @@ def histories(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Historie
     chance = np.zeros((len(cells), len(CALENDARS)))
     chance[:, 0] = 1.0
     ahead = days.weekdays_ahead(horizon)
-    working = np.arange(DAYS_PER_WEEK) < _SATURDAY
-    for number, weekdays in [(1, working), *((2, np.arange(DAYS_PER_WEEK) == day) for day in range(7))]:
+    for number, weekdays in _parts_of_a_week():
         on = np.flatnonzero(weekdays[days.weekdays]) if days.count else np.zeros(0, dtype=np.int64)
-        outside = bitmaps.mask_of(~np.isin(np.arange(days.count), on))
-        rows = np.flatnonzero(fully & (bitmap & outside == 0))
+        off = bitmaps.mask_of(~np.isin(np.arange(days.count), on))
+        strays = bitmaps.count_bits(bitmap & off) + (~weekdays[started] & unnoted)
+        likely = _by_chance(strays, bitmaps.count_bits(off >> np.maximum(sight, 0).astype(np.uint64)))
+        likely *= 1.0 if number == 1 else 1.0 / DAYS_PER_WEEK
+        own = (strays == 0) | ((strays <= MAX_STRAYS) & (bitmaps.count_bits(bitmap & ~off) > strays))
+        rows = np.flatnonzero(own & (likely > chance[:, number]))
         if len(rows):
-            table[rows, number] = _on_calendar(bitmap[rows], on, int(ahead[weekdays].sum()))
-            chance[rows, number] = 1.0 if number == 1 else 1.0 / DAYS_PER_WEEK
+            table[rows, number] = _on_calendar(bitmap[rows], sight[rows], on, int(ahead[weekdays].sum()))
+            chance[rows, number] = likely[rows]
     returns, last, opportunities, length, coming = np.moveaxis(table, 2, 0)
     return Histories(returns, last, opportunities, length, coming, chance)
 
 
-def _on_calendar(bitmap: bitmaps.Bits, on: bitmaps.Ints, ahead: int) -> bitmaps.Ints:
-    """Columns of `Histories` of cells that were seen on days of a calendar only."""
+def _parts_of_a_week() -> list[tuple[int, npt.NDArray[np.bool_]]]:
+    """Place in `CALENDARS`, and which weekdays it has, of all but that of every day."""
+    working = np.arange(DAYS_PER_WEEK) < _SATURDAY
+    return [(1, working), *((2, np.arange(DAYS_PER_WEEK) == day) for day in range(DAYS_PER_WEEK))]
+
+
+def _by_chance(strays: bitmaps.Ints, free: bitmaps.Ints) -> Floats:
+    """Probability of so many uses on the days that a calendar leaves free."""
+    return np.asarray(STRAY_SHARE**strays * (1.0 - STRAY_SHARE) ** np.maximum(free - strays, 0))
+
+
+def _on_calendar(bitmap: bitmaps.Bits, sight: bitmaps.Ints, on: bitmaps.Ints, ahead: int) -> bitmaps.Ints:
+    """
+    Columns of `Histories` on the days ``on`` of a calendar.
+
+    A first sight on a partial day, or on one that the calendar leaves free, is no presence of the calendar:
+    its first opportunity is the calendar's next day.
+    """
     seen = (bitmap[:, None] >> on.astype(np.uint64)[None, :]) & np.uint64(1) == 1
-    first, back = seen.argmax(axis=1), seen[:, ::-1].argmax(axis=1)
-    length = np.full(len(bitmap), len(on))
+    before = np.searchsorted(on, sight, side="right")  # days of the calendar up to first sight
+    counted = seen.any(axis=1) & (np.append(on, -1)[before - 1] == sight)
+    counted &= (bitmap >> np.maximum(sight, 0).astype(np.uint64)) & np.uint64(1) == 1
+    returns = seen.sum(axis=1) - counted
+    newest = len(on) - seen[:, ::-1].argmax(axis=1) if len(on) else np.zeros(len(bitmap), dtype=np.int64)
     return np.stack(
         [
-            seen.sum(axis=1) - 1,
-            length - 1 - back - first,
-            length - 1 - first,
-            length,
+            returns,
+            np.where(returns > 0, newest - before, 0),
+            len(on) - before,
+            np.full(len(bitmap), max(len(on), 1)),
             np.full(len(bitmap), ahead),
         ],
         axis=1,

@@ -62,8 +62,8 @@ class Histories:
     ahead
         H: days of the calendar in the horizon.
     chance
-        Prior probability of the calendar among those of its kind: 1, or a seventh for one weekday; 0 where
-        the cell was seen on a day that the calendar lacks.
+        Prior probability of the calendar among those of its kind, 1 or a seventh for one weekday, times that
+        of what was seen on days that the calendar lacks; 0 where that was too much.
     """
 
     returns: Ints
@@ -91,8 +91,8 @@ class Histories:
     def distinct(self) -> tuple[Histories, Ints, Floats]:
         """Different histories, the place of each cell's own among them, and how many cells have each."""
         codes = np.zeros(len(self), dtype=np.int64)
-        whole = (self.returns, self.last, self.opportunities, self.days, self.ahead)
-        for column in (*whole, (self.chance > 0.0).astype(np.int64)):
+        likely = np.unique(self.chance, return_inverse=True)[1].reshape(self.chance.shape)
+        for column in (self.returns, self.last, self.opportunities, self.days, self.ahead, likely):
             for values in column.T:
                 _, codes = np.unique(codes * (int(values.max(initial=0)) + 1) + values, return_inverse=True)
         _, first, place, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from models.learning import bitmaps
 from models.learning.base import Estimator, require, series
 from models.learning.days import HOURS_PER_DAY, ObservedDays
-from models.learning.recurrence import MIN_WEEKLY_DAYS, weekly
+from models.learning.recurrence import weekly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,9 @@ DAILY_SHARE: Final = 0.9
 CONTINUOUS_HOURS: Final = 12
 #: Share of weekend days up to which presence on weekdays is a working rhythm.
 WEEKEND_SHARE: Final = 0.2
+#: Two weeks, of which the ends of a window that begins at any hour may lack a day each.
+MIN_WORKING_DAYS: Final = 8
+MIN_FREE_DAYS: Final = 3
 #: Active hours a day, and spread of the starting hour, up to which a daily job runs at its hour.
 JOB_HOURS: Final = 3
 JOB_START_SPREAD: Final = 2
@@ -100,7 +103,7 @@ class Rhythms(Estimator):
         choices = [
             (seen == 0, Rhythm.UNKNOWN),
             (daily & (hours >= CONTINUOUS_HOURS), Rhythm.CONTINUOUS),
-            (_workday(bitmap, first, age, days, self.daily_share), Rhythm.WORKDAY),
+            (_workday(bitmap, first, days, self.daily_share), Rhythm.WORKDAY),
             (daily & job, Rhythm.DAILY_JOB),
             (daily, Rhythm.DAILY),
             (weekly(cells, days), Rhythm.WEEKLY),
@@ -136,7 +139,6 @@ def start_spread(start_hours: bitmaps.Bits) -> npt.NDArray[np.int64]:
 def _workday(
     bitmap: bitmaps.Bits,
     first: npt.NDArray[np.int64],
-    age: npt.NDArray[np.int64],
     days: ObservedDays,
     share: float,
 ) -> npt.NDArray[np.bool_]:
@@ -148,7 +150,7 @@ def _workday(
         for mask in (working, weekend)
     ]
     (on_work, work), (on_rest, rest) = counts
-    enough = (age >= MIN_WEEKLY_DAYS) & (rest > 0)
+    enough = (work >= MIN_WORKING_DAYS) & (rest >= MIN_FREE_DAYS)
     return np.asarray(enough & (on_work >= share * work) & (on_rest <= WEEKEND_SHARE * rest))
 
 

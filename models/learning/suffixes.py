@@ -12,20 +12,10 @@ from typing import Final
 
 from publicsuffixlist import PublicSuffixList
 
-#: Multi-tenant suffixes that the public suffix list lacks (method, section 6.2), reviewed by hand.
-SUPPLEMENT: Final = (
-    "azurecr.io",
-    "azuredatabricks.net",
-    "database.azure.com",
-    "database.windows.net",
-    "documents.azure.com",
-    "openai.azure.com",
-    "r2.cloudflarestorage.com",
-    "redis.cache.windows.net",
-    "snowflakecomputing.com",
-    "storage.googleapis.com",
-    "vault.azure.net",
-)
+from models.learning.hosting import SUPPLEMENT
+
+#: Labels between a tenant's name and a suffix that name nobody: private zones, and API servers of AKS.
+_NOBODYS: Final = frozenset({"privatelink", "hcp"})
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +25,7 @@ def _lists() -> tuple[PublicSuffixList, frozenset[str], frozenset[str]]:
     official = PublicSuffixList(only_icann=True)
     # the package offers questions about one name only; the ancestors need the list itself
     private = whole._publicsuffix - official._publicsuffix  # noqa: SLF001
-    suffixes = frozenset(rule.lstrip("!").removeprefix("*.") for rule in private) | frozenset(SUPPLEMENT)
+    suffixes = frozenset(rule.lstrip("!").removeprefix("*.") for rule in (*private, *SUPPLEMENT))
     ancestors: set[str] = set()
     for suffix in suffixes:
         labels = suffix.split(".")
@@ -57,16 +47,33 @@ def shared_suffix(name: str) -> str:
     --------
     >>> shared_suffix("shop.blob.core.windows.net"), shared_suffix("shop.vault.azure.net")
     ('blob.core.windows.net', 'vault.azure.net')
-    >>> shared_suffix("api.example.co.uk")
-    'co.uk'
+    >>> shared_suffix("shop.privatelink.blob.core.windows.net"), shared_suffix("api.example.co.uk")
+    ('privatelink.blob.core.windows.net', 'co.uk')
+    >>> shared_suffix("shop.westeurope.cloudapp.azure.com")
+    'westeurope.cloudapp.azure.com'
     """
-    whole, suffixes, _ = _lists()
     labels = name.split(".")
-    for start in range(len(labels)):
-        tail = ".".join(labels[start:])
-        if tail in suffixes and tail in SUPPLEMENT:
-            return tail
-    return str(whole.publicsuffix(name) or labels[-1])
+    listed = str(_lists()[0].publicsuffix(name) or labels[-1])
+    # the longest of ours comes first; the list's own is taken where none of ours is longer
+    start = next((place for place in range(len(labels)) if _supplementary(labels, place)), len(labels))
+    start = min(start, len(labels) - listed.count(".") - 1)
+    if start and labels[start - 1] in _NOBODYS and _hosts(labels[start:]):
+        start -= 1
+    return ".".join(labels[start:])
+
+
+def _hosts(suffix: list[str]) -> bool:
+    """Whether a suffix, or what it is without a region, is of a service and not of a registry."""
+    suffixes = _lists()[1]
+    return ".".join(suffix) in suffixes or ".".join(suffix[1:]) in suffixes
+
+
+def _supplementary(labels: list[str], start: int) -> bool:
+    """Whether labels from a place on are a suffix of the supplement; a region needs a tenant before it."""
+    tail = labels[start + 1 :]
+    return ".".join([labels[start], *tail]) in SUPPLEMENT or (
+        start > 0 and ".".join(["*", *tail]) in SUPPLEMENT
+    )
 
 
 def registrable(name: str) -> str:
@@ -98,4 +105,4 @@ def is_shared(parent: str) -> bool:
     (True, True, False)
     """
     _, suffixes, ancestors = _lists()
-    return parent in suffixes or parent in ancestors or not registrable(parent)
+    return parent in suffixes or parent in ancestors or shared_suffix(f"tenant.{parent}") == parent

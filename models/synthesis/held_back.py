@@ -45,6 +45,7 @@ WHY_ODD: Final = MappingProxyType(
         "scan": "It belongs to a run of contacts most of which failed, as a scan makes them.",
         "strangers_at_once": "Several workloads of other teams were met within one hour, and hardly again.",
         "too_little_evidence": "Strict wants two of: two replicas, three days, another team that uses it.",
+        "unwanted_name": "It shares a name with something that a reviewer confirmed as unwanted.",
         "waits_one_night": "It was held back last night; what the last night alone turned waits one more.",
     }
 )

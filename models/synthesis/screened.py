@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from models.frames import Observations
+from models.learning.carried import UNWANTED_NAME, carry_verdicts
 from models.learning.evidence import Evidence
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED, decide_fates
 from models.learning.screening import PRIOR, Screening
@@ -137,7 +138,10 @@ def screen(
         lessons = verdicts.loc[~verdicts.index.isin(memory.echoes)]
         reasons = screening.fit(facts, raw.days.count, lessons).reasons_
     reasons = reasons.where(~_resolvers(view, table, raw, facts), "")
-    fates = decide_fates(reasons, _unworkable(facts), verdicts, _previous(memory, facts.index))
+    holding, doubtful = carry_verdicts(verdicts, facts.index)
+    for cell in sorted(doubtful):
+        reasons.loc[cell] = ";".join(filter(None, (reasons.loc[cell], UNWANTED_NAME)))
+    fates = decide_fates(reasons, _unworkable(facts), holding, _previous(memory, facts.index))
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
     refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
     return Screened(raw, facts, fates, screening, refused)

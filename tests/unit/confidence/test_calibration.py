@@ -149,8 +149,9 @@ def rules(count: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, ObservedDays]:
             "p_need": [0.9, 0.5, 0.6],
             "p_legit": [0.99, 0.9, 0.4],
             "days_seen": [14, 3, 1],
-            "last_day": [13, 9, 13],
+            "last_date": [day_names(14)[day] for day in (13, 9, 13)],
             "opportunities": [13, 10, 1],
+            "returns": [13, 2, 0],
         },
         index=pd.Index(["a", "b", "c"], name="cell"),
     )
@@ -186,11 +187,28 @@ def test_the_need_has_a_sentence() -> None:
     _, cells, days = rules()
     said = need_evidence(cells.loc["b"], days, "workday")
     assert said.because == (
-        "seen on 3 of 11 full days since first sight, workday, last 4 full days before its end; "
+        "seen on 3 of 11 full days since first sight, workday, last 4 full days before the end; "
         "returns within 35 days with probability 0.50"
     )
     assert said.bits == pytest.approx(0.0)
     assert "on the last full day" in need_evidence(cells.loc["a"], days).because
+
+
+def test_first_and_last_sight_on_partial_days_are_told_as_what_they_are() -> None:
+    """No full day is counted that lies before first sight, and silence on full days is not the end of it."""
+    _, cells, days = rules()
+    begun = cells.loc["b"].to_dict() | {"returns": 3, "last_date": "2026-12-24"}
+    said = need_evidence(begun, days).because
+    assert said.startswith(
+        "seen on 3 of 10 full days since first sight, last on 2026-12-24, which was seen in"
+    )
+
+
+def test_of_certain_cells_the_one_that_most_days_show_is_told() -> None:
+    """Their chances are cut at the same height, and the name of a cell says nothing."""
+    members, cells, days = rules()
+    sure = cells.assign(p_need=1.0 - 1e-6, days_seen=[3, 14, 1])
+    assert RuleConfidence().fit(members, sure, days).scores_.loc["r1", "needed"] == "b"
 
 
 @given(st.lists(st.floats(-20, 20), max_size=20))

@@ -79,7 +79,11 @@ def test_stable_names_stay_exact_however_many() -> None:
 @pytest.mark.parametrize(
     "suffix",
     ["blob.core.windows.net", "vault.azure.net", "database.windows.net", "azurecr.io", "github.io", "co.uk",
-     "s3.amazonaws.com", "storage.googleapis.com", "r2.cloudflarestorage.com", "snowflakecomputing.com"],
+     "s3.amazonaws.com", "storage.googleapis.com", "r2.cloudflarestorage.com", "snowflakecomputing.com",
+     "dfs.core.windows.net", "table.core.windows.net", "privatelink.blob.core.windows.net",
+     "privatelink.vaultcore.azure.net", "postgres.database.azure.com", "westeurope.cloudapp.azure.com",
+     "hcp.westeurope.azmk8s.io", "privatelink.westeurope.kusto.windows.net", "z6.web.core.windows.net",
+     "us-east-1.snowflakecomputing.com", "sharepoint.com", "mongodb.net"],
 )  # fmt: skip
 def test_trap_G14_no_wildcard_under_a_shared_suffix(suffix: str) -> None:
     """Any tenant's data plane: names stay exact, and the wildcard is a request to a person."""
@@ -94,6 +98,23 @@ def test_trap_G14_no_wildcard_under_a_shared_suffix(suffix: str) -> None:
 def test_an_ancestor_of_a_shared_suffix_is_shared(parent: str) -> None:
     """A wildcard above it would admit what lies under it."""
     assert is_shared(parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "party"),
+    [
+        ("acme.privatelink.blob.core.windows.net", "acme.privatelink.blob.core.windows.net"),
+        ("www.acme.westeurope.cloudapp.azure.com", "acme.westeurope.cloudapp.azure.com"),
+        ("acme.eu.auth0.com", "acme.eu.auth0.com"),
+        ("acme.auth0.com", "acme.auth0.com"),
+        ("management.azure.com", "azure.com"),
+        ("privatelink.example.com", "example.com"),
+        ("shop.privatelink.co.uk", "privatelink.co.uk"),
+    ],
+)
+def test_what_one_party_holds_ends_before_regions_and_private_zones(name: str, party: str) -> None:
+    """Two tenants of a service are two holders, and one tenant is one."""
+    assert registrable(name) == party
 
 
 def test_names_of_one_tenant_may_have_a_pattern() -> None:

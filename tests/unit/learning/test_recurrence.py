@@ -255,6 +255,41 @@ def test_small_zones_borrow_the_habits_of_all() -> None:
     assert not np.allclose(habits["internal"].weights, habits["external"].weights)
 
 
+def office(first: int, last: int, *strays: int) -> float:
+    """p_need of a cell that is used on working days, in a window whose first and last day are partial."""
+    used = {day for day in range(first, last + 1) if date.fromisoformat(DAYS[day]).weekday() < 5} | {*strays}
+    rows = estate(2, 14, workloads=20).to_dict("records")
+    rows += [edge("w", "office", DAYS[day]) for day in sorted(used)]
+    partial = coverage(DAYS)
+    partial = partial[~(partial["day"].isin([DAYS[0], DAYS[-1]]) & (partial["hour"] < 12))]
+    incidence = DayIncidence().fit(to_cells(pd.DataFrame(rows)), partial)
+    assert incidence.days_.partial == (DAYS[0], DAYS[-1])
+    need = Recurrence().fit(incidence.cells_, incidence.days_).p_need_
+    return float(need[incidence.cells_["peer"] == "office"].iloc[0])
+
+
+def test_a_window_that_begins_at_noon_knows_its_working_days() -> None:
+    """First seen on a day that is not whole, as everything that was always there."""
+    assert DAYS[0] == min(day for day in DAYS if date.fromisoformat(day).weekday() == 0)
+    assert office(0, 11) > 0.97
+
+
+@pytest.mark.parametrize("stray", [5, 6])
+def test_one_call_on_a_weekend_does_not_end_an_office_rhythm(stray: int) -> None:
+    """More evidence never says that it is needed less."""
+    assert office(0, 11, stray) > 0.95
+
+
+def test_what_is_used_on_many_weekend_days_has_no_calendar_of_working_days() -> None:
+    """Two of them may be strays, three are none."""
+    rows = [edge("w", "strays", day) for day in DAYS[:7]]
+    rows += [edge("w", "always", day) for day in DAYS[:13]]
+    cells, incidence = fitted(rows)
+    chance = dict(zip(cells["peer"], histories(cells, incidence.days_, 7).chance[:, 1], strict=True))
+    assert 0.0 < chance["strays"] < 0.001
+    assert chance["always"] == 0.0
+
+
 def test_a_weekend_of_silence_is_no_death() -> None:
     """Ten working days of ten, read on a Sunday evening: Monday is expected."""
     working = [day for day in DAYS if date.fromisoformat(day).weekday() < 5]
@@ -319,7 +354,7 @@ def test_a_million_cells_are_scored_in_seconds() -> None:
     last = np.where(x > 0, np.maximum(rng.integers(0, n + 1, count), x), 0)
     cells = pd.DataFrame(
         {"returns": x, "last_return": last, "opportunities": n, "zone": "internal", "days": np.uint64(5)},
-    )
+    ).assign(first_date=DAYS[0])
     start = time.perf_counter()
     need = Recurrence().fit(cells, DayIncidence().fit(EDGES, coverage(DAYS)).days_).p_need_
     assert time.perf_counter() - start < 60

@@ -54,6 +54,12 @@ def test_trap_J1_one_week_cannot_show_a_working_rhythm() -> None:
     assert rhythm([1], window=7) == Rhythm.ONE_OFF
 
 
+def test_two_weeks_that_begin_and_end_at_noon_show_a_working_rhythm() -> None:
+    """Thirteen full days, of which nine are worked on: a window of a nightly run never begins at midnight."""
+    assert rhythm([d for d in range(1, 14) if d % 7 < 5], window=14, hours=9) == Rhythm.WORKDAY
+    assert rhythm(list(range(8)), window=14, hours=9) == Rhythm.SPORADIC
+
+
 def test_a_job_around_midnight_has_one_hour() -> None:
     """23 and 0 are an hour apart."""
     assert rhythm(EVERY, hour=[23 if d % 2 else 0 for d in EVERY]) == Rhythm.DAILY_JOB

@@ -88,6 +88,21 @@ def test_a_verdict_speaks_for_its_cell_and_no_other(world, made):
     assert {line.reason for one in unwanted.proposals for line in one.left_out} == {"reviewed_unwanted"}
 
 
+def test_one_more_name_on_its_address_does_not_bring_the_unwanted_back(made):
+    """Whoever owns the address also owns its names, and three pods that call it prove nothing either."""
+    cell = beacon(draft(made, hints=HINTS)).cell
+    days = made.edge_days
+    twice = days["peer_names"].eq("cdn.example.net") & days["day"].ge(days["day"].max())
+    assert twice.any()
+    renamed = replace(
+        made,
+        edge_days=days.assign(peer_names=days["peer_names"].mask(twice, "cdn.example.net,img.example.net")),
+        edge_pods=made.edge_pods.assign(subject_pods=3),
+    )
+    entries = draft(renamed, hints=HINTS, memory=Memory({cell: "unwanted"})).quarantine
+    assert [one.reasons for one in entries] == [("unwanted_name",)]
+
+
 def test_what_the_last_night_alone_turned_waits_one_night(made):
     """Two days of patience buy an intruder nothing."""
     first = draft(made, hints=HINTS)
