@@ -156,6 +156,25 @@ COVERAGE: Final[dict[str, str]] = {
     "skipped": "int64",
 }
 
+#: Edges of the window that are in no EDGE_DAYS although they may have worked: what is at the other end, or
+#: which end began, cannot be told. A policy may break them, so they are not only counted.
+ASIDE_EDGES: Final[dict[str, str]] = {
+    "cluster": "str",
+    "reason": "str",  # unresolved | service_without_known_pods | ambiguous_direction | reply_only
+    "subject": "str",
+    "direction": "str",
+    "peer_kind": "str",
+    "peer": "str",
+    "protocol": "str",
+    "port": "int32",
+    "icmp_type": "int32",
+    "flows": "int64",  # requests that no policy refused; of reply_only the replies
+    "answered": "int64",
+    "days": "int32",  # with any of these flows
+    "first_us": "int64",
+    "last_us": "int64",
+}
+
 #: What was set aside while reading the store, and why: nothing vanishes between store and proposal.
 SET_ASIDE: Final[dict[str, str]] = {
     "cluster": "str",
@@ -200,6 +219,7 @@ class Observations:
     coverage: pd.DataFrame
     set_aside: pd.DataFrame
     http_days: pd.DataFrame = field(default_factory=lambda: empty(HTTP_DAYS))
+    aside_edges: pd.DataFrame = field(default_factory=lambda: empty(ASIDE_EDGES))
 
     def with_flows(self) -> "Observations":
         """Itself; raises TooLittleEvidenceError where no flow lies in the window: silence answers nothing."""

@@ -21,10 +21,10 @@ from jobs.observations.clock import US_PER_HOUR, day_of
 from jobs.observations.compiled import fold_statements
 from jobs.observations.delta import naming
 from jobs.observations.fold_days import Days, read, shifted
-from jobs.observations.fold_direction import MISREPORTED, UNMARKED, arcs_of
+from jobs.observations.fold_direction import AMBIGUOUS, MISREPORTED, UNMARKED, arcs_of
 from jobs.observations.fold_keys import EDGE, SPAN, STEPS
-from jobs.observations.fold_links import link_changes
-from jobs.observations.fold_peers import backends_of, holders_of, peer_changes, services_of
+from jobs.observations.fold_links import UNKNOWN_SERVICE, link_changes
+from jobs.observations.fold_peers import UNRESOLVED, backends_of, holders_of, peer_changes, services_of
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
@@ -34,6 +34,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the engine may use before it spills to disk; far more than 20,000 edges over two weeks need.
 _MEMORY: Final = "600MB"
 REPLY_ONLY: Final = "reply_only"
+#: Reasons for which something that may have worked is no edge.
+_MAY_WORK: Final = (AMBIGUOUS, REPLY_ONLY, UNKNOWN_SERVICE, UNRESOLVED)
 
 
 def clusters(store: ObservationStore) -> list[str]:
@@ -110,7 +112,7 @@ class _Fold:
             self._days.settle(self._resolve(endpoints, identities))
             for name in ("lookups", "edge_pods", "coverage"):
                 self._read(name, self.first_day, self.last_day)
-        left_out = self._rows("left_out")
+        aside = self._aside()
         coverage = self._rows("coverage_rows")
         coverage_frame = fold_shape.coverage_frame(self.cluster, coverage)
         edge_days = self._edge_days(coverage_frame)
@@ -128,7 +130,8 @@ class _Fold:
             pods=pods,
             lookups=self._lookups(),
             coverage=coverage_frame,
-            set_aside=self._set_aside(coverage, left_out),
+            set_aside=self._set_aside(coverage, aside),
+            aside_edges=self._aside_edges(aside),
         )
 
     def _read(self, name: str, first_day: str, last_day: str) -> None:
@@ -185,12 +188,27 @@ class _Fold:
         found = self._rows("lookups_frame")
         return fold_shape.shaped(found, frames.LOOKUPS, ["cluster", "subject", "name", "rcode"])
 
-    def _set_aside(self, coverage: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:
-        """What is in no edge. A contact of two pods has a row for each of them and counts once."""
+    def _aside(self) -> pd.DataFrame:
+        """What is in no edge, with the reason: set aside, or of which replies alone were seen."""
+        out = self._rows("left_out")
         marked = out["oriented"].map({"known": MISREPORTED, "unknown": UNMARKED})
         out["reason"] = out["aside"].where(out["aside"] != "", marked)
-        quiet = self._rows("silent").assign(reason=REPLY_ONLY, flows=0)
-        rows = pd.concat([out, quiet])[["reason", *EDGE, "flows"]]
+        quiet = self._rows("silent").assign(reason=REPLY_ONLY, flows=0, turned=False)
+        quiet["passed"] = quiet["answered"]
+        for end, day in (("first_us", "first_day"), ("last_us", "last_day")):
+            quiet[end] = pd.to_datetime(quiet.pop(day)).astype("datetime64[us]").astype("int64")
+        return pd.concat([out, quiet], ignore_index=True)
+
+    def _aside_edges(self, aside: pd.DataFrame) -> pd.DataFrame:
+        """Of what is in no edge, what a policy might break."""
+        chosen = aside["reason"].isin(_MAY_WORK) & ~aside["turned"].astype(bool) & (aside["passed"] > 0)
+        rows = aside.loc[chosen, ["reason", *EDGE, "passed", "answered", "days", "first_us", "last_us"]]
+        rows = rows.rename(columns={"passed": "flows"}).assign(cluster=self.cluster)
+        return fold_shape.shaped(rows, frames.ASIDE_EDGES, ["reason", *EDGE])
+
+    def _set_aside(self, coverage: pd.DataFrame, aside: pd.DataFrame) -> pd.DataFrame:
+        """What is in no edge. A contact of two pods has a row for each of them and counts once."""
+        rows = aside[["reason", *EDGE, "flows"]]
         contact = ["reason", "client", "server", "protocol", "port", "icmp_type"]
         arcs = arcs_of(rows.groupby(["reason", *EDGE], as_index=False).sum())
         once = arcs.groupby(contact, as_index=False)["flows"].max()

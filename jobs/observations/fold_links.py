@@ -12,6 +12,9 @@ _CHANGES: Final = [
     *(f"c_{name}" for name in LINK),
     *("turned", "c_to_kind", "c_to_peer", "to_port", "c_aside"),
 ]
+#: Why a link to a service is no edge: nothing says which pods are behind it, or several workloads are.
+UNKNOWN_SERVICE: Final = "service_without_known_pods"
+SEVERAL_BACKENDS: Final = "service_of_several_workloads"
 _WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
 #: Types that are no request of anybody: errors about other packets, and what routers and hosts need
 #: of each other (RFC 792, RFC 4443, RFC 4861). Cilium lets the related ones pass by itself.
@@ -51,7 +54,8 @@ def link_changes(
         if not aside and service and link.peer_kind in ("service", "ip", "unresolved"):
             found = behind(service, link.protocol, port, backends)
             if found is None:
-                aside = "service_without_known_pods"
+                # what several pods are behind was translated, and shows as links to them
+                aside = SEVERAL_BACKENDS if (service, link.protocol) in backends else UNKNOWN_SERVICE
             else:
                 kind, (peer, to_port) = "endpoint", found
         elif not aside and link.peer_kind == "ip" and link_local(link.peer, port):

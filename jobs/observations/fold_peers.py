@@ -18,6 +18,8 @@ from models.synthesis.addresses import METADATA_ADDRESSES
 
 #: Pods answer to names through these even though they are link-local: resolvers and cloud credentials.
 _DNS_PORT: Final = 53
+#: Why an address that nothing explains is no peer.
+UNRESOLVED: Final = "unresolved"
 _LINK_LOCAL_SERVICES: Final = METADATA_ADDRESSES | {"169.254.169.253", "169.254.170.2", "169.254.170.23"}
 _BROADCAST: Final = ipaddress.ip_address("255.255.255.255")
 #: An address is looked up on its own day first, then on the day before and after.
@@ -40,7 +42,7 @@ def special(text: str) -> str:
     """Why an address can be no peer of a rule: multicast, loopback, unspecified, malformed …; or ""."""
     address = parse_address(text)
     if address is None:
-        return "unresolved"
+        return UNRESOLVED
     if address.is_unspecified:
         return "unspecified_address"
     if address.is_multicast:
@@ -120,7 +122,7 @@ def _change(kind: str, peer: str, near: Sequence[_Holders], known: _Addresses) -
     if found is not None:
         return found[0], found[1], ""
     if kind == "unresolved":
-        return kind, peer, "unresolved"
+        return kind, peer, UNRESOLVED
     return (kind, canonical, "") if canonical != peer else None
 
 

@@ -147,6 +147,12 @@ def _listed(before: Any, text: Any, known: Any) -> Any:
 
 
 def _silent(days: Any) -> Any:
-    """Edges of which replies were seen, and never a request."""
-    per_edge = days.group_by(*EDGE).agg(shown=days.shown.sum())
-    return per_edge.filter(per_edge.shown == 0).select(*EDGE)
+    """Edges of which replies were seen, and never a request; when, by day."""
+    per_edge = days.group_by(*EDGE).agg(
+        shown=days.shown.sum(),
+        answered=days.answered.sum().cast("int64"),
+        days=days.day.nunique(),
+        first_day=days.day.min(),
+        last_day=days.day.max(),
+    )
+    return per_edge.filter(per_edge.shown == 0).drop("shown")

@@ -236,9 +236,22 @@ def days(resolved_rows: Any) -> Any:
 def aside_of_day(resolved_rows: Any) -> Any:
     """What a day's rows were set aside for, per reason and link, each end for itself."""
     r = resolved_rows.filter((resolved_rows.aside != "") | resolved_rows.turned)
-    return r.group_by("aside", "turned", *EDGE, "oriented").agg(**_at_each_end(r, ("flows",)))
+    r = r.mutate(passed=ibis.ifelse(r.verdict.isin(_ALLOWED), r.flows, ibis.literal(0, "int64")))
+    return r.group_by("day", "aside", "turned", *EDGE, "oriented").agg(
+        **_at_each_end(r, ("flows", "passed", "answered")), first_us=r.first_us.min(), last_us=r.last_us.max()
+    )
 
 
 def left_out(asides: Any) -> Any:
-    """What was set aside in the window, per reason and link: the flows of whichever end saw more."""
-    return asides.group_by("aside", "turned", *EDGE, "oriented").agg(flows=_larger(asides, "flows"))
+    """
+    What was set aside in the window, per reason and link: the flows of whichever end saw more.
+
+    ``passed`` are those that no policy refused, ``days`` the days with any of them.
+    """
+    passed = asides.passed_subject + asides.passed_peer > 0
+    return asides.group_by("aside", "turned", *EDGE, "oriented").agg(
+        **{measure: _larger(asides, measure) for measure in ("flows", "passed", "answered")},
+        days=ibis.ifelse(passed, asides.day, ibis.null("string")).nunique(),
+        first_us=asides.first_us.min(),
+        last_us=asides.last_us.max(),
+    )

@@ -24,6 +24,7 @@ from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
+from models.synthesis.raw_cells import workload_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +108,7 @@ def confident(
         units=units,
         held_back=held,
         jobs=jobs_of(cron_jobs, proposals),
+        deployed=_deployed(draft),
     )
     ledger = _Ledger(draft, cells, scored, numbers)
     table = complete.completeness_.to_dict("index")
@@ -115,6 +117,16 @@ def confident(
     forecast = _totals(complete, report.shock, proposals, cron_jobs)
     forecast["not_observed"] += silent
     return Confident(tuple(done), report.to_json(), forecast)
+
+
+def _deployed(draft: Draft) -> frozenset[str]:
+    """Proposals of which a workload got a new pod template in the window."""
+    rolled_out = draft.screened.deployed
+    return frozenset(
+        draft.ledger.proposal_of[key]
+        for key, workload in draft.view.workloads.by_label_key.items()
+        if key in draft.ledger.proposal_of and workload_id(workload) in rolled_out
+    )
 
 
 def _scored(cells: PolicyCells, draft: Draft, report: CalibrationReport, timed: pd.DataFrame) -> pd.DataFrame:

@@ -15,8 +15,9 @@ from models.domain.quarantine import Quarantined
 from models.domain.workload import Workload
 from models.errors import BadInputError
 from models.frames import Observations
+from models.synthesis.aside import aside_edges
 from models.synthesis.candidates import Candidate, Excluded, find_candidates
-from models.synthesis.edges import EdgeTable, fold_edges
+from models.synthesis.edges import NO_PLACE, EdgeTable, fold_edges
 from models.synthesis.evidence import DayIndex
 from models.synthesis.exchange import exchange
 from models.synthesis.families import find_families
@@ -114,7 +115,8 @@ class Ledger:
 
     def exclude(self, excluded: Iterable[Excluded]) -> None:
         """Enter edges without a rule."""
-        self.reason_of.update({one.edge.place: one.reason for one in excluded})
+        placed = (one for one in excluded if one.edge.place != NO_PLACE)
+        self.reason_of.update({one.edge.place: one.reason for one in placed})
 
     def enter(self, workload: Workload, outcome: Outcome) -> None:
         """Enter the edges of one workload."""
@@ -193,7 +195,7 @@ def draft(
     for candidate in candidates.found:
         found[candidate.workload.label_keys].append(candidate)
     excluded: dict[tuple[str, ...], list[Excluded]] = defaultdict(list)
-    for one in candidates.excluded:
+    for one in (*candidates.excluded, *aside_edges(observations, view)):
         excluded[one.workload.label_keys if one.workload is not None else ()].append(one)
 
     ledger = Ledger()

@@ -19,6 +19,8 @@ from models.synthesis.cell_pods import pod_names
 EDGE_KEY: Final = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
 _SUMS: Final = ("flows", "connections", "answered", "reset", "audited", "denied", "l7_denied", "dropped")
 _MAX_SAMPLES: Final = 3
+#: Place of an edge that is in no table.
+NO_PLACE: Final = -1
 
 
 Ints = npt.NDArray[np.int64]

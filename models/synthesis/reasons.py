@@ -24,6 +24,7 @@ WHY: Final = MappingProxyType(
         "implicit_host": "From the pod's own node (probes): allowed without a rule.",
         "icmp_reply": "ICMP replies and errors belong to what caused them and need no rule.",
         "unsupported_protocol": "A protocol without ports that policy cannot select.",
+        "ambiguous_direction": "The records do not say which of the two sides called, and ports do not tell.",
         "no_port": "No port is known, as in fragments; a rule would open all of them.",
         "http_unwritable": "No rule can hold this method or path, so the list of the rule refuses it.",
         "direction_open": "This direction stays open, so nothing has to be allowed.",
@@ -42,7 +43,15 @@ WHY: Final = MappingProxyType(
 #: Traffic of these classes worked and cannot be written as a rule; if it is persistent, enforcing its
 #: direction would break it, so the direction stays open.
 INEXPRESSIBLE: Final = frozenset(
-    {"unresolved", "service_address", "address_unknown", "unmanaged_peer", "no_port"}
+    {
+        "address_unknown",
+        "ambiguous_direction",
+        "no_port",
+        "no_request",
+        "service_address",
+        "unmanaged_peer",
+        "unresolved",
+    }
 )
 #: One address alone that outside traffic hides behind is enough: there is no telling how much is behind it.
 ALWAYS_BLOCKING: Final = frozenset({"address_unknown"})

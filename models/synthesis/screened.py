@@ -46,6 +46,8 @@ class Screened:
         The fitted model; ``None`` where too little was seen to screen.
     tunnels
         Domains whose names carry data and that nobody admitted.
+    deployed
+        Workloads (`raw_cells.workload_id`) that got a new pod template in the window.
     """
 
     raw: RawCells
@@ -53,6 +55,7 @@ class Screened:
     fates: pd.DataFrame
     screening: Screening | None
     tunnels: tuple[Tunnel, ...] = ()
+    deployed: frozenset[str] = frozenset()
 
     def held(self) -> dict[int, str]:
         """Reason code by place of the edge, of everything that gets no rule."""
@@ -144,7 +147,7 @@ def screen(
     fates = decide_fates(reasons, _unworkable(facts), holding, _previous(memory, facts.index))
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
     refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
-    return Screened(raw, facts, fates, screening, refused)
+    return Screened(raw, facts, fates, screening, refused, around.new_images)
 
 
 def _resolvers(view: ClusterView, table: EdgeTable, raw: RawCells, facts: pd.DataFrame) -> "pd.Series[bool]":

@@ -78,6 +78,9 @@ def test_trap_B3_what_nothing_decides_is_excluded_and_counted(tmp_path):
     observed = observe(tmp_path, [flow(WEB, API, 50051, 40001, is_reply=None, flags=None, seen_at="")])
     assert observed.edge_days.empty
     assert set_aside(observed) == {"ambiguous_direction": 1}
+    told = observed.aside_edges.sort_values("direction")
+    assert set(told["reason"]) == {"ambiguous_direction"}
+    assert list(zip(told["direction"], told["port"], strict=True)) == [("egress", 50051), ("ingress", 50051)]
 
 
 def test_trap_B4_a_dns_answer_marked_as_request_opens_no_port(tmp_path):

@@ -132,6 +132,50 @@ def test_trap_E11_a_service_without_known_backends_is_held(tmp_path):
     observed = observe(tmp_path, [flow(WEB, world("10.100.0.7"), 80, dst_service="shop/api")])
     assert observed.edge_days.empty
     assert set_aside(observed) == {"service_without_known_pods": 1}
+    row = observed.aside_edges.iloc[0]
+    assert (row["subject"], row["direction"], row["peer"], row["port"]) == (
+        observed.pods.set_index("pod").loc["web-1", "label_key"],
+        "egress",
+        "shop/api",
+        80,
+    )
+    assert (row["flows"], row["days"]) == (1, 1)
+
+
+def test_trap_E12_what_nothing_explains_is_told_with_its_ends(tmp_path):
+    """A policy that closes the direction would break it, so a count is not enough."""
+    early = reserved("init", WEB.ip, identity=5)
+    observed = observe(tmp_path, [flow(early, API, seen_at="dst")])
+    row = observed.aside_edges.iloc[0]
+    assert (row["reason"], row["direction"], row["peer"], row["flows"]) == (
+        "unresolved",
+        "ingress",
+        WEB.ip,
+        1,
+    )
+
+
+def test_what_policy_refused_and_what_no_policy_touches_is_not_told_as_working(tmp_path):
+    """Refused traffic needs no rule, and multicast passes whatever a policy says."""
+    early = reserved("init", WEB.ip, identity=5)
+    refused = flow(early, API, seen_at="dst", verdict="DROPPED", drop_reason="POLICY_DENIED")
+    spread = flow(WEB, world("224.0.0.251"), 5353, protocol="UDP")
+    assert observe(tmp_path, [refused, spread]).aside_edges.empty
+
+
+def test_a_service_of_two_workloads_is_counted_and_not_told(tmp_path):
+    """Its traffic was translated before policy saw it, and shows as links to its pods."""
+    virtual = world("10.100.0.7")
+    observed = observe(
+        tmp_path,
+        [
+            flow(WEB, API, 8080, dst_service="shop/both"),
+            flow(WEB, DNS, 8080, dst_service="shop/both"),
+            flow(WEB, virtual, 80, dst_service="shop/both"),
+        ],
+    )
+    assert set_aside(observed) == {"service_of_several_workloads": 1}
+    assert observed.aside_edges.empty
 
 
 def test_trap_E11_a_service_address_is_known_even_where_the_name_is_missing(tmp_path):

@@ -1,0 +1,82 @@
+"""Traps B3, E11, E12: what worked and is no edge keeps its direction open, and is listed."""
+
+import pandas as pd
+import pytest
+
+from jobs.propose import propose
+from models import frames
+from tests.unit.synthesis.world import World, proposal_for
+
+WORKED = {"flows": 300, "answered": 300, "days": 14}
+
+
+@pytest.fixture
+def world():
+    """A web that calls an API, both ways observed."""
+    made = World()
+    made.edge(made.pod("shop", "web"), made.pod("shop", "api"))
+    return made
+
+
+def observed(world, reason, **changes):
+    """The window with one thing that the fold set aside, of web's outgoing traffic."""
+    row = {
+        "cluster": world.cluster,
+        "reason": reason,
+        "subject": world.identities[0]["label_key"],
+        "direction": "egress",
+        "peer_kind": "unresolved",
+        "peer": "10.9.9.9",
+        "protocol": "TCP",
+        "port": 6001,
+        "icmp_type": -1,
+        "first_us": world.at(0),
+        "last_us": world.at(13),
+        **WORKED,
+        **changes,
+    }
+    found = world.observations()
+    aside = pd.DataFrame([row], columns=list(frames.ASIDE_EDGES)).astype(frames.ASIDE_EDGES)
+    return type(found)(**{**vars(found), "aside_edges": aside})
+
+
+def lines(result):
+    """What is left out of workloads without a proposal, by reason."""
+    return {line.reason: line for line in result.left_out}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("unresolved", "unresolved"),
+        ("service_without_known_pods", "service_address"),
+        ("ambiguous_direction", "ambiguous_direction"),
+        ("reply_only", "no_request"),
+    ],
+)
+def test_what_worked_day_after_day_and_is_no_edge_keeps_the_direction_open(world, reason, told):
+    result = propose(observed(world, reason))
+    web = next(one for one in result.unproposed if one.workloads == ("Deployment/web",))
+    assert told in web.why
+    assert lines(result)[told].flows == 300
+    assert proposal_for(result, "api").ingress.enforced
+
+
+def test_a_few_records_of_a_pod_that_starts_close_no_less_and_are_listed(world):
+    proposal = proposal_for(propose(observed(world, "unresolved", flows=3, answered=3, days=1)), "web")
+    assert proposal.egress.enforced
+    assert [(line.reason, line.peer, line.works) for line in proposal.left_out] == [
+        ("unresolved", "10.9.9.9", True)
+    ]
+
+
+def test_what_never_answered_keeps_nothing_open(world):
+    proposal = proposal_for(propose(observed(world, "unresolved", answered=0)), "web")
+    assert proposal.egress.enforced
+    assert not proposal.left_out[0].works
+
+
+def test_a_service_address_is_answered_by_its_pods(world):
+    """Replies come from where the call was translated to, so none is seen from the address."""
+    result = propose(observed(world, "service_without_known_pods", answered=0))
+    assert lines(result)["service_address"].works
