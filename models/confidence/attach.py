@@ -17,7 +17,8 @@ import pandas as pd
 
 from models.confidence.calibration import carry_horizon
 from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
-from models.confidence.policy_cells import PolicyCells, legitimacy, policy_cells
+from models.confidence.legitimacy import Legitimacy
+from models.confidence.policy_cells import PolicyCells, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
 from models.confidence.scheduled import jobs_of, never_ran, unseen_key, with_runs
 from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
@@ -42,7 +43,7 @@ ASSUMED: Final = "assumed: nothing of it was seen"
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
 #: What is said of the cells that a rule's numbers come from.
-_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "rhythm", "p_legit", "place"]
+_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "rhythm"]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 
@@ -90,12 +91,10 @@ def confident(
     cells = policy_cells(draft, observations)
     report = calibrate(cells.admitted, cells.days)
     timed = with_runs(cells.cells, cells.days, cron_jobs, proposals, CONFIDENCE_HORIZON)
-    scored = _scored(cells, draft, report, timed)
-    provenance = draft.screened.provenance
-    far = RuleConfidence().fit(cells.rules, scored, cells.days, provenance)
-    near = RuleConfidence().fit(
-        cells.rules, scored.assign(p_need=scored["p_need_7d"]), cells.days, provenance
-    )
+    legit = Legitimacy(draft, cells)
+    scored = _scored(cells, legit, report, timed)
+    far = RuleConfidence().fit(cells.rules, scored, cells.days)
+    near = RuleConfidence().fit(cells.rules, scored.assign(p_need=scored["p_need_7d"]), cells.days)
     numbers = far.scores_.assign(p_need_7d=near.scores_["p_need"])
     units = pd.DataFrame(
         [(one.key, way) for one in proposals for way in ("egress", "ingress") if one.decision(way).enforced],
@@ -110,7 +109,7 @@ def confident(
         jobs=jobs_of(cron_jobs, proposals),
         deployed=_deployed(draft),
     )
-    ledger = _Ledger(draft, cells, scored, numbers)
+    ledger = _Ledger(legit, cells, scored, numbers)
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
@@ -129,29 +128,19 @@ def _deployed(draft: Draft) -> frozenset[str]:
     )
 
 
-def _scored(cells: PolicyCells, draft: Draft, report: CalibrationReport, timed: pd.DataFrame) -> pd.DataFrame:
-    """Cells with ``p_need_7d``, ``p_need`` (35 days), ``p_legit``, ``place`` and ``rhythm``."""
+def _scored(
+    cells: PolicyCells, legit: Legitimacy, report: CalibrationReport, timed: pd.DataFrame
+) -> pd.DataFrame:
+    """Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``."""
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
     near = model.predict(timed, cells.days)
     far = model.predict(timed, cells.days, CONFIDENCE_HORIZON)
     shown = report.recalibration.predict(near, cells.cells["zone"])
-    of_place = _legit_of_place(draft)
-    return cells.cells.join(legitimacy(cells, of_place)).assign(
+    return cells.cells.join(legit.of_cell).assign(
         p_need_7d=shown,
         p_need=carry_horizon(shown, near, far),
         rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
-
-
-def _legit_of_place(draft: Draft) -> dict[int, float]:
-    """Probability of being wanted by place of the edge; empty where too little was seen to screen."""
-    screening = draft.screened.screening
-    if screening is None:
-        return {}
-    known = screening.p_legit_.to_dict()
-    return {
-        place: float(known[cell]) for place, cell in enumerate(draft.screened.raw.cell_of) if cell in known
-    }
 
 
 def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
@@ -159,11 +148,14 @@ def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
     Cells without a rule, with the chance that each is legitimate traffic of next week.
 
     What a test of the screening fired on is a hundred times less likely wanted than its score says, for that
-    is the likelihood ratio at which its tests fire, and once more for each further test. Without screening,
-    what works is taken as wanted.
+    is the likelihood ratio at which its tests fire, and once more for each further test. What is calibrated
+    on verdicts needs no such guess: all of those were given on cells that a test had fired on. Without
+    screening, what works is taken as wanted.
     """
     legit = np.clip(cells["p_legit"].fillna(1.0).to_numpy(dtype=np.float64), 0.0, 1.0 - 1e-9)
+    known = cells["provenance"].to_numpy() == domain.CALIBRATED
     fired = np.array([len(draft.screened.reasons(_cell(draft, place))) for place in cells["place"]])
+    fired = np.where(known, 0, fired)
     odds = legit / (1.0 - legit) / FIRED_RATIO ** fired.astype(np.float64)
     return cells.assign(p_need=cells["p_need_7d"], p_legit=odds / (1.0 + odds))
 
@@ -176,17 +168,13 @@ def _cell(draft: Draft, place: float) -> str:
 class _Ledger:
     """Numbers and sentences by rule."""
 
-    def __init__(self, draft: Draft, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame) -> None:
-        self._draft = draft
+    def __init__(
+        self, legit: Legitimacy, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame
+    ) -> None:
         self._days = cells.days
-        shown = pd.unique(pd.concat([scores["needed"], scores["doubtful"]]))
-        self._rows = scored.loc[shown, _SHOWN].to_dict("index")
+        self._rows = scored.loc[pd.Index(scores["needed"]).unique(), _SHOWN].to_dict("index")
         self._scores = scores.to_dict("index")
-        screening = draft.screened.screening
-        asked = scored.loc[scores["doubtful"]].dropna(subset=["p_legit"])["place"]
-        self._wanted: dict[str, tuple[Evidence, ...]] = (
-            {} if screening is None else screening.ledgers([_cell(draft, place) for place in asked])
-        )
+        self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
@@ -198,12 +186,11 @@ class _Ledger:
         numbers = {
             name: _probability(score[name]) for name in ("p_need_7d", "p_need", "p_legit", "confidence")
         }
-        needed, doubtful = self._rows[score["needed"]], self._rows[score["doubtful"]]
+        needed = self._rows[score["needed"]]
         arguments: list[Evidence] = []
         if numbers["p_need"] is not None:
             arguments.append(need_evidence(needed, self._days, str(needed["rhythm"])))
-        if not math.isnan(doubtful["p_legit"]):
-            arguments += self._wanted[_cell(self._draft, doubtful["place"])]
+        arguments += self._wanted.get(score["doubtful"], ())
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),

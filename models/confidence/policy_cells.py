@@ -26,7 +26,7 @@ from models.synthesis.leftovers import works
 from models.synthesis.reasons import NEEDS_NO_RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
@@ -274,20 +274,3 @@ def _rows(
     repeated = np.repeat(row, count)
     within = np.arange(len(repeated)) - np.repeat(np.cumsum(count) - count, count)
     return repeated, code[np.repeat(start, count) + within]
-
-
-def legitimacy(cells: PolicyCells, of_place: Mapping[int, float]) -> pd.DataFrame:
-    """
-    ``p_legit`` of each cell, that of its most doubtful edge, and the place of that edge.
-
-    Parameters
-    ----------
-    cells
-        Of the draft.
-    of_place
-        Probability by place of the edge; a cell with an edge that is not in it has none.
-    """
-    legit = cells.places["place"].map(dict(of_place))
-    told = cells.places.assign(p_legit=legit).sort_values(["cell", "p_legit", "place"], na_position="first")
-    most = told.drop_duplicates("cell").set_index("cell")
-    return most.reindex(cells.cells.index)

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.completeness import MIN_DAYS
+from models.domain.confidence import PRIOR
 from models.errors import BadInputError
 from models.learning.base import Estimator, require
 from models.learning.evidence import Evidence
 from models.learning.recurrence import CONFIDENCE_HORIZON
-from models.learning.screening import PRIOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,6 @@ class RuleConfidence(Estimator):
         rules: pd.DataFrame,
         cells: pd.DataFrame,
         days: ObservedDays,
-        provenance: str = PRIOR,
     ) -> Self:
         """
         Score rules.
@@ -86,11 +85,9 @@ class RuleConfidence(Estimator):
             ``rule``, ``cell``: which cells each rule admits.
         cells
             Keyed by cell: ``p_need`` (over 35 days, recalibrated), ``p_legit``, ``days_seen``,
-            ``opportunities``.
+            ``opportunities``, and ``provenance`` of p_legit if that is no prior.
         days
             The window.
-        provenance
-            `Screening.provenance_`.
 
         Raises
         ------
@@ -104,6 +101,7 @@ class RuleConfidence(Estimator):
         if len(unknown):
             raise BadInputError(f"a rule admits the cell {unknown.iloc[0]!r}, which was not scored")
         known = cells[["p_need", "p_legit", "days_seen", "opportunities"]].rename_axis(None)
+        known["provenance"] = cells.get("provenance", PRIOR)
         rows = pairs.merge(known, left_on="cell", right_index=True).sort_values(["rule", "p_legit", "cell"])
         rows["log_unneeded"] = np.log1p(-np.clip(rows["p_need"], 0.0, 1.0 - 1e-12))
         grouped = rows.groupby("rule", sort=True)
@@ -113,7 +111,7 @@ class RuleConfidence(Estimator):
         if days.count < self.min_days:
             out[["p_need", "p_legit", "confidence"]] = float("nan")
         out["band"] = [str(band(value)) for value in out["confidence"]]
-        out["provenance"] = provenance
+        out["provenance"] = grouped["provenance"].first()
         out["cells"] = grouped.size()
         out["days_seen"] = grouped["days_seen"].max()
         out["young"] = grouped["opportunities"].max() < MIN_AGE

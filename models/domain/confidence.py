@@ -11,6 +11,9 @@ from typing import Any, Final
 
 #: Nothing was counted at all, as in proposals that an older version stored.
 NOT_CALIBRATED: Final = "not calibrated yet"
+#: What ``p_legit`` rests on: the method's weights, or what reviewers of this estate said.
+PRIOR: Final = "prior, not calibrated on this estate"
+CALIBRATED: Final = "calibrated on this estate's verdicts"
 #: No probability is shown beyond this: nothing that was only observed is certain.
 MOST_CERTAIN: Final = 0.9999
 _DIGITS: Final = 4

@@ -114,8 +114,10 @@ _SENTENCES: Final[Mapping[str, Callable[[float], str]]] = {
 
 
 def _days(facts: Row) -> str:
-    days = float(facts["days"])
+    days, callers = float(facts["days"]), int(facts.get("callers", 1))
     text = f"seen on {days:.0f} {'day' if days == 1 else 'days'}"
+    if callers > 1:
+        return f"{text}, from {callers:,} outside callers together"
     return text if days <= facts["own_days"] else f"{text}, with other addresses of the same network"
 
 

@@ -4,7 +4,8 @@ p_legit and quarantine: two independent channels and a few hard rules.
 The first channel adds up evidence a person can read; the second is a boosted model with monotone
 constraints, trained on the estate's cells against injected attacks and reviewers' verdicts. A cell is held
 back when either channel finds it among the estate's oddest *and* more likely unwanted than wanted, or when
-a hard rule fires. Until fifty verdicts exist, p_legit is an ordering for review and says so.
+a hard rule fires. Until fifty verdicts exist, p_legit is an ordering for review and says so; from then on it
+is a probability of what is held back, because nobody was asked about anything else.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.domain.confidence import CALIBRATED, PRIOR
 from models.learning.attacks import FAMILIES, inject
 from models.learning.base import Estimator, require, series
 from models.learning.ledger import contributions, evidence_of
 from models.learning.screening_features import FEATURES, passing
 from models.learning.second_channel import (
     ADMIT,
-    INJECTION_WEIGHT,
     MIN_TRAINING_CELLS,
     UNWANTED,
     VERDICT_WEIGHT,
@@ -41,10 +42,13 @@ ODD_SHARE: Final = 0.01
 #: Chance of attack up to which the second channel takes a cell for wanted, so that what the first one finds
 #: among the oddest is a rare call, and goes before a reviewer with its rule.
 AGREED: Final = 0.5
-#: Verdicts from which p_legit is a probability of this estate rather than a prior.
+#: Verdicts from which p_legit of what is held back is a probability of this estate rather than a prior.
 MIN_VERDICTS: Final = 50
-PRIOR: Final = "prior, not calibrated on this estate"
-CALIBRATED: Final = "calibrated on this estate's verdicts"
+#: Verdicts of either kind without which the others tell what reviewers chose to answer, and no share: ten
+#: bring the error of log odds down to a third.
+MIN_OF_A_KIND: Final = 10
+#: Slope that verdicts cannot push p_legit below, so that it still orders: four units of evidence stay one.
+MIN_SLOPE: Final = 0.25
 
 
 class Screening(Estimator):
@@ -67,9 +71,11 @@ class Screening(Estimator):
     Attributes
     ----------
     p_legit_ : pandas.Series
-        Probability, keyed by cell; see ``provenance_``.
+        Probability, keyed by cell; see ``calibrated_``.
+    calibrated_ : pandas.Series
+        Whether ``p_legit_`` rests on verdicts, keyed by cell: true only of what is or was held back.
     provenance_ : str
-        `PRIOR` or `CALIBRATED`.
+        `PRIOR`, or `CALIBRATED` if there are verdicts enough for any cell.
     score_ : pandas.Series
         Sum of the evidence in natural log odds, keyed by cell.
     attack_ : pandas.Series
@@ -95,7 +101,13 @@ class Screening(Estimator):
         self.two_evidence = two_evidence
         self.seed = seed
 
-    def fit(self, facts: pd.DataFrame, day_count: int, verdicts: pd.Series[Any] | None = None) -> Self:
+    def fit(
+        self,
+        facts: pd.DataFrame,
+        day_count: int,
+        verdicts: pd.Series[Any] | None = None,
+        spared: Collection[str] = (),
+    ) -> Self:
         """
         Screen an estate.
 
@@ -108,6 +120,8 @@ class Screening(Estimator):
         verdicts
             `ADMIT` or `UNWANTED` by cell, as reviewers decided. Verdicts on cells that are not in
             ``facts`` are ignored; other values ("ask again") teach nothing.
+        spared
+            Cells that are not held back whatever fires.
 
         Raises
         ------
@@ -121,12 +135,15 @@ class Screening(Estimator):
         self._facts = ordered
         self._terms = contributions(ordered)
         score = self._terms.sum(axis=1)
-        self._sigmoid, self.provenance_ = _calibrate(score, contributions(injected).sum(axis=1), said)
-        legit = self._sigmoid.probability(score.to_numpy(dtype=np.float64))
+        odds = score.to_numpy(dtype=np.float64)
         attack = self._attack(ordered, injected, said)
-        reasons = self._reasons(ordered, score.to_numpy(dtype=np.float64), attack)
+        reasons = self._reasons(ordered, odds, attack).mask(ordered.index.isin(list(spared)), "")
+        self._sigmoid, self.provenance_ = _calibrate(score, said)
+        taught = self._asked(ordered, reasons, said) & (self.provenance_ == CALIBRATED)
+        legit = np.where(taught, self._sigmoid.probability(odds), Sigmoid().probability(odds))
         self.score_ = score.reindex(facts.index).rename("score")
         self.p_legit_ = series(legit, ordered.index, "p_legit").reindex(facts.index)
+        self.calibrated_ = pd.Series(taught, ordered.index, name="calibrated").reindex(facts.index)
         self.attack_ = series(attack, ordered.index, "attack").reindex(facts.index)
         self.reasons_ = reasons.reindex(facts.index)
         self.review_ = (facts["new_image"] & (facts["external"] == 1.0)).rename("review")
@@ -162,6 +179,33 @@ class Screening(Estimator):
             cell: evidence_of(known, weights)
             for cell, known, weights in zip(wanted, facts, terms, strict=True)
         }
+
+    @staticmethod
+    def rate(facts: pd.DataFrame) -> pd.DataFrame:
+        """
+        Judge what is no cell of the window, such as all that a rule admits, by its evidence alone.
+
+        Parameters
+        ----------
+        facts
+            `FEATURES` and what their sentences need (`models.learning.ledger`), keyed by anything.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Keyed as ``facts``: ``p_legit``, a prior, and ``ledger``, a tuple of `Evidence`.
+        """
+        terms = contributions(facts)
+        legit = Sigmoid().probability(terms.sum(axis=1).to_numpy(dtype=np.float64))
+        rows = zip(facts.to_dict("records"), terms.to_dict("records"), strict=True)
+        ledgers = pd.Series([evidence_of(*row) for row in rows], index=facts.index, dtype="object")
+        return pd.DataFrame({"p_legit": legit, "ledger": ledgers}, index=facts.index)
+
+    @staticmethod
+    def _asked(facts: pd.DataFrame, reasons: pd.Series[Any], said: pd.Series[Any]) -> npt.NDArray[np.bool_]:
+        """Cells that reviewers are or were asked about: nobody is shown what never worked."""
+        worked = ~(facts["only_failed"] | facts["only_dropped"])
+        return np.asarray(((reasons != "") & worked) | facts.index.isin(said.index), dtype=np.bool_)
 
     def _attack(self, facts: pd.DataFrame, injected: pd.DataFrame, said: pd.Series[Any]) -> Floats:
         # what never worked is no example of wanted traffic, and adding it must not move the others
@@ -289,13 +333,12 @@ def _known(verdicts: pd.Series[Any] | None, cells: pd.Index[Any]) -> pd.Series[A
     return verdicts.loc[verdicts.index.isin(cells) & verdicts.isin([ADMIT, UNWANTED])].sort_index()
 
 
-def _calibrate(score: pd.Series[Any], injected: pd.Series[Any], said: pd.Series[Any]) -> tuple[Sigmoid, str]:
-    if len(said) < MIN_VERDICTS:
+def _calibrate(score: pd.Series[Any], said: pd.Series[Any]) -> tuple[Sigmoid, str]:
+    """What verdicts make of the score, if there are enough of both kinds; injected attacks have no share."""
+    admitted = np.asarray(said == ADMIT, dtype=np.float64)
+    wanted = int(admitted.sum())
+    if len(said) < MIN_VERDICTS or min(wanted, len(said) - wanted) < MIN_OF_A_KIND:
         return Sigmoid(), PRIOR
-    scores = np.concatenate(
-        [score.loc[said.index].to_numpy(dtype=np.float64), injected.to_numpy(dtype=np.float64)]
-    )
-    labels = np.concatenate([(said == ADMIT).to_numpy(dtype=np.float64), np.zeros(len(injected))])
-    share = min(INJECTION_WEIGHT, len(said) / len(injected))
-    weights = np.concatenate([np.full(len(said), VERDICT_WEIGHT), np.full(len(injected), share)])
-    return Sigmoid.fit(scores, labels, weights), CALIBRATED
+    scores = score.loc[said.index].to_numpy(dtype=np.float64)
+    weights = np.full(len(said), VERDICT_WEIGHT)
+    return Sigmoid.fit(scores, admitted, weights, MIN_SLOPE), CALIBRATED

@@ -32,7 +32,7 @@ class Sigmoid:
     intercept: float = INTERCEPT_PRIOR[0]
 
     @classmethod
-    def fit(cls, scores: Floats, labels: Floats, weights: Floats) -> Sigmoid:
+    def fit(cls, scores: Floats, labels: Floats, weights: Floats, lowest: float = 0.0) -> Sigmoid:
         """
         Maximum a posteriori fit.
 
@@ -44,6 +44,8 @@ class Sigmoid:
             0 or 1.
         weights
             At least 0; a label of weight 0.2 counts a fifth.
+        lowest
+            Slope that labels cannot push it below, at least 0.
         """
         # one fixed order, so that the sums do not depend on the order of the cases
         order = np.lexsort((weights, labels, scores))
@@ -57,7 +59,7 @@ class Sigmoid:
             return data + 0.5 * float(slope + intercept)
 
         start = np.array([SLOPE_PRIOR[0], INTERCEPT_PRIOR[0]])
-        found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, None), (None, None)])
+        found = minimize(loss, start, method="L-BFGS-B", bounds=[(lowest, None), (None, None)])
         return cls(float(found.x[0]), float(found.x[1]))
 
     def probability(self, scores: Floats) -> Floats:

@@ -5,7 +5,7 @@ from typing import Final
 
 from models.frames import Observations
 from models.synthesis.candidates import Excluded
-from models.synthesis.edges import NO_PLACE, Edge
+from models.synthesis.edges import EDGE_KEY, NO_PLACE, Edge
 from models.synthesis.view import ClusterView
 
 #: Reason of the fold to the reason that a reviewer reads.
@@ -16,6 +16,43 @@ _REASONS: Final = MappingProxyType(
         "service_without_known_pods": "service_address",
         "unresolved": "unresolved",
     }
+)
+#: What is not known of such an edge.
+_NOTHING: Final = Edge(
+    place=NO_PLACE,
+    subject="",
+    direction="",
+    peer_kind="",
+    peer="",
+    protocol="",
+    port=-1,
+    icmp_type=-1,
+    flows=0,
+    connections=0,
+    answered=0,
+    reset=0,
+    audited=0,
+    denied=0,
+    l7_denied=0,
+    dropped=0,
+    days=0,
+    working_days=0,
+    visible_days=0,
+    answered_days=0,
+    first_us=0,
+    last_us=0,
+    aggregated=False,
+    own_end=True,
+    names=(),
+    names_from=(),
+    drop_reasons=(),
+    samples=(),
+    policies=(),
+    subject_pods=0,
+    peer_pods=0,
+    subject_pod_names=(),
+    peer_pod_names=(),
+    dns=False,
 )
 
 
@@ -28,45 +65,16 @@ def aside_edges(observations: Observations, view: ClusterView) -> list[Excluded]
     """
     visible = bool(observations.coverage["replies"].sum())
     found = []
-    for row in observations.aside_edges.itertuples(index=False):
-        reason = _REASONS[str(row.reason)]
+    for row in observations.aside_edges.to_dict("records"):
+        reason = _REASONS[row["reason"]]
+        days = int(row["days"])
         # what answers for a service address is one of its pods
         shows = visible and reason != "service_address"
-        edge = Edge(
-            place=NO_PLACE,
-            subject=str(row.subject),
-            direction=str(row.direction),
-            peer_kind=str(row.peer_kind),
-            peer=str(row.peer),
-            protocol=str(row.protocol),
-            port=int(row.port),
-            icmp_type=int(row.icmp_type),
-            flows=int(row.flows),
-            connections=0,
-            answered=int(row.answered),
-            reset=0,
-            audited=0,
-            denied=0,
-            l7_denied=0,
-            dropped=0,
-            days=int(row.days),
-            working_days=int(row.days),
-            visible_days=int(row.days) if shows else 0,
-            answered_days=int(row.days) if row.answered else 0,
-            first_us=int(row.first_us),
-            last_us=int(row.last_us),
-            aggregated=False,
-            own_end=True,
-            names=(),
-            names_from=(),
-            drop_reasons=(),
-            samples=(),
-            policies=(),
-            subject_pods=0,
-            peer_pods=0,
-            subject_pod_names=(),
-            peer_pod_names=(),
-            dns=False,
+        edge = _NOTHING._replace(
+            **{name: row[name] for name in (*EDGE_KEY, "flows", "answered", "days", "first_us", "last_us")},
+            working_days=days,
+            visible_days=days if shows else 0,
+            answered_days=days if row["answered"] else 0,
         )
         found.append(Excluded(edge, view.workload(edge.subject), reason))
     return found

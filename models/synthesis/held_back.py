@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from models.domain.confidence import Argument, shown_probability
+from models.domain.confidence import PRIOR, Argument, shown_probability
 from models.domain.peer import EndpointPeer, FqdnPeer, Peer
 from models.domain.proposal import Proposal
 from models.domain.quarantine import Quarantined, quarantine_id
@@ -163,7 +163,7 @@ def _entry(view: ClusterView, screened: Screened, edges: Sequence[Edge], row: An
         why=tuple(WHY_ODD[reason] for reason in sorted(reasons)),
         ledger=tuple(Argument(one.name, one.bits, one.because) for one in screened.evidence(cell)),
         p_legit=None if legit is None else shown_probability(legit),
-        provenance=screened.provenance,
+        provenance=screened.provenance(cell),
         first_us=int(row.first_us),
         last_us=int(row.last_us),
         days_seen=int(row.active_days),
@@ -192,7 +192,7 @@ def _tunnels(cluster: str, window: Window, screened: Screened) -> Iterable[tuple
             why=(why,),
             ledger=(Argument("rate", -1.0, f"{tunnel.rate:.0f} bits of new names an hour"),),
             p_legit=None,
-            provenance=screened.provenance,
+            provenance=PRIOR,
             first_us=_microseconds(window.start),
             last_us=_microseconds(window.end),
             days_seen=tunnel.days,

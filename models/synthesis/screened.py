@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import pandas as pd
 
+from models.domain.confidence import CALIBRATED, PRIOR
 from models.frames import Observations
 from models.learning.carried import UNWANTED_NAME, carry_verdicts
 from models.learning.evidence import Evidence
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED, decide_fates
-from models.learning.screening import PRIOR, Screening
+from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
 from models.synthesis.edges import EdgeTable
@@ -101,10 +102,13 @@ class Screened:
         """Ledger of a cell."""
         return () if self.screening is None else self.screening.evidence(cell)
 
-    @property
-    def provenance(self) -> str:
-        """What `p_legit` rests on."""
-        return PRIOR if self.screening is None else self.screening.provenance_
+    def calibrated(self, cell: str) -> bool:
+        """Whether `p_legit` of a cell rests on verdicts."""
+        return self.screening is not None and bool(self.screening.calibrated_.get(cell, default=False))
+
+    def provenance(self, cell: str) -> str:
+        """What `p_legit` of a cell rests on."""
+        return CALIBRATED if self.calibrated(cell) else PRIOR
 
 
 def screen(
@@ -139,8 +143,8 @@ def screen(
     if raw.days.count >= MIN_SCREENED_DAYS and len(facts):
         screening = Screening(lone_sighting=posture != "generous", two_evidence=posture == "strict")
         lessons = verdicts.loc[~verdicts.index.isin(memory.echoes)]
-        reasons = screening.fit(facts, raw.days.count, lessons).reasons_
-    reasons = reasons.where(~_resolvers(view, table, raw, facts), "")
+        spared = facts.index[_resolvers(view, table, raw, facts)]
+        reasons = screening.fit(facts, raw.days.count, lessons, spared).reasons_
     holding, doubtful = carry_verdicts(verdicts, facts.index)
     for cell in sorted(doubtful):
         reasons.loc[cell] = ";".join(filter(None, (reasons.loc[cell], UNWANTED_NAME)))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.domain.confidence import PRIOR
 from service.commands.output import iso, print_table, print_text
 
 
@@ -68,7 +69,8 @@ def print_entry(one: Mapping[str, Any]) -> None:
     if one["samples"]:
         print_text(f"flows to look up: {', '.join(one['samples'])}")
     if one["p_legit"] is not None:
-        print_text(f"wanted with {one['p_legit']:.0%} before these reasons are weighed ({one['provenance']})")
+        before = " before these reasons are weighed" if one["provenance"] == PRIOR else ""
+        print_text(f"wanted with {one['p_legit']:.0%}{before} ({one['provenance']})")
     if one["nearest_rule"]:
         print_text(f"most like rule {one['nearest_rule']} of {one['proposal']}")
     if one["ledger"]:
