@@ -139,6 +139,8 @@ LOOKUPS: Final[dict[str, str]] = {
     "lookups": "int64",
     "addresses": "int32",  # distinct
     "days": "int32",
+    "first_us": "int64",  # of the answers
+    "last_us": "int64",
 }
 
 #: How well each hour was observed, per cluster.

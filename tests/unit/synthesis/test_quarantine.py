@@ -106,8 +106,8 @@ def lookups(world, client, names) -> pd.DataFrame:
     """Questions of a client, answered."""
     rows = [
         {"cluster": world.cluster, "subject": client.key, "name": name, "rcode": 0, "lookups": 2, "addresses": 1,
-         "days": 1}
-        for name in names
+         "days": 1, "first_us": world.at(3 + place % 2, 9), "last_us": world.at(3 + place % 2, 10)}
+        for place, name in enumerate(names)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(LOOKUPS)).astype(LOOKUPS)
 
@@ -136,6 +136,7 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     (entry,) = found.quarantine
     assert entry.peer == FqdnPeer(pattern="*.sync.example")
     assert "for names under sync.example" in entry.title
+    assert (entry.first_us, entry.last_us, entry.days_seen) == (world.at(3, 9), world.at(4, 10), 2)
     (rule,) = [rule for one in found.proposals for rule in one.rules if rule.dns]
     assert "needs_review" in rule.flags
     assert set(rule.dns) == {
