@@ -33,8 +33,8 @@ def made(world):
     dns = world.kube_dns()
     world.dns(web, dns)
     world.to(
-        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1, hours=20,
-        flows=200, samples="u-1",
+        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1,
+        hour_bits=0xFFFFF, flows=200, samples="u-1",
     )  # fmt: skip
     return world.observations()
 
