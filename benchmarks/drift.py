@@ -115,7 +115,7 @@ def edge_days(
                 "port": calls["port"].to_numpy(),
                 "icmp_type": -1,
                 "day": day,
-                "hours": 12,
+                "hour_bits": 0xFFF,
                 "flows": 40,
                 "connections": 40,
                 "answered": 40,

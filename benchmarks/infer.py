@@ -111,7 +111,7 @@ def observations(workloads: int, edges: int, days: int) -> Observations:
                 "peer_names": name,
                 "names_from": "flow" if name else "",
                 "day": (START + timedelta(days=day)).strftime("%Y-%m-%d"),
-                "hours": rng.randrange(1, 24),
+                "hour_bits": 2 ** rng.randrange(1, 24) - 1,
                 "flows": 40,
                 "connections": 40,
                 "answered": answered,

@@ -77,7 +77,7 @@ def edge_days(rng: np.random.Generator, count: int, days: list[str]) -> pd.DataF
             "port": 443,
             "icmp_type": -1,
             "day": np.array(days)[day],
-            "hours": rng.integers(1, 24, len(cell)),
+            "hour_bits": 2 ** rng.integers(1, 24, len(cell)) - 1,
             "replies_visible": True,
             "first_us": day.astype(np.int64) * DAY_US + 9 * 3_600_000_000,
             "last_us": day.astype(np.int64) * DAY_US + 10 * 3_600_000_000,

@@ -31,7 +31,7 @@ EDGE_DAYS: Final[dict[str, str]] = {
     "port": "int32",  # -1 where the protocol has none
     "icmp_type": "int32",  # -1 unless ICMP
     "day": "str",  # YYYY-MM-DD, UTC
-    "hours": "int32",  # distinct hours of that day with a flow
+    "hour_bits": "int32",  # bit h: a flow in that hour of the day; those of several edges are united
     "flows": "int64",  # forwarded or redirected request records at either end (the larger of the two ends)
     "connections": "int64",
     "answered": "int64",  # reply records
@@ -139,6 +139,8 @@ LOOKUPS: Final[dict[str, str]] = {
     "lookups": "int64",
     "addresses": "int32",  # distinct
     "days": "int32",
+    "first_us": "int64",  # of the answers
+    "last_us": "int64",
 }
 
 #: How well each hour was observed, per cluster.

@@ -145,7 +145,7 @@ def _edge_days(world: World, rows: pd.DataFrame, texts: Texts) -> pd.DataFrame:
         "peer_names": names,
         "names_from": np.where(named, "flow", ""),
         "day": dates,
-        "hours": hours,
+        "hour_bits": ((1 << hours) - 1) << hour,
         "flows": flows,
         "connections": flows,
         "answered": np.where(answered, flows, 0),

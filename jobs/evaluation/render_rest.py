@@ -11,6 +11,8 @@ from models import frames
 
 HOURS: Final = 24
 HOUR_SECONDS: Final = 3600
+HOUR_US: Final = HOUR_SECONDS * 1_000_000
+DAY_US: Final = HOURS * HOUR_US
 #: Nodes of every world.
 NODES: Final = 3
 #: Hour at which a missing node goes, and for how long.
@@ -53,8 +55,13 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
     )  # fmt: skip
     own = uses[named[uses["link"].to_numpy()]]
     folded = own.groupby(["client_set", "link"], sort=True).agg(
-        lookups=("flows", "sum"), addresses=("address", "nunique"), days=("day", "nunique")
+        lookups=("flows", "sum"),
+        addresses=("address", "nunique"),
+        days=("day", "nunique"),
+        first=("day", "min"),
+        last=("day", "max"),
     )
+    start = world.start_us()
     rows = []
     for row in folded.reset_index().itertuples(index=False):
         link = world.links[int(row.link)]
@@ -64,6 +71,8 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
             "subject": world.label_sets[int(row.client_set)].key,
             "lookups": int(row.lookups),
             "days": int(row.days),
+            "first_us": start + int(row.first) * DAY_US + link.hour * HOUR_US,
+            "last_us": start + int(row.last) * DAY_US + link.hour * HOUR_US,
         }
         rows.append({**base, "name": name, "rcode": 0, "addresses": int(row.addresses)})
         missed = _SEARCH.format(name=name, namespace=world.workloads[link.client].namespace)
@@ -80,21 +89,22 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
                     "lookups": 1,
                     "addresses": 0 if question.missed else 1,
                     "days": 1,
+                    "first_us": start + question.day * DAY_US,
+                    "last_us": start + question.day * DAY_US,
                 }
             )
     keys = ["cluster", "subject", "name", "rcode"]
     made = sorted_rows(rows, frames.LOOKUPS, keys)
-    return (
-        made.groupby(keys, as_index=False, sort=True)
-        .agg({"lookups": "sum", "addresses": "max", "days": "max"})[list(frames.LOOKUPS)]
-        .astype(frames.LOOKUPS)
+    merged = made.groupby(keys, as_index=False, sort=True).agg(
+        {"lookups": "sum", "addresses": "max", "days": "max", "first_us": "min", "last_us": "max"}
     )
+    return merged[list(frames.LOOKUPS)].astype(frames.LOOKUPS)
 
 
 def coverage_frame(world: World, first: int, last: int) -> pd.DataFrame:
     """COVERAGE: every hour of the window, with the losses and gaps of its day."""
     caught = world.caught.sum(axis=0)
-    start = world.start_us() // (HOUR_SECONDS * 1_000_000)
+    start = world.start_us() // HOUR_US
     dates = world.dates()
     rows = []
     for day in range(first, last):

@@ -153,7 +153,7 @@ class _Fold:
         d = self._rows("edge_days")
         allowed = d.pop("allowed_hours").to_numpy(dtype=np.int64)
         requested = d.pop("request_hours").to_numpy(dtype=np.int64)
-        d["hours"] = np.bitwise_count(np.where(allowed > 0, allowed, requested))
+        d["hour_bits"] = np.where(allowed > 0, allowed, requested)
         reply_days = set(coverage.loc[coverage["replies"] > 0, "day"])
         d["replies_visible"] = (d.pop("traces") > 0) & d["day"].isin(reply_days)
         d["cluster"] = self.cluster

@@ -34,7 +34,11 @@ def lookups_rows() -> Any:
         address=ibis.ifelse(rows.ip == "", nowhere, rows.ip),
     )
     return rows.group_by("cluster", "subject", "name", "rcode").agg(
-        lookups=rows.asked.sum().cast("int64"), addresses=rows.address.nunique(), days=rows.day.nunique()
+        lookups=rows.asked.sum().cast("int64"),
+        addresses=rows.address.nunique(),
+        days=rows.day.nunique(),
+        first_us=rows.first_us.min(),
+        last_us=rows.last_us.max(),
     )
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MAX_DAY_LOSS: Final = 0.25
 #: Why an edge has no rule although enforcement would not deny it, or although it should be denied.
 _NOT_HELD_BACK: Final = NEEDS_NO_RULE | {"direction_open", "rejected"}
-_DAY_COLUMNS: Final = ("day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+_DAY_COLUMNS: Final = ("day", "hour_bits", *SUMS, "replies_visible", "first_us", "last_us")
 HELD_BACK: Final = "held back"
 
 

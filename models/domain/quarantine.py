@@ -58,7 +58,8 @@ class Quarantined:
     first_us, last_us
         Microseconds since the epoch.
     days_seen, flows, pods
-        Days with a flow, request records, and distinct pods at the subject's end.
+        Days with a flow, request records, and distinct pods at the subject's end; 0 pods where no record
+        names them.
     replicas
         Pods of the workload that were alive at once; 0 where unknown.
     samples

@@ -85,7 +85,7 @@ class RuleEvidence:
     days_seen, days_observed
         Calendar days (UTC) with such a flow, of the days on which the subject could have been seen.
     hours_seen
-        Hours with such a flow; a lower bound where several addresses share a rule.
+        Distinct hours with such a flow.
     client_pods, server_pods
         Distinct pods at both ends; 0 where an end is not a pod.
     flows, connections

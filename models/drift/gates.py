@@ -79,7 +79,7 @@ def episodes(rows: pd.DataFrame, kind: str) -> "pd.Series[Any]":
     Parameters
     ----------
     rows
-        With ``stopped``, ``part`` and the measures of EDGE_DAYS.
+        With ``stopped``, ``hours``, ``part`` and the measures of EDGE_DAYS.
     kind
         One of `SERIES`.
     """

@@ -55,9 +55,9 @@ class Scene:
         Objects that are rolled out without default deny.
     rows
         The night's rows with ``cell``, ``owner`` and ``far`` (names of both ends), ``verdict``, ``part``,
-        ``closed`` and ``stopped`` (hours with a denied or audited record).
+        ``closed``, ``hours`` (how many) and ``stopped`` (those with a denied or audited record).
     past
-        The history's rows with ``cell``, ``owner``, ``far``, ``part`` and ``stopped``.
+        The history's rows with ``cell``, ``owner``, ``far``, ``part``, ``hours`` and ``stopped``.
     everything
         Night and history as one.
     owners, entities
@@ -161,11 +161,13 @@ def named(edge_days: pd.DataFrame, owners: Mapping[str, str], entities: PeerMap)
     rows = edge_days.reset_index(drop=True)
     cells = to_cells(rows, subjects=owners, peers=entities)
     stopped = rows["denied"] + rows["audited"] + rows["l7_denied"]
+    hours = np.bitwise_count(rows["hour_bits"]).astype("int64")
     return rows.assign(
         cell=cell_ids(cells),
         owner=cells["subject"],
         far=cells["peer"],
-        stopped=np.minimum(stopped, rows["hours"].clip(lower=1)),
+        hours=hours,
+        stopped=np.minimum(stopped, hours.clip(lower=1)),
     )
 
 

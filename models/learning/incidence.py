@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.errors import BadInputError
@@ -31,7 +32,7 @@ SUMS: Final = (
     "dropped",
 )
 _MICROSECONDS_PER_HOUR: Final = 3_600_000_000
-_DAY_COLUMNS: Final = (*CELL_KEY, "day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+_DAY_COLUMNS: Final = (*CELL_KEY, "day", "hour_bits", *SUMS, "replies_visible", "first_us", "last_us")
 #: State that two parts of a history combine: by sum, by minimum, by maximum, by "or" of bits.
 _COMBINE: Final = {
     **dict.fromkeys((*SUMS, "hours", "active_days"), "sum"),
@@ -58,8 +59,8 @@ class DayIncidence(Estimator):
         ``days_seen`` (x), ``first_day`` and ``last_day`` (full-day index, -1 if never on a full day),
         ``opportunities`` (n: full days after first sight), ``returns`` (x': those with presence),
         ``last_return`` (t_x: index of the last return, counted in opportunities), ``active_days``
-        (partial ones too), ``hours``, ``start_hours`` (24-bit bitmap of the hours of first flows),
-        ``first_date``, ``last_date``, ``first_us``, ``last_us``, ``replies_visible`` and the sums.
+        (partial ones too), ``hours`` (distinct ones), ``start_hours`` (24-bit bitmap of the hours of first
+        flows), ``first_date``, ``last_date``, ``first_us``, ``last_us``, ``replies_visible`` and the sums.
     """
 
     def __init__(self, max_capture_loss: float = MAX_CAPTURE_LOSS) -> None:
@@ -98,8 +99,8 @@ class DayIncidence(Estimator):
         Parameters
         ----------
         rows
-            One or several per cell and day: ``day``, ``hours``, `SUMS`, ``replies_visible``, ``first_us``,
-            ``last_us``.
+            One or several per cell and day: ``day``, ``hour_bits``, `SUMS`, ``replies_visible``,
+            ``first_us``, ``last_us``.
         codes
             Place in ``keys`` of each row's cell, shape (n_rows,); every cell occurs.
         keys
@@ -164,11 +165,9 @@ def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: Ob
     for measure in SUMS:
         state[measure] = grouped[measure].sum().to_numpy(dtype=np.int64)
     day_code, names = pd.factorize(rows["day"], sort=True)
-    # Whatever is said of a day is one byte for each cell and day: 60 days of a million cells are 60 MB.
-    table = (len(keys), len(names))
-    hours = np.zeros(table, dtype=np.uint8)
-    np.maximum.at(hours, (codes, day_code), rows["hours"].clip(upper=HOURS_PER_DAY).to_numpy(dtype=np.uint8))
-    state["hours"] = hours.sum(axis=1, dtype=np.int64)
+    present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
+    counts = _active(codes, day_code, rows["hour_bits"].to_numpy(dtype=np.uint32), present, len(keys))
+    state["hours"], state["active_days"] = counts
     state["first_us"] = grouped["first_us"].min().to_numpy(dtype=np.int64)
     state["last_us"] = grouped["last_us"].max().to_numpy(dtype=np.int64)
     state["replies_visible"] = grouped["replies_visible"].max().to_numpy(dtype=bool)
@@ -176,16 +175,37 @@ def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: Ob
     dates = np.asarray(names, dtype=object)
     state["first_date"] = dates[spans.min().to_numpy()]
     state["last_date"] = dates[spans.max().to_numpy()]
-    present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
-    active = np.zeros(table, dtype=np.bool_)
-    active[codes[present], day_code[present]] = True
-    state["active_days"] = active.sum(axis=1, dtype=np.int64)
     hour = (rows["first_us"] // _MICROSECONDS_PER_HOUR % HOURS_PER_DAY).to_numpy(dtype=np.int64)
     state["start_hours"] = bitmaps.bits_of(codes[present], hour[present], len(keys))
     position = days.index_before(pd.Series(names, dtype="str"))[day_code]
     on_full = present & np.isin(names, days.full)[day_code]
     state["days"] = bitmaps.bits_of(codes[on_full], position[on_full], len(keys))
     return state
+
+
+def _active(
+    codes: bitmaps.Ints,
+    day_code: npt.NDArray[np.intp],
+    hour_bits: npt.NDArray[np.uint32],
+    present: npt.NDArray[np.bool_],
+    size: int,
+) -> tuple[bitmaps.Ints, bitmaps.Ints]:
+    """
+    Distinct hours and days of each cell; its edges may share an hour or have hours of their own.
+
+    One day at a time: a table of all days would be 240 MB for 60 days of a million cells.
+    """
+    hours, days = np.zeros((2, size), dtype=np.int64)
+    # as small numbers, which are sorted by counting
+    order = np.argsort(day_code.astype(np.uint16), kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(day_code[order])) + 1):
+        heard = np.zeros(size, dtype=np.uint32)
+        np.bitwise_or.at(heard, codes[rows], hour_bits[rows])
+        hours += np.bitwise_count(heard)
+        there = np.zeros(size, dtype=np.bool_)
+        there[codes[rows[present[rows]]]] = True
+        days += there
+    return hours, days
 
 
 def _merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -171,7 +171,7 @@ def draft(
     rates = exchange(posture)
     population = find_population(view, table.edges, screened.held(), rates, previous.roles)
     screened = screened.release(population.vouched)
-    odd = quarantine(observations.cluster, observations.window, view, table, screened)
+    odd = quarantine(observations.cluster, view, table, screened)
     held, view = screened.held(), population.view
     families = find_families(view, table.edges, held, rates, previous.families)
     candidates = find_candidates(view, table.edges, held, screened.review_places())

@@ -88,7 +88,8 @@ class EdgeTable(NamedTuple):
     row_edge
         Place of the edge of every row of ``edge_days``, in the order of that frame.
     day_edge, day_number, day_hours
-        One element per edge-day that passed: place of the edge, day as an index into ``days``, hours.
+        One element per edge-day that passed: place of the edge, day as an index into ``days``, its hours as
+        bits.
     days
         Days with any edge, sorted.
     """
@@ -216,6 +217,6 @@ def fold_edges(observations: Observations) -> EdgeTable:
         row_edge=place,
         day_edge=place[working],
         day_number=day_codes[working].astype(np.int64),
-        day_hours=frame["hours"].to_numpy()[working].astype(np.int64),
+        day_hours=frame["hour_bits"].to_numpy()[working].astype(np.int64),
         days=tuple(str(day) for day in days),
     )

@@ -35,16 +35,15 @@ class DayIndex:
         self._alone = _days_and_hours(table)
 
     def seen(self, edges: Sequence[Edge]) -> tuple[int, int]:
-        """Distinct days, and at least how many distinct hours, on which any of the edges passed."""
+        """Distinct days and distinct hours in which any of the edges passed."""
         if len(edges) == 1:
             return self._alone[edges[0].place]
         hours: dict[int, int] = {}
         for edge in edges:
             start, end = self._bounds[edge.place], self._bounds[edge.place + 1]
-            for day, count in zip(self._days[start:end], self._hours[start:end], strict=True):
-                if count > hours.get(day, -1):
-                    hours[day] = count
-        return len(hours), sum(hours.values())
+            for day, bits in zip(self._days[start:end], self._hours[start:end], strict=True):
+                hours[day] = hours.get(day, 0) | bits
+        return len(hours), sum(map(int.bit_count, hours.values()))
 
 
 def _days_and_hours(table: EdgeTable) -> list[tuple[int, int]]:
@@ -54,10 +53,10 @@ def _days_and_hours(table: EdgeTable) -> list[tuple[int, int]]:
     pairs, hours = pairs[order], table.day_hours[order]
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
     edges = pairs[starts] // max(len(table.days), 1)
-    most = np.maximum.reduceat(hours, starts) if len(starts) else hours
+    united = np.bitwise_or.reduceat(hours, starts) if len(starts) else hours
     size = len(table.edges)
     days = np.bincount(edges, minlength=size)
-    total = np.bincount(edges, weights=most, minlength=size).astype(np.int64)
+    total = np.bincount(edges, weights=np.bitwise_count(united), minlength=size).astype(np.int64)
     return list(zip(days.tolist(), total.tolist(), strict=True))
 
 

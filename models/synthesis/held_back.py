@@ -14,10 +14,8 @@ from models.domain.peer import EndpointPeer, FqdnPeer, Peer
 from models.domain.proposal import Proposal
 from models.domain.quarantine import Quarantined, quarantine_id
 from models.domain.rule import Rule
-from models.domain.window import Window
 from models.learning.cells import CELL_KEY, cell_ids
 from models.synthesis.edges import Edge, EdgeTable
-from models.synthesis.evidence import SECOND_US
 from models.synthesis.leftovers import peer_text, port_text
 from models.synthesis.screened import Screened
 from models.synthesis.targets import edge_target
@@ -54,7 +52,7 @@ QUESTIONS: Final = "DNS questions"
 
 
 def quarantine(
-    cluster: str, window: Window, view: ClusterView, table: EdgeTable, screened: Screened
+    cluster: str, view: ClusterView, table: EdgeTable, screened: Screened
 ) -> list[tuple[str, Quarantined]]:
     """
     Entries of a window, each behind a label-set key of its subject.
@@ -63,8 +61,6 @@ def quarantine(
     ----------
     cluster
         Under which the window is stored.
-    window
-        When.
     view
         Who is who, before roles are formed.
     table
@@ -90,7 +86,7 @@ def quarantine(
         )
         for cell in sorted(edges)
     ]
-    return [*found, *_tunnels(cluster, window, screened)]
+    return [*found, *_tunnels(cluster, screened)]
 
 
 def settle(
@@ -175,7 +171,7 @@ def _entry(view: ClusterView, screened: Screened, edges: Sequence[Edge], row: An
     )
 
 
-def _tunnels(cluster: str, window: Window, screened: Screened) -> Iterable[tuple[str, Quarantined]]:
+def _tunnels(cluster: str, screened: Screened) -> Iterable[tuple[str, Quarantined]]:
     """Domains whose names carry data: there is no connection to hold back, only the questions."""
     for tunnel in screened.tunnels:
         why = WHY_ODD["dns_information"]
@@ -193,8 +189,8 @@ def _tunnels(cluster: str, window: Window, screened: Screened) -> Iterable[tuple
             ledger=(Argument("rate", -1.0, f"{tunnel.rate:.0f} bits of new names an hour"),),
             p_legit=None,
             provenance=PRIOR,
-            first_us=_microseconds(window.start),
-            last_us=_microseconds(window.end),
+            first_us=tunnel.first_us,
+            last_us=tunnel.last_us,
             days_seen=tunnel.days,
             flows=tunnel.questions,
             pods=0,
@@ -203,10 +199,6 @@ def _tunnels(cluster: str, window: Window, screened: Screened) -> Iterable[tuple
             question=f"Why does {tunnel.workload} ask for {tunnel.names} names under {tunnel.domain}?",
         )
         yield tunnel.label_keys[0], entry
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * SECOND_US
 
 
 def _keys(peer: Peer) -> set[str]:

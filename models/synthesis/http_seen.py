@@ -60,7 +60,7 @@ class HttpSeen:
     def __init__(self, http_days: pd.DataFrame, table: EdgeTable) -> None:
         size = len(table.edges)
         self._hours = np.zeros(size, dtype=np.int64)
-        np.add.at(self._hours, table.day_edge, table.day_hours)
+        np.add.at(self._hours, table.day_edge, np.bitwise_count(table.day_hours))
         self._recorded = np.zeros(size, dtype=np.int64)
         self._rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         place_of = {edge[1:7]: edge.place for edge in table.edges} if len(http_days) else {}

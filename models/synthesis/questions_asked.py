@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import pandas as pd
+
 from models.frames import Observations
 from models.learning.name_candidates import tidy_name
 from models.learning.questions import question_features
@@ -22,6 +24,7 @@ from models.synthesis.view import ClusterView
 ANY_QUESTION: Final = ("*",)
 #: Names under one parent from which a pattern for all of them replaces the list.
 MAX_NAMES_OF_PARENT: Final = 8
+DAY_US: Final = 24 * 3_600_000_000
 _SERVICES: Final = "svc.cluster.local"
 
 
@@ -43,7 +46,10 @@ class Tunnel:
     rate
         Bits of distinct labels an hour.
     names, questions, days
-        Distinct names, questions, and most days of one name.
+        Distinct names, questions, and days: at least those of the name with most of them, and those on which
+        any name was asked for first or last. A name that carries data is asked for once.
+    first_us, last_us
+        Of the answers, microseconds since the epoch.
     """
 
     cell: str
@@ -55,6 +61,8 @@ class Tunnel:
     names: int
     questions: int
     days: int
+    first_us: int
+    last_us: int
 
 
 def find_tunnels(observations: Observations, view: ClusterView, day_count: float) -> tuple[Tunnel, ...]:
@@ -85,7 +93,9 @@ def find_tunnels(observations: Observations, view: ClusterView, day_count: float
                 rate=float(row["rate"]),
                 names=int(row["names"]),
                 questions=int(mine["lookups"].sum()),
-                days=int(mine["days"].max()),
+                days=_days(mine),
+                first_us=int(mine["first_us"].min()),
+                last_us=int(mine["last_us"].max()),
             )
         )
     return tuple(found)
@@ -134,6 +144,11 @@ def questions_asked(observations: Observations, tunnels: Iterable[Tunnel]) -> Qu
         for key, name in zip(pairs["subject"].tolist(), pairs["name"].tolist(), strict=True):
             names[str(key)].add(str(name).rstrip(".").lower())
     return QuestionsAsked({key: frozenset(own) for key, own in names.items()}, refused)
+
+
+def _days(lookups: pd.DataFrame) -> int:
+    ends = pd.concat([lookups["first_us"], lookups["last_us"]]) // DAY_US
+    return max(int(lookups["days"].max()), int(ends.nunique()))
 
 
 def _domain(name: str) -> str:

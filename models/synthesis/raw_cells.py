@@ -20,7 +20,7 @@ from models.synthesis.edges import EdgeTable
 from models.synthesis.view import ClusterView
 
 #: Columns of an edge-day that a cell sums up.
-_MEASURES: Final = ("day", "hours", *SUMS, "replies_visible", "first_us", "last_us")
+_MEASURES: Final = ("day", "hour_bits", *SUMS, "replies_visible", "first_us", "last_us")
 
 
 @dataclass(frozen=True, slots=True)

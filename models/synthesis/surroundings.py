@@ -1,6 +1,5 @@
 """What the screening knows around the cells: replicas, teams, rollouts, bare pods, DNS questions."""
 
-import re
 from typing import Final
 
 import numpy as np
@@ -10,11 +9,10 @@ from models.frames import Observations
 from models.learning.questions import question_features
 from models.learning.screening_features import Surroundings
 from models.synthesis.raw_cells import workload_id
+from models.synthesis.rollouts import rollouts
 from models.synthesis.view import ClusterView
 
 DAY_US: Final = 24 * 3600 * 1_000_000
-#: Hash of the pod template in the name of a Deployment's pod.
-_TEMPLATE: Final = re.compile(r".+-(?P<hash>[bcdfghjklmnpqrstvwxz2456789]{6,10})-[a-z0-9]{5}")
 
 
 def surroundings(observations: Observations, view: ClusterView) -> Surroundings:
@@ -35,7 +33,7 @@ def surroundings(observations: Observations, view: ClusterView) -> Surroundings:
     owners = {key: workload_id(one) for key, one in view.workloads.by_label_key.items()}
     pods = observations.pods.assign(owner=observations.pods["label_key"].map(owners))
     pods = pods.loc[pods["owner"].notna().to_numpy()]
-    rolled_out = _rollouts(pods)
+    rolled_out = rollouts(pods)
     asked = observations.lookups["subject"]
     lookups = observations.lookups.assign(subject=asked.map(owners).fillna(asked))
     several = {workload_id(one) for one in view.workloads.all if len(one.members) > 1}
@@ -72,18 +70,3 @@ def _replicas(pods: pd.DataFrame) -> dict[str, int]:
     replicas = np.ones(len(names))
     replicas[known] = np.nanmedian(table[:, known], axis=0)
     return {str(name): int(count) for name, count in zip(names, replicas, strict=True)}
-
-
-def _rollouts(pods: pd.DataFrame) -> dict[str, tuple[int, ...]]:
-    """
-    Microseconds at which each workload got a new pod template inside the window, where templates show.
-
-    The first template of a workload is no change: it was there before anyone looked.
-    """
-    hashes = pods["pod"].str.extract(_TEMPLATE, expand=True)["hash"]
-    frame = pods.assign(template=hashes)
-    frame = frame.loc[frame["template"].notna().to_numpy()]
-    born = frame.groupby(["owner", "template"], sort=True)["first_us"].min()
-    return {
-        str(owner): tuple(sorted(times.tolist())[1:]) for owner, times in born.groupby(level=0, sort=True)
-    }

@@ -26,6 +26,15 @@ def _said(verdict: Mapping[str, Any] | None) -> str:
     return f"   {verdict['state']} by {verdict['reviewer']}{until}"
 
 
+def _from_pods(one: Mapping[str, Any]) -> str:
+    """Pods behind the records; nothing where no record names one, as of DNS questions."""
+    pods, replicas = one["pods"], one["replicas"]
+    if not pods:
+        return ""
+    spread = f"{pods} of {replicas}" if replicas >= pods else str(pods)
+    return f" from {spread} pod{'' if max(pods, replicas) == 1 else 's'}"
+
+
 def print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print a list of entries (``service.quarantine.views.entry``)."""
     print_table(
@@ -59,11 +68,9 @@ def print_entry(one: Mapping[str, Any]) -> None:
     print_text()
     for why in one["why"]:
         print_text(f"- {why}")
-    days, pods, replicas = one["days_seen"], one["pods"], one["replicas"]
-    spread = f"{pods} of {replicas}" if replicas >= pods else str(pods)
+    days = one["days_seen"]
     print_text(
-        f"seen on {days} day{'' if days == 1 else 's'}, {one['flows']:,} records from {spread} "
-        f"pod{'' if max(pods, replicas) == 1 else 's'}, "
+        f"seen on {days} day{'' if days == 1 else 's'}, {one['flows']:,} records{_from_pods(one)}, "
         f"first {one['first_seen']}, last {one['last_seen']}"
     )
     if one["samples"]:

@@ -274,7 +274,7 @@ def test_a_scanner_that_is_stopped_every_night_is_no_news_and_a_burst_is():
     world, pods = cluster()
     policies = policies_of(world)
     scanner = world.pod("audit", "scanner")
-    refused = {"flows": 0, "answered": 0, "denied": 2, "hours": 1}
+    refused = {"flows": 0, "answered": 0, "denied": 2, "hour_bits": 1}
     world.half(pods["db"], "ingress", "endpoint", scanner.key, 22, **refused)
     quiet = [one for one in report(world, policies).findings if one.kind != "unprotected"]
     assert quiet == []
@@ -285,7 +285,7 @@ def test_a_scanner_that_is_stopped_every_night_is_no_news_and_a_burst_is():
         pods["db"].key,
         8081,
         days=[LAST],
-        **refused | {"denied": 90, "hours": 20},
+        **refused | {"denied": 90, "hour_bits": (1 << 20) - 1},
     )
     loud = [one for one in report(world, policies).findings if one.kind == "denied"]
     assert [(one.subject.workload, one.ports) for one in loud] == [("Deployment/web", (("TCP", 8081),))]

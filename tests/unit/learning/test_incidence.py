@@ -33,7 +33,7 @@ def histories(draw: st.DrawFn) -> tuple[list[dict[str, object]], tuple[str, ...]
                 st.sampled_from(["p", "q|r", "s"]),
                 st.sampled_from(DAYS),
                 st.integers(0, 5),
-                st.integers(1, 24),
+                st.integers(1, 2**24 - 1),
                 st.booleans(),
             ),
             min_size=1,
@@ -42,7 +42,8 @@ def histories(draw: st.DrawFn) -> tuple[list[dict[str, object]], tuple[str, ...]
     )
     lossy = draw(st.sets(st.sampled_from(DAYS), max_size=5))
     made = [
-        edge(s, p, d, flows=n, hours=h, denied=0 if n else 3, replies_visible=v) for s, p, d, n, h, v in rows
+        edge(s, p, d, flows=n, hour_bits=h, denied=0 if n else 3, replies_visible=v)
+        for s, p, d, n, h, v in rows
     ]
     return made, tuple(sorted(lossy))
 
@@ -120,6 +121,29 @@ def test_denied_traffic_is_a_cell_without_presence() -> None:
     """It is accounted for and shows on no day."""
     cells = cells_of([edge("w", "p", DAYS[0], flows=0, denied=4)])
     assert cells[["days_seen", "active_days", "denied"]].iloc[0].tolist() == [0, 0, 4]
+
+
+@settings(max_examples=15, deadline=None)
+@given(histories())
+def test_hours_and_days_of_a_cell_are_distinct_ones(
+    history: tuple[list[dict[str, object]], tuple[str, ...]],
+) -> None:
+    """Two callers in one hour are one hour, and two callers in an hour each are two."""
+    rows, lossy = history
+    hours: dict[tuple[object, object], set[tuple[object, int]]] = {}
+    days: dict[tuple[object, object], set[object]] = {}
+    for row in rows:
+        bits = int(str(row["hour_bits"]))
+        own = hours.setdefault((row["subject"], row["peer"]), set())
+        own |= {(row["day"], hour) for hour in range(24) if bits >> hour & 1}
+        if row["flows"]:
+            days.setdefault((row["subject"], row["peer"]), set()).add(row["day"])
+    cells = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(DAYS, lossy)).cells_
+    found = {(row["subject"], row["peer"]): row for row in cells.to_dict("records")}
+    assert {key: row["hours"] for key, row in found.items()} == {key: len(own) for key, own in hours.items()}
+    assert {key: row["active_days"] for key, row in found.items()} == {
+        key: len(days.get(key, ())) for key in found
+    }
 
 
 @settings(max_examples=15, deadline=None)

@@ -32,10 +32,10 @@ WORK = [d for d in EVERY if d % 7 < 5]
 @pytest.mark.parametrize(
     ("days", "columns", "expected"),
     [
-        (EVERY, {"hours": 20}, Rhythm.CONTINUOUS),
-        (WORK, {"hours": 9}, Rhythm.WORKDAY),
-        (EVERY, {"hours": 1, "hour": 2}, Rhythm.DAILY_JOB),
-        (EVERY, {"hours": 1, "hour": [(5 * d) % 24 for d in EVERY]}, Rhythm.DAILY),
+        (EVERY, {"hour_bits": (1 << 20) - 1}, Rhythm.CONTINUOUS),
+        (WORK, {"hour_bits": 0x1FF << 8}, Rhythm.WORKDAY),
+        (EVERY, {"hour": 2}, Rhythm.DAILY_JOB),
+        (EVERY, {"hour": [(5 * d) % 24 for d in EVERY]}, Rhythm.DAILY),
         ([1, 8, 15, 22], {}, Rhythm.WEEKLY),
         ([3, 4, 11, 20, 26], {}, Rhythm.SPORADIC),
         ([4], {}, Rhythm.ONE_OFF),
@@ -50,7 +50,7 @@ def test_planted_rhythms_are_found(days: list[int], columns: dict[str, object], 
 
 def test_trap_J1_one_week_cannot_show_a_working_rhythm() -> None:
     """Five weekdays of one week are sporadic so far, never workday or weekly."""
-    assert rhythm([0, 1, 2, 3, 4], window=7, hours=9) == Rhythm.SPORADIC
+    assert rhythm([0, 1, 2, 3, 4], window=7, hour_bits=0x1FF << 8) == Rhythm.SPORADIC
     assert rhythm([1], window=7) == Rhythm.ONE_OFF
 
 

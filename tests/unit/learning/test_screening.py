@@ -215,15 +215,39 @@ def test_what_one_replica_of_five_began_is_held_back_and_what_all_began_is_not()
     around = Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS)
     days = range(4, 14)
     beacon = [
-        edge("w001", "203.0.113.9", DAYS[day], peer_kind="ip", peer_names="cdn.example.net", pods=1, hours=20)
+        edge(
+            "w001",
+            "203.0.113.9",
+            DAYS[day],
+            peer_kind="ip",
+            peer_names="cdn.example.net",
+            pods=1,
+            hour_bits=0xFFFFF,
+        )
         for day in days
     ]
     release = [
-        edge("w002", "203.0.113.8", DAYS[day], peer_kind="ip", peer_names="api.example.org", pods=5, hours=20)
+        edge(
+            "w002",
+            "203.0.113.8",
+            DAYS[day],
+            peer_kind="ip",
+            peer_names="api.example.org",
+            pods=5,
+            hour_bits=0xFFFFF,
+        )
         for day in days
     ]
     leader = [
-        edge("w003", "203.0.113.7", day, peer_kind="ip", peer_names="old.example.com", pods=1, hours=20)
+        edge(
+            "w003",
+            "203.0.113.7",
+            day,
+            peer_kind="ip",
+            peer_names="old.example.com",
+            pods=1,
+            hour_bits=0xFFFFF,
+        )
         for day in DAYS
     ]
     reasons = screened([*beacon, *release, *leader], around=around).set_index("peer")["reasons"]

@@ -59,7 +59,7 @@ def edge(subject: str, peer: str, day: str, **columns: object) -> dict[str, obje
         "port": 443,
         "icmp_type": -1,
         "day": day,
-        "hours": 1,
+        "hour_bits": 1 << 9,
         "flows": flows,
         "connections": flows,
         "answered": flows,

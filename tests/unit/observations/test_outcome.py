@@ -33,7 +33,7 @@ def test_trap_A5_observation_points_of_one_connection_are_one_edge(tmp_path):
     ]
     observed = observe(tmp_path, points)
     row = edge(observed, WEB, "egress", "api", 8080)
-    assert (row["hours"], row["flows"]) == (1, 2)
+    assert (row["hour_bits"], row["flows"]) == (1 << 1, 2)
     pods = observed.edge_pods[observed.edge_pods["direction"] == "egress"].iloc[0]
     assert (pods["subject_pods"], pods["peer_pods"]) == (1, 1)
 
@@ -50,7 +50,15 @@ def test_the_first_and_the_last_pod_of_an_edge_are_named(tmp_path):
 def test_trap_A7_presence_counts_hours_not_records(tmp_path):
     """A connection that is reported every five seconds is present for as many hours, no more."""
     busy = [flow(WEB, API, flags="A", time=at(n / 12)) for n in range(24)]
-    assert edge(observe(tmp_path, busy), WEB, "egress", "api", 8080)["hours"] == 1
+    assert edge(observe(tmp_path, busy), WEB, "egress", "api", 8080)["hour_bits"] == 1 << 1
+
+
+def test_the_hours_of_a_day_are_told_one_by_one(tmp_path):
+    """So that edges of one rule can be united; an hour in which only a drop was seen is none of passing."""
+    records = [flow(WEB, API, time=at(minutes)) for minutes in (0, 61, 22 * 60)]
+    records.append(flow(WEB, API, verdict="DROPPED", drop_reason="POLICY_DENIED", time=at(5 * 60)))
+    row = edge(observe(tmp_path, records), WEB, "egress", "api", 8080)
+    assert row["hour_bits"] == 1 << 1 | 1 << 2 | 1 << 23
 
 
 def test_trap_A8_an_aggregated_record_weighs_its_flows_and_shows_no_client_port(tmp_path):

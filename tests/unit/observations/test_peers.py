@@ -325,6 +325,21 @@ def test_trap_G8_a_failed_lookup_names_nothing(tmp_path):
     ]
 
 
+def test_a_lookup_says_when_its_answers_came_first_and_last(tmp_path):
+    """Over days and batches; another outcome of the same question has times of its own."""
+    records = [
+        lookup(WEB, "api.example.com", time=at(40, days=2)),
+        lookup(WEB, "api.example.com", rcode=3, time=at(5)),
+        lookup(WEB, "api.example.com", time=at(10)),
+    ]
+    answers = [dns_answer(WEB, "api.example.com", OUTSIDE.ip, time=at(10))]
+    observed = observe(tmp_path, records, answers)
+    assert observed.lookups[["rcode", "days", "first_us", "last_us"]].to_numpy().tolist() == [
+        [0, 2, at(10), at(40, days=2)],
+        [3, 1, at(5), at(5)],
+    ]
+
+
 def test_trap_G10_all_names_within_their_lifetime_are_kept(tmp_path):
     """Two names for one address are two names."""
     answers = [dns_answer(WEB, name, OUTSIDE.ip) for name in ("b.example.com", "a.example.com")]

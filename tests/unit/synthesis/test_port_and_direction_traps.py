@@ -377,6 +377,17 @@ def test_without_coverage_the_days_with_traffic_count_and_it_is_said(world, web,
     assert proposal.effective_days == 14.0
 
 
+def test_the_hours_of_a_rule_are_those_of_all_its_callers_together(world, web, api):
+    """Each client outside comes once a day, in an hour of its own: the load balancer works around the clock."""
+    world.edge(web, api)
+    for hour in range(24):
+        world.at_server(web, "ip", f"{20 + hour}.113.7.9", 443, hour_bits=1 << hour, days=range(2, 12))
+    world.at_server(web, "ip", "81.113.7.9", 443, hour_bits=0b11, days=range(2, 13))
+    found = propose(world.observations())
+    (rule,) = [one for one in proposal_for(found, "web").rules if one.ports[0].number == 443]
+    assert (rule.evidence.days_seen, rule.evidence.hours_seen) == (11, 10 * 24 + 2)
+
+
 def test_evidence_counts_days_pods_and_answers_not_volume(world, web, api):
     """What a reviewer needs, with samples to look up in Hubble."""
     world.edge(web, api, days=range(0, 14, 2), subject_pods=3, peer_pods=5)

@@ -33,8 +33,8 @@ def made(world):
     dns = world.kube_dns()
     world.dns(web, dns)
     world.to(
-        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1, hours=20,
-        flows=200, samples="u-1",
+        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1,
+        hour_bits=0xFFFFF, flows=200, samples="u-1",
     )  # fmt: skip
     return world.observations()
 
@@ -121,8 +121,8 @@ def lookups(world, client, names) -> pd.DataFrame:
     """Questions of a client, answered."""
     rows = [
         {"cluster": world.cluster, "subject": client.key, "name": name, "rcode": 0, "lookups": 2, "addresses": 1,
-         "days": 1}
-        for name in names
+         "days": 1, "first_us": world.at(3 + place % 2, 9), "last_us": world.at(3 + place % 2, 10)}
+        for place, name in enumerate(names)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(LOOKUPS)).astype(LOOKUPS)
 
@@ -151,6 +151,7 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     (entry,) = found.quarantine
     assert entry.peer == FqdnPeer(pattern="*.sync.example")
     assert "for names under sync.example" in entry.title
+    assert (entry.first_us, entry.last_us, entry.days_seen) == (world.at(3, 9), world.at(4, 10), 2)
     (rule,) = [rule for one in found.proposals for rule in one.rules if rule.dns]
     assert "needs_review" in rule.flags
     assert set(rule.dns) == {

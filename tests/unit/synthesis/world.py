@@ -148,7 +148,7 @@ class World:
                 "peer_names": names,
                 "names_from": "flow" if names else "",
                 "day": (START + timedelta(days=day)).strftime("%Y-%m-%d"),
-                "hours": 3,
+                "hour_bits": 0b111,
                 "flows": flows,
                 "connections": flows,
                 "answered": flows if answered is None else answered,
