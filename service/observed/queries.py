@@ -244,6 +244,7 @@ def edges_between(
         f"""
         WITH owners AS ({_OWNERS})
         SELECT protocol, port, icmp_type, verdict, sum(edges.flows)::BIGINT AS flows,
+               sum(edges.answered)::BIGINT AS answered,
                min(edges.first_us) AS first_us, max(edges.last_us) AS last_us
         FROM edges JOIN owners s ON s.cluster = edges.cluster AND s.label_key = edges.subject
         LEFT JOIN owners p ON p.cluster = edges.cluster AND p.label_key = edges.peer
@@ -253,7 +254,7 @@ def edges_between(
           AND (list_contains($peers, peer) OR list_contains($peers, p.namespace || '/' || p.workload)
                OR len(list_intersect($peers, string_split(peer_names, ','))) > 0)
         GROUP BY protocol, port, icmp_type, verdict
-        ORDER BY last_us DESC, protocol, port, icmp_type, verdict LIMIT 50
+        ORDER BY last_us DESC NULLS LAST, protocol, port, icmp_type, verdict LIMIT 50
         """,
         {
             "cluster": cluster,

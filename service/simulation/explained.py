@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from jobs.observations.clock import moment
+from jobs.observations.clock import moment_if_any
 from jobs.observations.clusters import ObservedCluster
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
@@ -234,8 +234,9 @@ def _observed(portolan: Portolan, cluster: str, source: End, destination: End) -
             "port": row["icmp_type"] if row["protocol"].startswith("ICMP") else row["port"],
             "verdict": row["verdict"],
             "flows": row["flows"],
-            "first_seen": moment(row["first_us"]),
-            "last_seen": moment(row["last_us"]),
+            "answered": row["answered"],
+            "first_seen": moment_if_any(row["first_us"]),
+            "last_seen": moment_if_any(row["last_us"]),
         }
         for row in rows
     ]

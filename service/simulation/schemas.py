@@ -284,9 +284,10 @@ class SeenOut(BaseModel):
     protocol: str
     port: int
     verdict: str
-    flows: int
-    first_seen: datetime
-    last_seen: datetime
+    flows: int = Field(description="Requests; 0 where only replies were recorded")
+    answered: int = Field(description="Replies")
+    first_seen: datetime | None = Field(description="First request; null where only replies were recorded")
+    last_seen: datetime | None = Field(description="Last request; null where only replies were recorded")
 
 
 class ExplanationOut(BaseModel):
