@@ -28,6 +28,8 @@ def print_explanation(told: Mapping[str, Any], places: PolicyPlaces) -> None:
     for gate in told["gates"]:
         _print_gate(gate, places)
     _print_seen(told)
+    for note in told["notes"]:
+        print_text(f"  note: {note}")
     if not told["policies"]:
         print_text("  no policy was asked: nothing is approved yet (--state any), or --policies was empty")
     for refused in told["rejected"]:

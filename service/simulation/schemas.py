@@ -306,6 +306,7 @@ class ExplanationOut(BaseModel):
     changes: list[ChangeOut] = Field(description="One per end that denies; together they allow it")
     commands: list[str] = Field(description="Read-only, to check on the cluster")
     observed: list[SeenOut]
+    notes: list[str] = Field(description="Where an end, or a workload of its name, is in another cluster")
     hubble: HubbleOut | None = Field(description="Where the question was a Hubble record")
     policies: int
     rejected: list[Rejected]
