@@ -5,13 +5,13 @@ Everything here works inside a transaction that the caller opened.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from models.domain.proposal import Proposal
+from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
@@ -23,6 +23,10 @@ from service.review.transitions import RuleState, RuleView, Standing, Verb
 
 #: Flag of a rule that no automation may approve (see ``models.domain.rule.Rule.flags``).
 NEEDS_REVIEW: Final = "needs_review"
+#: Assumptions that are the same for every policy of a cluster, whatever its rules.
+OF_ANY_POLICY: Final = frozenset(
+    {"cilium_version_unknown", "l7_not_asked", "deployed_policies_unread", "coverage_unknown"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +253,14 @@ class Exportable:
     unreviewed: frozenset[str]
 
 
+def with_assumptions(proposal: Proposal, today: tuple[Assumption, ...], *, same: bool) -> Proposal:
+    """A kept proposal with what is assumed today; of an older version only what no rule decides."""
+    if not same:
+        own = [one for one in proposal.assumptions if one.code not in OF_ANY_POLICY]
+        today = tuple(sorted([*own, *(one for one in today if one.code in OF_ANY_POLICY)]))
+    return replace(proposal, assumptions=today)
+
+
 def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Exportable | None:
     """
     What an export of this proposal may hold; None when there is nothing.
@@ -258,7 +270,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
 
     The evidence is that of the approval, or of the night on which the meaning or the maturity last
-    changed, so that an unchanged policy gives the same bytes every night.
+    changed, so that an unchanged policy gives the same bytes every night. What was assumed is today's:
+    it speaks of the configuration, and whoever configured something must not read that he did not.
     """
     if row.approved_version is not None and row.approved_body is not None:
         version, body = row.approved_version, row.approved_body
@@ -267,7 +280,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     else:
         current = _current(session, row)
         version, body = current.version, exported_body(current)
-    proposal = proposal_from_json(body)
+    today = proposal_from_json(_current(session, row).body).assumptions
+    proposal = with_assumptions(proposal_from_json(body), today, same=version == row.current_version)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)
     include, unreviewed = set(), set()
