@@ -88,8 +88,12 @@ def resolve(session: Session, reference: str) -> ProposalRow:
             raise NotFoundError(f"no policy is proposed for {reference}: {why}")
         raise NotFoundError(f"no proposal {reference!r}: 'portolan proposals' lists them")
     if len(found) > 1:
-        choices = ", ".join(f"{row.namespace}/{row.name} ({row.key})" for row in found[:5])
-        raise BadInputError(f"{reference!r} fits {len(found)} proposals: {choices}")
+        several = len({row.cluster for row in found}) > 1
+        choices = ", ".join(
+            f"{row.key} ({row.namespace}/{row.name}{f' of cluster {row.cluster}' if several else ''})"
+            for row in found[:5]
+        )
+        raise BadInputError(f"{reference!r} fits {len(found)} proposals, name one by its key: {choices}")
     return found[0]
 
 

@@ -369,6 +369,9 @@ def test_policies_of_several_clusters_are_kept_apart(database):
         with database.write() as session:
             recording.record(session, [made], cluster=cluster, namespace=None, run_id=None, now=NOW)
     with database.read() as session:
+        with pytest.raises(BadInputError, match=f"{'0' * 16} .*/portolan-web of cluster west"):
+            service.resolve(session, "shop/portolan-web")
+        assert service.resolve(session, "0" * 16).cluster == "west"
         found = collect(session, cluster=None, approved_only=False, target=Target())
     assert found.clusters == tuple(sorted(names))
     odd, west = sorted(item.path for item in found.objects)
