@@ -23,6 +23,7 @@ from service.simulation.ends import End, find_end
 from service.simulation.mesh import mesh_notes, own_direction
 from service.wiring import Portolan
 
+MAX_ICMP_TYPE: Final = 255  # one byte
 #: Classes of observed verdicts that say that policy stopped a flow.
 _STOPPED: Final = ("denied", "l7_denied")
 _BY: Final = ("egress_denied_by", "ingress_denied_by", "egress_allowed_by", "ingress_allowed_by")
@@ -269,6 +270,8 @@ def _stored(protocol: str) -> str:
 def _service(question: Question, seen: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> tuple[str, int]:
     """Protocol and port asked about: as given, else the one that was observed, one denied first."""
     if question.port is not None:
+        if question.protocol in ("ICMP", "ICMPv6") and question.port > MAX_ICMP_TYPE:
+            raise BadInputError(f"a type of {question.protocol} is at most {MAX_ICMP_TYPE}")
         return question.protocol or "TCP", question.port
     fitting = [
         one

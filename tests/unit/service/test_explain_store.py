@@ -1,4 +1,4 @@
-"""Replies whose request was not recorded: an edge without a time of its own, and no mistake of anybody's."""
+"""Explanations from a store: replies whose request was not recorded, ports that do not exist."""
 
 import json
 from contextlib import contextmanager
@@ -40,6 +40,20 @@ def test_edges_of_replies_only_are_listed_without_times(data):
     assert (alone["flows"], alone["first_seen"], alone["last_seen"]) == (0, None, None)
     assert alone["answered"] > 0
     assert datetime.fromisoformat(whole["first_seen"]) == datetime(2026, 3, 2, 0, 1, tzinfo=UTC)
+
+
+def test_a_number_that_no_port_can_have_is_refused(data, capfd):
+    """As the API does; an answer to it would be about nothing."""
+    asked = ["explain", "shop/api", "shop/db", "--state", "any", "--data-dir", str(data), "--port"]
+    for wrong, sentence in (
+        (["99999"], "'--port': Input should be less than or equal to 65535"),
+        (["-1"], "'--port': Input should be greater than or equal to 0"),
+        (["256", "--protocol", "ICMP"], "at most 255"),
+    ):
+        capfd.readouterr()
+        assert run([*asked, *wrong]) == 2, wrong
+        assert sentence in capfd.readouterr().err
+    assert run([*asked, "65535"]) == 0
 
 
 def test_an_explanation_says_that_only_replies_were_seen(data, capfd):
