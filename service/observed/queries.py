@@ -215,6 +215,23 @@ def label_sets(
     )
 
 
+def entities_of(store: ObservationStore, namespace: str, name: str) -> list[str]:
+    """Reserved entities by which a workload or pod was seen, in any cluster: "" for pods with own labels."""
+    found = _ask(
+        store,
+        ["identities", "endpoints"],
+        """
+        WITH named AS (
+          SELECT cluster, label_key FROM endpoints
+          WHERE namespace = $namespace AND (workload = $name OR pod = $name) AND workload_kind <> 'Service'
+          UNION SELECT cluster, label_key FROM identities WHERE namespace = $namespace AND workload = $name)
+        SELECT DISTINCT entity FROM identities JOIN named USING (cluster, label_key) ORDER BY entity
+        """,
+        {"namespace": namespace, "name": name},
+    )
+    return [row["entity"] for row in found]
+
+
 def names_of(store: ObservationStore, cluster: str, ip: str) -> list[str]:
     """DNS names whose answers held an address."""
     sql = """SELECT DISTINCT name FROM lookups WHERE cluster = $cluster AND ip = $ip ORDER BY name LIMIT 50"""

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from jobs.observations.store import ObservationStore
 from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.errors import PreconditionFailedError
+from service.observed.unselected import why_unknown, why_unselected
 from service.proposals import repository
 from service.review import transitions
 from service.review.transitions import RuleState, RuleView, Standing, Verb
@@ -80,13 +82,16 @@ def get(session: Session, key: str) -> ProposalRow:
     return row
 
 
-def resolve(session: Session, reference: str) -> ProposalRow:
-    """The one proposal that a person means (see ``repository.find_proposals``)."""
+def resolve(session: Session, reference: str, store: ObservationStore | None = None) -> ProposalRow:
+    """The one proposal that a person means (see ``repository.find_proposals``); `store` knows why none."""
     found = repository.find_proposals(session, reference)
     if not found:
-        if why := _why_none(session, reference):
+        if why := _why_none(session, reference) or (why_unselected(store, reference) if store else ""):
             raise NotFoundError(f"no policy is proposed for {reference}: {why}")
-        raise NotFoundError(f"no proposal {reference!r}: 'portolan proposals' lists them")
+        unknown = why_unknown(store, reference) if store else ""
+        raise NotFoundError(
+            f"no proposal {reference!r}: 'portolan proposals' lists them{unknown and '; ' + unknown}"
+        )
     if len(found) > 1:
         several = len({row.cluster for row in found}) > 1
         choices = ", ".join(
