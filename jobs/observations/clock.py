@@ -42,6 +42,11 @@ def moment(us: int) -> datetime:
     return datetime.fromtimestamp(us / US_PER_SECOND, tz=UTC)
 
 
+def moment_if_any(us: int | None) -> datetime | None:
+    """Time of the requests of an edge; None where only replies were recorded, which have none."""
+    return None if us is None else moment(us)
+
+
 def day_of(hour: int) -> str:
     """Day of an hour since the epoch as ``YYYY-MM-DD``."""
     return (_EPOCH + timedelta(days=hour // HOURS_PER_DAY)).isoformat()

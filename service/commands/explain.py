@@ -65,7 +65,13 @@ def explain(
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port (for ICMP the type); what was observed, if only one was.")
+        int | None,
+        typer.Option(
+            help="Port (for ICMP the type); what was observed, if only one was.",
+            metavar="<number>",
+            min=0,
+            max=65535,
+        ),
     ] = None,
     protocol: Annotated[ProtocolOption | None, typer.Option(help="Protocol.")] = None,
     direction: Annotated[DirectionOption | None, typer.Option(help="Ask the policy of one end only.")] = None,

@@ -28,6 +28,8 @@ def print_explanation(told: Mapping[str, Any], places: PolicyPlaces) -> None:
     for gate in told["gates"]:
         _print_gate(gate, places)
     _print_seen(told)
+    for note in told["notes"]:
+        print_text(f"  note: {note}")
     if not told["policies"]:
         print_text("  no policy was asked: nothing is approved yet (--state any), or --policies was empty")
     for refused in told["rejected"]:
@@ -64,9 +66,15 @@ def _at(places: PolicyPlaces, policy: str, path: str = "") -> str:
 
 def _print_seen(told: Mapping[str, Any]) -> None:
     for one in told["observed"]:
-        print_text(
-            f"  observed: {one['flows']:,} flows {one['verdict']}, last {one['last_seen']:%Y-%m-%d %H:%M} UTC"
-        )
+        if one["last_seen"] is None:
+            print_text(
+                f"  observed: only replies ({one['answered']:,} {one['verdict']}), no request of theirs"
+            )
+        else:
+            print_text(
+                f"  observed: {one['flows']:,} flows {one['verdict']}, "
+                f"last {one['last_seen']:%Y-%m-%d %H:%M} UTC"
+            )
     said = told["hubble"]
     if said is None:
         return

@@ -107,7 +107,7 @@ def show(
 ) -> None:
     """Show a policy, the evidence for each rule, the doubts, and what was left out."""
     with portolan_for(data_dir, config, log_format) as portolan, portolan.database.read() as session:
-        row = service.resolve(session, proposal)
+        row = service.resolve(session, proposal, portolan.store)
         found = views.detail(session, row, version)
         decisions = [views.decision(item) for item in repository.decisions_of(session, row.key)]
         calibration = calibration_of(session, row.cluster)
@@ -143,7 +143,7 @@ def review(
     """Approve, reject or reopen a proposal or some of its rules."""
     request = DecisionRequest(decision, reviewer or account(), reason, include_flagged)
     with portolan_for(data_dir, config, log_format) as portolan, portolan.database.write() as session:
-        row = service.resolve(session, proposal)
+        row = service.resolve(session, proposal, portolan.store)
         if rule:
             for rule_id in dict.fromkeys(rule):
                 service.decide_rule(session, row.key, rule_id, request, now=portolan.clock())

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from jobs.observations.clock import moment
+from jobs.observations.clock import moment, moment_if_any
 from service.dependencies import DEFAULT_LIMIT, Cursor, Limit, NameQuery, PortolanDep
 from service.observed import queries
 from service.observed.queries import EDGE_ORDER, Where
@@ -110,8 +110,8 @@ class EdgeOut(BaseModel):
     answered: int
     days: int
     hours: int
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: datetime | None = Field(description="First request; null where only replies were recorded")
+    last_seen: datetime | None = Field(description="Last request; null where only replies were recorded")
 
 
 class EdgePage(BaseModel):
@@ -215,7 +215,12 @@ def list_edges(
     last = rows[limit - 1] if len(rows) > limit else None
     next_cursor = encode_cursor(*(last[column] for column in EDGE_ORDER)) if last else None
     items = [
-        EdgeOut(peer_names=sorted(set((row.pop("peer_names") or "").split(",")) - {""}), **_times(row), **row)
+        EdgeOut(
+            peer_names=sorted(set((row.pop("peer_names") or "").split(",")) - {""}),
+            first_seen=moment_if_any(row.pop("first_us")),
+            last_seen=moment_if_any(row.pop("last_us")),
+            **row,
+        )
         for row in rows[:limit]
     ]
     return EdgePage(items=items, next_cursor=next_cursor)

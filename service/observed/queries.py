@@ -26,6 +26,8 @@ _OWNERS: Final = """
            sum(flows) AS flows, min(first_us) AS first_us, max(last_us) AS last_us
     FROM identities WHERE entity = '' GROUP BY cluster, label_key
 """
+#: Cluster of the mesh that the pods of a label set run in: "" where their labels do not say.
+_MESH: Final = """regexp_extract({labels}, '"k8s:io[.]cilium[.]k8s[.]policy[.]cluster=([^"]*)"', 1)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,23 @@ def label_sets(
     )
 
 
+def entities_of(store: ObservationStore, namespace: str, name: str) -> list[str]:
+    """Reserved entities by which a workload or pod was seen, in any cluster: "" for pods with own labels."""
+    found = _ask(
+        store,
+        ["identities", "endpoints"],
+        """
+        WITH named AS (
+          SELECT cluster, label_key FROM endpoints
+          WHERE namespace = $namespace AND (workload = $name OR pod = $name) AND workload_kind <> 'Service'
+          UNION SELECT cluster, label_key FROM identities WHERE namespace = $namespace AND workload = $name)
+        SELECT DISTINCT entity FROM identities JOIN named USING (cluster, label_key) ORDER BY entity
+        """,
+        {"namespace": namespace, "name": name},
+    )
+    return [row["entity"] for row in found]
+
+
 def names_of(store: ObservationStore, cluster: str, ip: str) -> list[str]:
     """DNS names whose answers held an address."""
     sql = """SELECT DISTINCT name FROM lookups WHERE cluster = $cluster AND ip = $ip ORDER BY name LIMIT 50"""
@@ -229,37 +248,70 @@ def addresses_of(store: ObservationStore, cluster: str, name: str) -> list[str]:
 
 
 def edges_between(
-    store: ObservationStore, cluster: str, ends: tuple[str, str, str], peers: Sequence[str]
+    store: ObservationStore,
+    cluster: str,
+    client: tuple[str, str, str, str],
+    server: tuple[str, str, str],
+    peers: Sequence[str],
 ) -> list[dict[str, Any]]:
     """
-    Traffic from a workload to any of these peers, by protocol, port and verdict, the newest first.
+    Traffic from a workload to another or to any of these peers, by protocol, port and verdict, newest first.
 
-    ``ends`` are namespace, workload and label-set key of the client; a peer is a label-set key, an
-    address, an entity or a DNS name.
+    ``client`` is cluster, namespace, workload and label-set key, ``server`` the first three of them, a
+    peer a label-set key, an address, an entity or a DNS name. Clusters of a mesh see each other's pods:
+    a workload is that of its own cluster only, where labels say which that is.
     """
-    namespace, workload, label_key = ends
+    client_mesh, namespace, workload, label_key = client
+    server_mesh, server_namespace, server_workload = server
     return _ask(
         store,
         ["edges", "identities"],
         f"""
         WITH owners AS ({_OWNERS})
         SELECT protocol, port, icmp_type, verdict, sum(edges.flows)::BIGINT AS flows,
+               sum(edges.answered)::BIGINT AS answered,
                min(edges.first_us) AS first_us, max(edges.last_us) AS last_us
         FROM edges JOIN owners s ON s.cluster = edges.cluster AND s.label_key = edges.subject
         LEFT JOIN owners p ON p.cluster = edges.cluster AND p.label_key = edges.peer
         WHERE edges.cluster = $cluster AND direction = 'egress'
           AND (s.label_key = $label_key
-               OR (s.namespace = $namespace AND s.workload = $workload AND $workload <> ''))
-          AND (list_contains($peers, peer) OR list_contains($peers, p.namespace || '/' || p.workload)
+               OR (s.namespace = $namespace AND s.workload = $workload AND $workload <> ''
+                   AND ({_MESH.format(labels="s.labels")} IN ('', $client_mesh) OR $client_mesh = '')))
+          AND (list_contains($peers, peer)
+               OR (p.namespace = $server_namespace AND p.workload = $server_workload
+                   AND $server_workload <> ''
+                   AND ({_MESH.format(labels="p.labels")} IN ('', $server_mesh) OR $server_mesh = ''))
                OR len(list_intersect($peers, string_split(peer_names, ','))) > 0)
         GROUP BY protocol, port, icmp_type, verdict
-        ORDER BY last_us DESC, protocol, port, icmp_type, verdict LIMIT 50
+        ORDER BY last_us DESC NULLS LAST, protocol, port, icmp_type, verdict LIMIT 50
         """,
         {
             "cluster": cluster,
             "namespace": namespace,
             "workload": workload,
             "label_key": label_key,
+            "client_mesh": client_mesh,
+            "server_mesh": server_mesh,
+            "server_namespace": server_namespace,
+            "server_workload": server_workload,
             "peers": list(peers),
         },
     )
+
+
+def mesh_names(store: ObservationStore, cluster: str) -> list[str]:
+    """Clusters that the pods of these observations say they run in; whose nodes told most of them first."""
+    found = _ask(
+        store,
+        ["edges", "identities"],
+        f"""
+        WITH owners AS ({_OWNERS}),
+        own AS (SELECT subject, sum(flows) AS flows FROM edges
+                WHERE cluster = $cluster AND side = 'subject' GROUP BY subject)
+        SELECT {_MESH.format(labels="owners.labels")} AS mesh, coalesce(sum(own.flows), 0) AS told
+        FROM owners LEFT JOIN own ON own.subject = owners.label_key
+        WHERE owners.cluster = $cluster GROUP BY mesh HAVING mesh <> '' ORDER BY told DESC, mesh
+        """,
+        {"cluster": cluster},
+    )
+    return [row["mesh"] for row in found]

@@ -5,24 +5,30 @@ Everything here works inside a transaction that the caller opened.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from models.domain.proposal import Proposal
+from jobs.observations.store import ObservationStore
+from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.errors import PreconditionFailedError
+from service.observed.unselected import why_unknown, why_unselected
 from service.proposals import repository
 from service.review import transitions
 from service.review.transitions import RuleState, RuleView, Standing, Verb
 
 #: Flag of a rule that no automation may approve (see ``models.domain.rule.Rule.flags``).
 NEEDS_REVIEW: Final = "needs_review"
+#: Assumptions that are the same for every policy of a cluster, whatever its rules.
+OF_ANY_POLICY: Final = frozenset(
+    {"cilium_version_unknown", "l7_not_asked", "deployed_policies_unread", "coverage_unknown"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +82,23 @@ def get(session: Session, key: str) -> ProposalRow:
     return row
 
 
-def resolve(session: Session, reference: str) -> ProposalRow:
-    """The one proposal that a person means (see ``repository.find_proposals``)."""
+def resolve(session: Session, reference: str, store: ObservationStore | None = None) -> ProposalRow:
+    """The one proposal that a person means (see ``repository.find_proposals``); `store` knows why none."""
     found = repository.find_proposals(session, reference)
     if not found:
-        if why := _why_none(session, reference):
+        if why := _why_none(session, reference) or (why_unselected(store, reference) if store else ""):
             raise NotFoundError(f"no policy is proposed for {reference}: {why}")
-        raise NotFoundError(f"no proposal {reference!r}: 'portolan proposals' lists them")
+        unknown = why_unknown(store, reference) if store else ""
+        raise NotFoundError(
+            f"no proposal {reference!r}: 'portolan proposals' lists them{unknown and '; ' + unknown}"
+        )
     if len(found) > 1:
-        choices = ", ".join(f"{row.namespace}/{row.name} ({row.key})" for row in found[:5])
-        raise BadInputError(f"{reference!r} fits {len(found)} proposals: {choices}")
+        several = len({row.cluster for row in found}) > 1
+        choices = ", ".join(
+            f"{row.key} ({row.namespace}/{row.name}{f' of cluster {row.cluster}' if several else ''})"
+            for row in found[:5]
+        )
+        raise BadInputError(f"{reference!r} fits {len(found)} proposals, name one by its key: {choices}")
     return found[0]
 
 
@@ -249,6 +262,14 @@ class Exportable:
     unreviewed: frozenset[str]
 
 
+def with_assumptions(proposal: Proposal, today: tuple[Assumption, ...], *, same: bool) -> Proposal:
+    """A kept proposal with what is assumed today; of an older version only what no rule decides."""
+    if not same:
+        own = [one for one in proposal.assumptions if one.code not in OF_ANY_POLICY]
+        today = tuple(sorted([*own, *(one for one in today if one.code in OF_ANY_POLICY)]))
+    return replace(proposal, assumptions=today)
+
+
 def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Exportable | None:
     """
     What an export of this proposal may hold; None when there is nothing.
@@ -258,7 +279,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
 
     The evidence is that of the approval, or of the night on which the meaning or the maturity last
-    changed, so that an unchanged policy gives the same bytes every night.
+    changed, so that an unchanged policy gives the same bytes every night. What was assumed is today's:
+    it speaks of the configuration, and whoever configured something must not read that he did not.
     """
     if row.approved_version is not None and row.approved_body is not None:
         version, body = row.approved_version, row.approved_body
@@ -267,7 +289,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     else:
         current = _current(session, row)
         version, body = current.version, exported_body(current)
-    proposal = proposal_from_json(body)
+    today = proposal_from_json(_current(session, row).body).assumptions
+    proposal = with_assumptions(proposal_from_json(body), today, same=version == row.current_version)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)
     include, unreviewed = set(), set()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from jobs.observations.clock import moment
+from jobs.observations.clock import moment_if_any
 from jobs.observations.clusters import ObservedCluster
 from models.domain.policy import Direction, PolicySet
 from models.errors import BadInputError
@@ -20,8 +20,10 @@ from models.simulation.flow_lines import flow_line, request_text
 from models.simulation.hubble import ObservedFlow, flow_to_policyflow
 from service.observed import queries
 from service.simulation.ends import End, find_end
+from service.simulation.mesh import mesh_notes, own_direction
 from service.wiring import Portolan
 
+MAX_ICMP_TYPE: Final = 255  # one byte
 #: Classes of observed verdicts that say that policy stopped a flow.
 _STOPPED: Final = ("denied", "l7_denied")
 _BY: Final = ("egress_denied_by", "ingress_denied_by", "egress_allowed_by", "ingress_allowed_by")
@@ -63,6 +65,7 @@ class Answer:
     explanation: Explanation
     policies: PolicySet
     observed: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
     hubble: HubbleSaid | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class Answer:
             ],
             "commands": list(made.commands),
             "observed": list(self.observed),
+            "notes": list(self.notes),
             "hubble": None if self.hubble is None else self.hubble.to_json(),
             "policies": len(self.policies.sources),
             "rejected": [
@@ -148,8 +152,10 @@ def answer(
     source = find_end(portolan.store, cluster.name, question.source)
     destination = find_end(portolan.store, cluster.name, question.destination)
     seen = _observed(portolan, cluster.name, source, destination)
-    protocol, port = _service(question, seen)
-    flow = PolicyFlow(question.direction, source.side, destination.side, protocol, port)
+    notes = mesh_notes(source, destination, _called(portolan, cluster.name, source, destination))
+    protocol, port = _service(question, seen, notes)
+    direction = question.direction or own_direction(source, destination)
+    flow = PolicyFlow(direction, source.side, destination.side, protocol, port)
     config = config_for(flow, cilium_version)
     policies = parse_objects(list(objects), config=config)
     return Answer(
@@ -161,6 +167,7 @@ def answer(
         explain(policies, flow, config),
         policies,
         tuple(one for one in seen if (one["protocol"], one["port"]) == (_stored(protocol), port)),
+        notes,
     )
 
 
@@ -225,20 +232,34 @@ def _said(record: Mapping[str, Any], outcome: str) -> HubbleSaid:
 
 def _observed(portolan: Portolan, cluster: str, source: End, destination: End) -> list[dict[str, Any]]:
     side = destination.side
-    peers = [destination.label_key, destination.title, side.ip, side.entity, *(side.names or ())]
-    ends = (source.namespace, source.workload, source.label_key)
-    rows = queries.edges_between(portolan.store, cluster, ends, [peer for peer in peers if peer])
+    peers = [destination.label_key, side.ip, side.entity, *(side.names or ())]
+    client = (source.mesh, source.namespace, source.workload, source.label_key)
+    server = (destination.mesh, destination.namespace, destination.workload)
+    rows = queries.edges_between(portolan.store, cluster, client, server, [peer for peer in peers if peer])
     return [
         {
             "protocol": row["protocol"],
             "port": row["icmp_type"] if row["protocol"].startswith("ICMP") else row["port"],
             "verdict": row["verdict"],
             "flows": row["flows"],
-            "first_seen": moment(row["first_us"]),
-            "last_seen": moment(row["last_us"]),
+            "answered": row["answered"],
+            "first_seen": moment_if_any(row["first_us"]),
+            "last_seen": moment_if_any(row["last_us"]),
         }
         for row in rows
     ]
+
+
+def _called(portolan: Portolan, cluster: str, source: End, destination: End) -> dict[str, list[str]]:
+    """What was seen from the source to namesakes of the destination, by the cluster that they run in."""
+    called = {}
+    for mesh in destination.elsewhere:
+        name = "/".join(destination.title.split("/")[-2:])
+        seen = _observed(portolan, cluster, source, find_end(portolan.store, cluster, f"{mesh}/{name}"))
+        called[mesh] = [
+            f"{one['flows']:,} flows {one['verdict']} on {one['protocol']}/{one['port']}" for one in seen[:3]
+        ]
+    return called
 
 
 def _stored(protocol: str) -> str:
@@ -246,9 +267,11 @@ def _stored(protocol: str) -> str:
     return "ICMPv4" if protocol == "ICMP" else protocol
 
 
-def _service(question: Question, seen: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+def _service(question: Question, seen: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> tuple[str, int]:
     """Protocol and port asked about: as given, else the one that was observed, one denied first."""
     if question.port is not None:
+        if question.protocol in ("ICMP", "ICMPv6") and question.port > MAX_ICMP_TYPE:
+            raise BadInputError(f"a type of {question.protocol} is at most {MAX_ICMP_TYPE}")
         return question.protocol or "TCP", question.port
     fitting = [
         one
@@ -261,4 +284,5 @@ def _service(question: Question, seen: Sequence[Mapping[str, Any]]) -> tuple[str
         protocol, port = found[0]
         return ("ICMP" if protocol == "ICMPv4" else protocol), port
     known = ", ".join(f"{protocol}/{port}" for protocol, port in found)
-    raise BadInputError(f"name the port: {'observed were ' + known if known else 'nothing was observed'}")
+    said = "observed were " + known if known else "; ".join(("nothing was observed", *notes))
+    raise BadInputError(f"name the port: {said}")

@@ -284,9 +284,10 @@ class SeenOut(BaseModel):
     protocol: str
     port: int
     verdict: str
-    flows: int
-    first_seen: datetime
-    last_seen: datetime
+    flows: int = Field(description="Requests; 0 where only replies were recorded")
+    answered: int = Field(description="Replies")
+    first_seen: datetime | None = Field(description="First request; null where only replies were recorded")
+    last_seen: datetime | None = Field(description="Last request; null where only replies were recorded")
 
 
 class ExplanationOut(BaseModel):
@@ -305,6 +306,7 @@ class ExplanationOut(BaseModel):
     changes: list[ChangeOut] = Field(description="One per end that denies; together they allow it")
     commands: list[str] = Field(description="Read-only, to check on the cluster")
     observed: list[SeenOut]
+    notes: list[str] = Field(description="Where an end, or a workload of its name, is in another cluster")
     hubble: HubbleOut | None = Field(description="Where the question was a Hubble record")
     policies: int
     rejected: list[Rejected]

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url, text
 
+from models.domain.proposal import Assumption
 from models.errors import BadInputError, ConflictError, NotFoundError
 from service.db.engine import database_url, make_engine
 from service.db.migrate import upgrade
@@ -322,6 +323,31 @@ def test_the_export_of_an_unchanged_proposal_is_the_same_bytes_every_night(datab
     assert "14.0 effective days; stable" in manifests(database)[0][1]
 
 
+def test_a_file_says_what_is_assumed_today_of_what_was_approved_too(database):
+    """Whoever configured the version does not read in the header that he did not, whatever is in force."""
+    unknown = Assumption("cilium_version_unknown", "The Cilium version is not configured.")
+    asked = Assumption("assumed_dns", "Every pod may ask the resolver.")
+    before = replace(proposal(rule()), assumptions=(asked, unknown))
+    record(database, before)
+    first = manifests(database)
+    assert "version is not configured" in first[0][1]
+    after = replace(before, assumptions=(asked,))
+    assert record(database, after, day=1).unchanged == 1
+    assert "not configured" not in manifests(database)[0][1]
+    assert "Every pod may ask" in manifests(database)[0][1]
+    record(database, before, day=2)
+    assert manifests(database) == first
+    decide(database, Verb.APPROVE)
+    record(database, after, day=3)
+    assert "not configured" not in manifests(database)[0][1]
+    other = replace(proposal(rule(port=9)), assumptions=())
+    assert record(database, other, day=4).changed == 1
+    [(_, approved)] = manifests(database)
+    assert "8080" in approved
+    assert "Every pod may ask" in approved  # it goes with the rules in force, not with the newer ones
+    assert "not configured" not in approved
+
+
 def test_what_a_reviewer_looked_at_is_not_called_unreviewed(database):
     """Flagged rules are named until each has a decision."""
     flagged = rule(port=80, flagged=True)
@@ -343,6 +369,9 @@ def test_policies_of_several_clusters_are_kept_apart(database):
         with database.write() as session:
             recording.record(session, [made], cluster=cluster, namespace=None, run_id=None, now=NOW)
     with database.read() as session:
+        with pytest.raises(BadInputError, match=f"{'0' * 16} .*/portolan-web of cluster west"):
+            service.resolve(session, "shop/portolan-web")
+        assert service.resolve(session, "0" * 16).cluster == "west"
         found = collect(session, cluster=None, approved_only=False, target=Target())
     assert found.clusters == tuple(sorted(names))
     odd, west = sorted(item.path for item in found.objects)
