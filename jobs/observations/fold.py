@@ -24,7 +24,14 @@ from jobs.observations.fold_days import Days, read, shifted
 from jobs.observations.fold_direction import AMBIGUOUS, MISREPORTED, UNMARKED, arcs_of
 from jobs.observations.fold_keys import EDGE, SPAN, STEPS
 from jobs.observations.fold_links import UNKNOWN_SERVICE, link_changes
-from jobs.observations.fold_peers import UNRESOLVED, backends_of, holders_of, peer_changes, services_of
+from jobs.observations.fold_peers import (
+    UNRESOLVED,
+    backends_of,
+    holders_of,
+    peer_changes,
+    reused,
+    services_of,
+)
 from jobs.observations.store import ObservationStore
 from models import frames
 from models.domain.window import Window
@@ -141,8 +148,10 @@ class _Fold:
         """Hold what became of peers and links, for whatever reads resolved rows, and say it by day."""
         services = services_of(endpoints)
         entities = dict(zip(identities["label_key"], identities["entity"], strict=True))
-        peers = peer_changes(self._rows("peers"), holders_of(endpoints, entities), services)
-        links = link_changes(self._rows("links"), services, backends_of(self._rows("backends")))
+        holders = holders_of(endpoints, entities)
+        peers = peer_changes(self._rows("peers"), holders, services)
+        backends = backends_of(self._rows("backends"))
+        links = link_changes(self._rows("links"), services, backends, reused(holders))
         self._hold("peer_changes", peers)
         self._hold("link_changes", links)
         yield from peers.itertuples(index=False, name=None)

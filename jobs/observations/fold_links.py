@@ -15,6 +15,8 @@ _CHANGES: Final = [
 #: Why a link to a service is no edge: nothing says which pods are behind it, or several workloads are.
 UNKNOWN_SERVICE: Final = "service_without_known_pods"
 SEVERAL_BACKENDS: Final = "service_of_several_workloads"
+#: Why a link to an address that two pods had is no edge: whichever it was, it is called on that port anyhow.
+REUSED_ADDRESS: Final = "reused_address"
 _WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
 #: Types that are no request of anybody: errors about other packets, and what routers and hosts need
 #: of each other (RFC 792, RFC 4443, RFC 4861). Cilium lets the related ones pass by itself.
@@ -33,18 +35,31 @@ def unfit(protocol: str, port: int, icmp_type: int) -> str:
     return "icmp_neighbour" if icmp_type in _ICMP_NEIGHBOURS[protocol] else ""
 
 
+def _peers_by_call(links: pd.DataFrame) -> dict[tuple[Any, ...], set[str]]:
+    """Pods at the other end by whose call it is, in which direction and on which port."""
+    known = links[links["peer_kind"].eq("endpoint") & links["outcome"].eq("")]
+    found: dict[tuple[Any, ...], set[str]] = {}
+    for link in each(known[["subject", "direction", "protocol", "port", "peer"]].drop_duplicates()):
+        found.setdefault((link.subject, link.direction, link.protocol, int(link.port)), set()).add(link.peer)
+    return found
+
+
 def link_changes(
     links: pd.DataFrame,
     services: dict[str, str],
     backends: dict[tuple[str, str], set[tuple[str, int]]],
+    reused: dict[str, frozenset[str]],
 ) -> pd.DataFrame:
     """
     Exceptions per link.
 
-    ``services`` gives the name of the service that has an address, ``backends`` the pods behind it.
+    ``services`` gives the name of the service that has an address, ``backends`` the pods behind it, and
+    ``reused`` the pods that had an address after one another.
     """
     rows: list[tuple[Any, ...]] = []
-    for link in each(resolve_directions(links).sort_values(list(LINK))):
+    resolved = resolve_directions(links).sort_values(list(LINK))
+    pods = _peers_by_call(resolved) if reused else {}
+    for link in each(resolved):
         turned = link.outcome in (MISREPORTED, UNMARKED)
         port = int(link.own_port) if turned else int(link.port)
         kind = peer = None
@@ -60,8 +75,16 @@ def link_changes(
                 kind, (peer, to_port) = "endpoint", found
         elif not aside and link.peer_kind == "ip" and link_local(link.peer, port):
             aside = "link_local"
-        if turned or aside or kind:
-            rows.append((*(getattr(link, name) for name in LINK), turned, kind, peer, to_port, aside or None))
+        told = aside or None
+        if not aside and link.peer in reused and link.peer_kind in ("ip", "unresolved"):
+            called = reused[link.peer] & pods.get((link.subject, link.direction, link.protocol, port), set())
+            if len(called) == 1:
+                kind, (peer,), to_port = "endpoint", called, port
+                told = ""  # whatever the day says of the address
+            elif called:
+                told = REUSED_ADDRESS
+        if turned or told or kind:
+            rows.append((*(getattr(link, name) for name in LINK), turned, kind, peer, to_port, told))
     frame = pd.DataFrame(rows, columns=_CHANGES)
     texts = [name for name in _CHANGES if name not in ("c_port", "c_icmp_type", "turned", "to_port")]
     return frame.astype(

@@ -2,7 +2,7 @@
 What an address really was: a pod, a node, a service, or something no policy can name.
 
 Identities reach a node late, so a pod may show as ``world`` or as nothing at all for some seconds;
-the address and the day say which pod it was. What fits two is left alone, and counted.
+the address and the day say which pod it was. What fits two is never an address of the outside.
 """
 
 import ipaddress
@@ -75,6 +75,15 @@ def holders_of(endpoints: pd.DataFrame, entities: dict[str, str]) -> pd.DataFram
     return holders.loc[usable, ["day", "ip", "kind", "peer"]].drop_duplicates()
 
 
+def reused(holders: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """Pods' label keys by address, of addresses that passed from one pod to another within a day."""
+    pods = holders[holders["kind"].eq("endpoint")]
+    several = pods.groupby(["day", "ip"], sort=False)["peer"].nunique()
+    twice = several.index[several > 1].get_level_values("ip").unique()
+    found = pods[pods["ip"].isin(twice)].groupby("ip", sort=True)["peer"].agg(frozenset)
+    return {str(address): keys for address, keys in found.items()}
+
+
 def peer_changes(peers: pd.DataFrame, holders: pd.DataFrame, services: Container[str]) -> pd.DataFrame:
     """
     Exceptions per day: peers that are something else than their row says, or nothing.
@@ -118,20 +127,24 @@ def _change(kind: str, peer: str, near: Sequence[_Holders], known: _Addresses) -
     why, canonical = known[peer]
     if why:
         return kind, peer, why
-    found = _holder(peer, near)
+    held = _held(peer, near)
+    found = _holder(held)
     if found is not None:
         return found[0], found[1], ""
-    if kind == "unresolved":
+    if kind == "unresolved" or held:  # an address of two pods is neither outside nor one of them
         return kind, peer, UNRESOLVED
     return (kind, canonical, "") if canonical != peer else None
 
 
-def _holder(address: str, near: Sequence[_Holders]) -> tuple[str, str] | None:
-    """The one holder of an address on a day, else of the days around it; None for nobody, or for two."""
+def _held(address: str, near: Sequence[_Holders]) -> set[tuple[str, str]]:
+    """Holders of an address on a day, else on the days around it."""
     today, *around = near
     own = today.get(address)
-    if own is None:
-        own = set().union(*(holders.get(address, ()) for holders in around))
+    return set().union(*(holders.get(address, ()) for holders in around)) if own is None else own
+
+
+def _holder(own: set[tuple[str, str]]) -> tuple[str, str] | None:
+    """The one holder; None for nobody, or for two."""
     nodes = {peer for kind, peer in own if kind == "entity"}
     if nodes and len(nodes) == len(own):
         return "entity", next(entity for entity in _NODE_ENTITIES if entity in nodes)

@@ -228,10 +228,28 @@ def test_trap_E14_a_reused_address_stays_with_who_had_it_then(tmp_path):
 
 
 def test_trap_E14_an_address_of_two_pods_on_one_day_is_not_guessed(tmp_path):
-    """Left as it was seen."""
-    late = End("", API.ip, identity=0)
-    observed = observe(tmp_path, [flow(WEB, API), flow(WEB, pod("batch-1", API.ip)), flow(WEB, late, 8081)])
-    assert set_aside(observed) == {"unresolved": 1}
+    """It is none of the outside either, where an identity came late: a CIDR matches no pod."""
+    both = [flow(WEB, API), flow(WEB, pod("batch-1", API.ip))]
+    for number, late in enumerate((End("", API.ip, identity=0), API.as_world())):
+        observed = observe(tmp_path / str(number), [*both, flow(WEB, late, 8081)])
+        assert set_aside(observed) == {"unresolved": 1}
+
+
+def test_trap_E12_of_two_pods_with_one_address_the_one_that_is_called_on_the_port_is_meant(tmp_path):
+    """Some records of the call show the address alone, before the node knows whose it is."""
+    called = [flow(WEB, API, 8080), flow(WEB, pod("batch-1", API.ip), 9090)]
+    observed = observe(tmp_path, [*called, flow(WEB, API.as_world(), 8080), flow(WEB, API.as_world(), 9090)])
+    assert observed.set_aside.empty
+    assert edge(observed, WEB, "egress", "api", 8080)["flows"] == 2
+    assert edge(observed, WEB, "egress", "batch", 9090)["flows"] == 2
+
+
+def test_trap_E12_where_both_are_called_on_the_port_nothing_is_missing(tmp_path):
+    """Whichever it was has its rule; that it is counted is enough."""
+    called = [flow(WEB, API, 8080), flow(WEB, pod("batch-1", API.ip), 8080)]
+    observed = observe(tmp_path, [*called, flow(WEB, API.as_world(), 8080)])
+    assert set_aside(observed) == {"reused_address": 1}
+    assert observed.aside_edges.empty
 
 
 def test_trap_E15_every_identity_of_ingress_traffic_is_kept(tmp_path):
