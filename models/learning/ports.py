@@ -122,9 +122,11 @@ class PortRanges(Estimator):
         if not any(port in days for port in CONTROL_PORTS):
             return None
         for first, last in sorted(DYNAMIC_RANGES, key=lambda span: span[1] - span[0]):
+            inside = [port for port in sorted(days) if first <= port <= last]
+            if len(inside) > MAX_PORTS:  # no server has so many of its own: a busy one draws each again
+                return _extended(inside, first, last)
             # ports used again and again are services of their own, not drawn ones
-            drawn = [port for port in sorted(days) if first <= port <= last and days[port] <= RARE_DAYS]
-            inside = [port for port in days if first <= port <= last]
+            drawn = [port for port in inside if days[port] <= RARE_DAYS]
             if len(drawn) >= MIN_RANGE_PORTS and _negotiated([days[port] for port in inside]):
                 return _extended(drawn, first, last)
         return None

@@ -1,8 +1,8 @@
 """
 Ports that a protocol hands out: one range instead of a list that is another one tomorrow.
 
-Only beside a control port, only inside the ranges systems allocate from (`models.learning.ports`), only
-where the cluster's Cilium reads ``endPort``, and never over a port that is held back.
+Only beside a control port, only inside the ranges systems allocate from (`models.learning.ports`), and never
+over a port that is held back. Every release of Cilium that Portolan knows reads ``endPort``.
 """
 
 from collections import defaultdict
@@ -20,8 +20,6 @@ from models.synthesis.exchange import Exchange
 from models.synthesis.profiles import workload_key
 from models.synthesis.reasons import HELD_BACK
 
-#: First Cilium line that reads ``endPort`` in its own policies.
-RANGES_SINCE: Final = (1, 16)
 #: Ends of a range are rounded outward to this many ports, so that a night's new port seldom moves them.
 STEP: Final = 100
 _HIGHEST: Final = 65535
@@ -37,7 +35,6 @@ def widen_ports(
     candidates: Sequence[Candidate],
     excluded: Sequence[Excluded],
     rates: Exchange,
-    version: tuple[int, int] | None,
 ) -> list[Candidate]:
     """
     Replace negotiated ports by their range.
@@ -48,11 +45,7 @@ def widen_ports(
         All of a run.
     rates
         Exchange rates of the posture.
-    version
-        Cilium's of the cluster; without it every port is listed.
     """
-    if version is None or version < RANGES_SINCE:
-        return list(candidates)
     gates: dict[_Gate, list[Candidate]] = defaultdict(list)
     for one in candidates:
         if len(one.target.ports) == 1 and not one.target.dns and not one.target.ports[0].icmp:

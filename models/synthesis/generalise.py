@@ -47,5 +47,5 @@ def generalise(
         version=version,
         previous=previous,
     )
-    found = widen_ports(found, candidates.excluded, rates, version)
+    found = widen_ports(found, candidates.excluded, rates)
     return Candidates(found, candidates.excluded), patterns

@@ -164,6 +164,14 @@ def test_trap_B6_without_the_evidence_ports_are_listed(ports: dict[int, int], wh
     assert sorted(fitted.entries_["port"]) == sorted(ports)
 
 
+def test_trap_B13_a_busy_server_draws_every_port_again_and_again() -> None:
+    """Five hundred passive ports on nine of fourteen days each are no five hundred services."""
+    fitted = ports_of({21: 14} | {40000 + port: 9 for port in range(500)})
+    assert fitted.ranges_[["port", "port_end", "unseen"]].to_numpy().tolist() == [[39999, 40500, 2]]
+    assert not len(fitted.crowded_)
+    assert not len(ports_of({40000 + port: 9 for port in range(500)}).ranges_), "no control port"
+
+
 def test_a_declared_range_is_taken_as_it_is() -> None:
     """And only for its peer, and only where the target honours ranges."""
     ports = {2000 + i: 1 for i in range(10)}

@@ -1,11 +1,13 @@
 """Roles, lists, patterns, prefixes and ranges: what a proposal opens beyond what was seen, and what never."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from jobs.propose import propose
 from models.confidence.policy_cells import policy_cells
+from models.domain.agent import OLDEST
 from models.domain.capabilities import CapabilityHints
 from models.domain.fqdn import FqdnSelector
 from models.domain.peer import CidrPeer, EndpointPeer, FqdnPeer, peer_from_json, peer_to_json
@@ -374,6 +376,16 @@ def test_trap_B13_negotiated_ports_are_one_rule(posture, written):
     assert len(rule.ports) == written
     assert bool(rule.ports[0].end) == (written == 1)
     assert bool(rule.widening) == (written == 1)
+
+
+@pytest.mark.parametrize("version", [None, OLDEST])
+def test_ranges_are_written_whatever_release_runs(version):
+    """Every one that may run reads them, also where nobody said which."""
+    world = World()
+    ftp(world, range(50000, 50060, 5))
+    hints = replace(NAMES, cilium_version=version)
+    proposal = proposal_for(propose(world.observations(), posture="generous", capabilities=hints), "ftp")
+    assert any(port.end for rule in ingress(proposal) for port in rule.ports)
 
 
 def test_the_rule_of_negotiated_ports_is_the_same_rule_tomorrow():
