@@ -289,7 +289,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     else:
         current = _current(session, row)
         version, body = current.version, exported_body(current)
-    today = proposal_from_json(_current(session, row).body).assumptions
+    # Not the whole body: an export of a thousand proposals would read each of them twice.
+    today = tuple(Assumption(**one) for one in _current(session, row).body["assumptions"])
     proposal = with_assumptions(proposal_from_json(body), today, same=version == row.current_version)
     standings = repository.standings_of(session, row.key)
     approved = frozenset(row.approved_rules)
