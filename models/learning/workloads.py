@@ -20,6 +20,7 @@ from models.learning.activity import Activity
 from models.learning.label_choice import ANCHOR_KEYS, LabelIndex, Pair, service_account, usable
 from models.learning.label_sets import Groups, LabelSetSeen, current_sets, group_by_workload, seen_label_sets
 from models.learning.owners import LASTING_KINDS, RUN_KINDS, Owner, drop_intermediate, rollout_stem
+from models.learning.unlabelled import lend_labels
 
 #: A label that had more values than this over time names versions; one change is a renaming.
 MAX_RENAMINGS: Final = 2
@@ -209,6 +210,7 @@ def learn_workloads(observations: Observations) -> Workloads:
     texts: dict[str, tuple[str, ...]] = {}
     entities: dict[str, str] = {}
     label_sets = seen_label_sets(observations, texts, entities)
+    lend_labels(label_sets, texts)
     places: dict[tuple[str, str], list[LabelSetSeen]] = defaultdict(list)
     for one in label_sets.values():
         places[(one.cluster, one.namespace)].append(one)
