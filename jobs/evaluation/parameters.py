@@ -14,8 +14,9 @@ from models.errors import BadInputError
 #: Seeds of the worlds that thresholds may be tuned on.
 TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106, 1107, 1108)
 #: Seeds of the worlds that figures are reported on, three for each of their parameters; never for tuning.
-#: Those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312) were given up once they were read.
-REPORT_SEEDS: Final = (*range(64101, 64113), *range(64201, 64213), *range(64301, 64313))
+#: Those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312, 64101 to 64312) were given up once
+#: they were read.
+REPORT_SEEDS: Final = (*range(75101, 75113), *range(75201, 75213), *range(75301, 75313))
 #: Seed of the small world of quick runs.
 QUICK_SEED: Final = 501
 
