@@ -221,3 +221,40 @@ def test_trap_F14_an_owner_that_only_names_tell_of_is_said_to_be_a_guess(workloa
     assert db.members == ("StatefulSet/db",)
     assert ("owner_guessed" in db.flags) is guessed
     assert any("guess from their names" in note for note in db.notes) is guessed
+
+
+def test_trap_F2_peers_that_no_label_tells_apart_are_one_rule_with_the_evidence_of_all():
+    """Each by itself would be the same selector once more, with a small part of the evidence."""
+    world = World()
+    db = world.pod("data", "db")
+    for day, name in enumerate(["import", "export", "report", "cleanup", "audit"]):
+        world.edge(world.pod("batch", name, {"job-name": name}, kind="Job", days=[day]), db, days=[day])
+    world.edge(world.pod("data", "web"), db)
+    result = propose(world.observations())
+    (rule,) = [one for one in proposal_for(result, "db").rules if "batch" in one.peer.key]
+    assert rule.evidence.days_seen == 5
+    assert {"wide_peer", "needs_review"} <= set(rule.flags)
+    assert "seen_once" not in rule.flags
+    assert (
+        "No stable label selects audit, cleanup, export, import and 1 more, "
+        "so every pod of batch is admitted." in rule.reasons
+    )
+    _, entry = spec(result, "db")["ingress"]
+    assert entry["fromEndpoints"] == [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": "batch"}}]
+
+
+def test_trap_F2_the_rule_for_a_whole_namespace_keeps_its_id_when_another_workload_joins():
+    """Who is behind it changes with every new job; what it opens does not, and so a decision stays."""
+    found = []
+    for names in (["import"], ["import", "export"]):
+        world = World()
+        db = world.pod("data", "db")
+        for name in names:
+            world.edge(world.pod("batch", name, {}, kind="Job"), db)
+        (rule,) = [
+            one
+            for one in proposal_for(propose(world.observations()), "db").rules
+            if one.direction == "ingress"
+        ]
+        found.append(rule.id)
+    assert found[0] == found[1]
