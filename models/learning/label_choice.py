@@ -12,6 +12,7 @@ from typing import Final
 
 from models.domain.labels import K8S, NAMESPACE_KEY, NAMESPACE_LABELS_PREFIX, SERVICE_ACCOUNT_KEY, parse_label
 from models.domain.peer import Labels
+from models.learning.run_labels import RUN_KEYS, VOLATILE_IN_RUNS
 
 Pair = tuple[str, str]
 
@@ -28,7 +29,7 @@ ANCHOR_KEYS: Final = (
 )
 _ANCHORS: Final = frozenset(ANCHOR_KEYS) - {"app.kubernetes.io/component", "component"}
 #: Said of many workloads at once; used only where nothing else separates.
-_VAGUE_KEYS: Final = ("app.kubernetes.io/part-of", "part-of", "team", "env", "environment")
+VAGUE_KEYS: Final = ("app.kubernetes.io/part-of", "part-of", "team", "env", "environment")
 _RANK: Final = {key: rank for rank, key in enumerate(ANCHOR_KEYS)}
 _PLAIN_RANK: Final = len(ANCHOR_KEYS)
 _VAGUE_RANK: Final = _PLAIN_RANK + 1
@@ -70,6 +71,8 @@ VOLATILE_KEYS: Final = frozenset(
         "build",
         "git-sha",
     }
+    | RUN_KEYS
+    | VOLATILE_IN_RUNS
 )
 #: Keys by which the halves of one rollout differ.
 ROLLOUT_KEYS: Final = frozenset(
@@ -125,7 +128,7 @@ def rank(pair: Pair) -> tuple[int, str, str]:
     key, value = pair
     if key == SERVICE_ACCOUNT_KEY:
         return (_VAGUE_RANK + 1, key, value)
-    return (_VAGUE_RANK if key in _VAGUE_KEYS else _RANK.get(key, _PLAIN_RANK), key, value)
+    return (_VAGUE_RANK if key in VAGUE_KEYS else _RANK.get(key, _PLAIN_RANK), key, value)
 
 
 class LabelIndex:

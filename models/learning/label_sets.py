@@ -16,7 +16,15 @@ from typing import Final
 from models.domain.labels import CLUSTER_KEY, NAMESPACE_KEY
 from models.frames import Observations
 from models.learning.label_choice import ANCHOR_KEYS, ROLLOUT_KEYS, Pair, kubernetes_labels, usable
-from models.learning.owners import Owner, drop_intermediate, owner_of_pod_name, owner_of_record, rollout_stem
+from models.learning.owners import (
+    LASTING_KINDS,
+    Owner,
+    drop_intermediate,
+    owner_of_pod_name,
+    owner_of_record,
+    rollout_stem,
+)
+from models.learning.run_labels import is_run
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 #: A label set that was not seen for this long while a newer one of the same workload was is replaced.
@@ -35,6 +43,8 @@ class LabelSetSeen:
     last_us: int
     recorded: set[Owner] = field(default_factory=set)
     from_pods: set[Owner] = field(default_factory=set)
+    #: A record said that no controller made the pod; its name may still be built like one of a controller's.
+    bare: bool = False
 
     @property
     def owners(self) -> set[Owner]:
@@ -45,6 +55,11 @@ class LabelSetSeen:
             return drop_intermediate(self.from_pods)
         name = next((self.labels[key] for key in ANCHOR_KEYS if self.labels.get(key)), "")
         return {Owner("", name)} if name else set()
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the kind of an owner rests on how pods are called, and on nothing that a record says."""
+        return not self.recorded and any(owner.kind in LASTING_KINDS for owner in self.owners)
 
 
 def seen_label_sets(
@@ -78,19 +93,25 @@ def seen_label_sets(
             )
         one.first_us = min(one.first_us, int(row["first_us"]))
         one.last_us = max(one.last_us, int(row["last_us"]))
-        if owner := owner_of_record(str(row["workload_kind"]), str(row["workload"]), labels):
-            one.recorded.add(owner)
+        _named(one, str(row["workload_kind"]), str(row["workload"]))
     for row in observations.pods.to_dict("records"):
         one = found.get(str(row["label_key"]))
         if one is None:
             continue
         one.first_us = min(one.first_us, int(row["first_us"]))
         one.last_us = max(one.last_us, int(row["last_us"]))
-        if owner := owner_of_record(str(row["workload_kind"]), str(row["workload"]), one.labels):
-            one.recorded.add(owner)
-        elif row["pod"]:
+        if not _named(one, str(row["workload_kind"]), str(row["workload"])) and row["pod"]:
             one.from_pods.add(owner_of_pod_name(str(row["pod"]), one.labels))
     return found
+
+
+def _named(one: LabelSetSeen, kind: str, name: str) -> bool:
+    """Note the owner that a record names, if it names one; a pod is none, its name may still tell of one."""
+    owner = owner_of_record(kind, name, one.labels)
+    one.bare |= owner is not None and kind == "Pod"
+    if owner is not None:
+        (one.from_pods if kind == "Pod" else one.recorded).add(owner)
+    return owner is not None
 
 
 class Groups:
@@ -135,7 +156,7 @@ def _rollout_signature(label_set: LabelSetSeen) -> tuple[str, tuple[Pair, ...]] 
     return (stems.pop(), kept)
 
 
-def group_by_workload(label_sets: Iterable[LabelSetSeen]) -> list[list[LabelSetSeen]]:
+def group_by_workload(label_sets: Iterable[LabelSetSeen]) -> Groups:
     """Label sets of one namespace by workload: same owner, or the two halves of one rollout."""
     groups = Groups()
     by_owner: dict[Owner, str] = {}
@@ -144,10 +165,12 @@ def group_by_workload(label_sets: Iterable[LabelSetSeen]) -> list[list[LabelSetS
     for one in ordered:
         groups.leader(one.key)
         for owner in sorted(one.owners):
+            if owner.kind == "Pod" and is_run(one.labels):
+                continue  # the driver of an application owns its executors, which do something else
             groups.join(one.key, by_owner.setdefault(owner, one.key))
         if signature := _rollout_signature(one):
             groups.join(one.key, by_rollout.setdefault(signature, one.key))
-    return groups.collect(ordered)
+    return groups
 
 
 def current_sets(group: list[LabelSetSeen]) -> list[LabelSetSeen]:

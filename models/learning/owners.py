@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from models.learning.run_labels import is_run, looks_like_run
+
 #: Kinds that are owners in their own right; every other kind has an owner above it, or is none.
 LASTING_KINDS: Final = frozenset(
     {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Rollout", "DeploymentConfig"}
@@ -99,19 +101,30 @@ def owner_of_pod_name(pod: str, labels: Mapping[str, str]) -> Owner:
     >>> owner_of_pod_name("debug-x2xvz", {"run": "debug-x2xvz"})
     Owner(kind='Pod', name='debug-x2xvz')
     """
-    if labels.get(_RUN_LABEL) == pod or pod.startswith(_NODE_DEBUGGER):
+    if started_by_hand(pod, labels):
         return Owner("Pod", pod)
     job = next((labels[key] for key in _JOB_LABELS if labels.get(key)), "")
     if job and pod.startswith(f"{job}-"):
         return owner_of_record("Job", job, labels) or Owner("Job", job)
-    for kind, pattern in (("CronJob", _CRONJOB_POD), ("Deployment", _DEPLOYMENT_POD)):
+    for kind, pattern in _told_by(pod, labels):
         if match := pattern.fullmatch(pod):
             return Owner(kind, match["name"])
-    if match := _ORDINAL_POD.fullmatch(pod):
-        return Owner("StatefulSet", match["name"])
-    if match := _RANDOM_POD.fullmatch(pod):
-        return Owner("DaemonSet", match["name"])
     return Owner("Pod", pod)
+
+
+def _told_by(pod: str, labels: Mapping[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """What a pod's name may tell of: nothing where a tool chose it, and no owner called like a run."""
+    if is_run(labels):
+        return ()
+    certain_ends = (("CronJob", _CRONJOB_POD), ("Deployment", _DEPLOYMENT_POD))
+    if looks_like_run(pod):
+        return certain_ends
+    return (*certain_ends, ("StatefulSet", _ORDINAL_POD), ("DaemonSet", _RANDOM_POD))
+
+
+def started_by_hand(pod: str, labels: Mapping[str, str]) -> bool:
+    """Whether ``kubectl run`` or ``kubectl debug`` made the pod: a person did, and may never again."""
+    return labels.get(_RUN_LABEL) == pod or pod.startswith(_NODE_DEBUGGER)
 
 
 def rollout_stem(name: str) -> str:

@@ -7,9 +7,9 @@ version, the two halves of a canary. Two owners under one label set cannot be to
 so they are one workload too, and it says so.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from models.domain.labels import SERVICE_ACCOUNT_KEY
@@ -17,9 +17,10 @@ from models.domain.peer import LabelSelector
 from models.domain.workload import Workload
 from models.frames import Observations
 from models.learning.activity import Activity
-from models.learning.label_choice import ANCHOR_KEYS, LabelIndex, Pair, service_account, usable
-from models.learning.label_sets import Groups, LabelSetSeen, current_sets, group_by_workload, seen_label_sets
-from models.learning.owners import LASTING_KINDS, RUN_KINDS, Owner, drop_intermediate, rollout_stem
+from models.learning.label_choice import LabelIndex, Pair, service_account, usable
+from models.learning.label_sets import LabelSetSeen, current_sets, group_by_workload, seen_label_sets
+from models.learning.owners import RUN_KINDS, Owner, drop_intermediate, rollout_stem
+from models.learning.runs import changing_keys, naming_pairs, passing_set, same_runs, settled_owners
 from models.learning.unlabelled import lend_labels
 
 #: A label that had more values than this over time names versions; one change is a renaming.
@@ -63,6 +64,8 @@ def _candidates(group: list[LabelSetSeen], current: list[LabelSetSeen]) -> tuple
         for pair in current[0].labels.items()
         if usable(*pair) and all(one.labels.get(pair[0]) == pair[1] for one in current)
     ]
+    changing = changing_keys(group)
+    shared = [pair for pair in shared if pair[0] not in changing]
     steady = [pair for pair in shared if len(_values(group, pair[0])) == 1]
     renamed = [pair for pair in shared if len(_values(group, pair[0])) <= MAX_RENAMINGS]
     return steady, renamed
@@ -82,6 +85,8 @@ def _choose(group: list[LabelSetSeen], index: LabelIndex) -> _Choice:
     current = current_sets(group)
     own = [one.key for one in group]
     steady, renamed = _candidates(group, current)
+    if (named := naming_pairs(group)) and not index.strangers(named, own):
+        return _Choice(LabelSelector(tuple(sorted(named))))
     if labels := index.smallest(steady, own):
         return _Choice(LabelSelector(labels))
     if labels := index.smallest(renamed, own):
@@ -116,38 +121,63 @@ def _owners(group: list[LabelSetSeen]) -> set[Owner]:
 
 
 def _members(group: list[LabelSetSeen]) -> tuple[str, ...]:
-    """
-    ``Kind/name`` of the owners.
-
-    Several owners that do not last (runs of a pipeline, unconfirmed ReplicaSets) are one workload under
-    the name that their labels share: a list of runs would be another one tomorrow.
-    """
-    owners = _owners(group)
-    passing = {owner for owner in owners if owner.kind and owner.kind not in LASTING_KINDS}
-    if len(passing) > 1:
-        shared = (
-            group[0].labels[key]
-            for key in ANCHOR_KEYS
-            if group[0].labels.get(key) and all(one.labels.get(key) == group[0].labels[key] for one in group)
-        )
-        if name := next(shared, ""):
-            owners = (owners - passing) or {Owner("", name)}
+    """``Kind/name`` of the owners."""
+    owners = settled_owners(group, _owners(group))
     return tuple(sorted(owner.text for owner in owners)) or (f"Pods/{group[0].key[:12]}",)
 
 
 def _namespace_workloads(label_sets: list[LabelSetSeen], activity: Activity) -> list[Workload]:
     """Workloads of one namespace of one cluster; what cannot be told apart is joined until all can."""
     index = LabelIndex({one.key: one.labels for one in label_sets})
-    groups = group_by_workload(label_sets)
-    choices = [_choose(group, index) for group in groups]
-    while any(choice.confused for choice in choices):
-        joined = Groups()
-        for group, choice in zip(groups, choices, strict=True):
-            for key in (*(one.key for one in group), *choice.confused):
-                joined.join(group[0].key, key)
+    joined = group_by_workload(label_sets)
+    for runs in same_runs(label_sets):
+        for one in runs:
+            joined.join(runs[0].key, one.key)
+    while True:
         groups = joined.collect(label_sets)
-        choices = [_choose(group, index) for group in groups]
-    return [_workload(group, choice, activity) for group, choice in zip(groups, choices, strict=True)]
+        choices = _unconfused(groups, [_choose(group, index) for group in groups])
+        if not any(choice.confused for choice in choices):
+            break
+        for group, choice in zip(groups, choices, strict=True):
+            for key in choice.confused:
+                joined.join(group[0].key, key)
+    return _with_names_of_their_own(
+        [_workload(group, choice, activity) for group, choice in zip(groups, choices, strict=True)]
+    )
+
+
+def _unconfused(groups: list[list[LabelSetSeen]], choices: list[_Choice]) -> list[_Choice]:
+    """
+    Choices in which runs are not joined with workloads whose selectors leave them out.
+
+    What is left of the labels of a run may be a team's. Nothing forces the others to share a policy with
+    it, as it would if they selected it: it gets no selector then, and they keep theirs.
+    """
+    chosen = [choice.selector for choice in choices if choice.selector is not None]
+    return [
+        _Choice(None)
+        if choice.confused
+        and all(map(passing_set, group))
+        and not any(selector.matches(one.labels) for selector in chosen for one in group)
+        and not _all_runs(groups, choice.confused)
+        else choice
+        for group, choice in zip(groups, choices, strict=True)
+    ]
+
+
+def _all_runs(groups: list[list[LabelSetSeen]], keys: tuple[str, ...]) -> bool:
+    return all(passing_set(one) for group in groups for one in group if one.key in keys)
+
+
+def _with_names_of_their_own(workloads: list[Workload]) -> list[Workload]:
+    """Workloads of one name (driver and executors of one application) told apart by their selectors."""
+    count = Counter(one.members for one in workloads)
+    return [
+        replace(one, members=tuple(f"{member} ({one.selector.text()})" for member in one.members))
+        if count[one.members] > 1 and one.selector is not None
+        else one
+        for one in workloads
+    ]
 
 
 def _workload(group: list[LabelSetSeen], choice: _Choice, activity: Activity) -> Workload:
@@ -165,6 +195,9 @@ def _workload(group: list[LabelSetSeen], choice: _Choice, activity: Activity) ->
         else:
             notes.append(f"{names} cannot be told apart by stable labels, so one policy covers all of them.")
             flags.append("indistinguishable")
+    if all(one.guessed for one in group):
+        notes.append(f"No record names the owner of these pods; {members[0]} is a guess from their names.")
+        flags.append("owner_guessed")
     if choice.renamed:
         notes.append("Labels of this workload changed inside the window; the selector uses the current ones.")
         flags.append("labels_changed")
@@ -187,10 +220,17 @@ def _workload(group: list[LabelSetSeen], choice: _Choice, activity: Activity) ->
         service_account=choice.service_account,
         first_us=min(one.first_us for one in group),
         last_us=max(one.last_us for one in group),
-        gone=activity.gone(keys, periodic=any(owner.kind in RUN_KINDS for owner in _owners(group))),
+        gone=activity.gone(keys, periodic=_periodic(group)),
         notes=tuple(notes),
         flags=tuple(flags),
     )
+
+
+def _periodic(group: list[LabelSetSeen]) -> bool:
+    """Whether the pods run to completion, so that a silence may be one between two runs."""
+    if len(group) > 1 and all(map(passing_set, group)):
+        return True
+    return any(owner.kind in RUN_KINDS for owner in _owners(group))
 
 
 def learn_workloads(observations: Observations) -> Workloads:

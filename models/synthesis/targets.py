@@ -5,7 +5,7 @@ Order of preference: workload, entity, name, address. Whether the traffic deserv
 (answered, not refused) is decided afterwards, on all edges that share a target.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from models.domain.capabilities import LOCAL_DNS_IS_HOST_SINCE
@@ -40,6 +40,8 @@ _UNRULED_ENTITIES: Final = {
 
 #: Flag of a client from outside whose address is not known: admitted only by a rule for the world.
 ADDRESS_UNKNOWN: Final = "address_unknown"
+#: Workloads that a sentence names.
+_SHOWN: Final = 4
 _NODES: Final = (
     "Nodes: this admits every process in the host network of every node. The local node is included "
     "because such a peer changes sides when pods are rescheduled."
@@ -132,7 +134,7 @@ def _to_workload(view: ClusterView, edge: Edge, port: Port) -> Target | str:
     reasons: list[str] = []
     if peer.selector is None:
         flags += ["wide_peer", "needs_review"]
-        reasons.append(f"No stable label selects {peer.title}, so every pod of {peer.namespace} is admitted.")
+        reasons.append(_why_wide(view, peer))
     if "indistinguishable" in peer.flags:
         flags.append("indistinguishable_peer")
         reasons.append(f"{' and '.join(peer.members)} cannot be told apart by stable labels.")
@@ -144,7 +146,28 @@ def _to_workload(view: ClusterView, edge: Edge, port: Port) -> Target | str:
         reasons.append(f"{peer.title} is a bare pod without an owner, as a debugging session makes one.")
     ports = resolver_port_pair(port.number) if dns else (port,)
     asks = dns and edge.direction == "egress"
-    return Target((endpoint_peer(view, peer),), ports, dns=asks, flags=tuple(flags), reasons=tuple(reasons))
+    named = endpoint_peer(view, peer)
+    if peer.selector is None:
+        # All that no label tells apart are one peer: each by itself would be the same selector once more.
+        named = replace(named, workloads=())
+    return Target((named,), ports, dns=asks, flags=tuple(flags), reasons=tuple(reasons))
+
+
+def _why_wide(view: ClusterView, peer: Workload) -> str:
+    """Why a rule admits a whole namespace, the same for everybody in it that no label selects."""
+    place = (peer.cluster, peer.namespace)
+    nameless = sorted(
+        {
+            one.title
+            for one in view.workloads.all
+            if (one.cluster, one.namespace) == place and one.selector is None
+        }
+    )
+    more = f" and {len(nameless) - _SHOWN} more" if len(nameless) > _SHOWN else ""
+    return (
+        f"No stable label selects {', '.join(nameless[:_SHOWN])}{more}, "
+        f"so every pod of {peer.namespace} is admitted."
+    )
 
 
 def _to_entity(view: ClusterView, edge: Edge, entity: str, port: Port) -> Target | str:

@@ -196,7 +196,9 @@ def test_trap_F9_without_any_label_there_is_no_proposal_and_a_reason():
         (("Deployment/bare",), "subject_no_selector")
     ]
     assert "subject_no_selector" in reasons(result.left_out)
-    assert {"wide_peer", "needs_review"} <= set(rule_to(proposal_for(result, "api"), "bare", "ingress").flags)
+    (rule,) = [one for one in proposal_for(result, "api").rules if one.direction == "ingress"]
+    assert {"wide_peer", "needs_review"} <= set(rule.flags)
+    assert "No stable label selects bare, so every pod of shop is admitted." in rule.reasons
 
 
 def test_trap_F10_only_labels_of_the_flow_are_selected():
