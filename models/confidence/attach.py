@@ -113,7 +113,7 @@ def confident(
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
-    forecast = _totals(complete, report.shock, proposals, cron_jobs)
+    forecast = _totals(complete, report, proposals, cron_jobs)
     forecast["not_observed"] += silent
     return Confident(tuple(done), report.to_json(), forecast)
 
@@ -254,7 +254,10 @@ def _magnitude(flows: float) -> float:
 
 
 def _totals(
-    complete: Completeness, shock: float, proposals: Sequence[Proposal], cron_jobs: Sequence[CronJob]
+    complete: Completeness,
+    report: CalibrationReport,
+    proposals: Sequence[Proposal],
+    cron_jobs: Sequence[CronJob],
 ) -> dict[str, Any]:
     """Sums over policies, for the cluster and per namespace."""
     keys: dict[str, set[str]] = defaultdict(set)
@@ -266,9 +269,9 @@ def _totals(
         "horizon_days": HORIZON,
         "reason": complete.reason_,
         "not_observed": list(complete.uncovered_),
-        "cluster": _total(complete.total(shock)),
+        "cluster": _total(complete.total(report.shock, ends=report.ends)),
         "namespaces": [
-            {"namespace": name, **_total(complete.total(NAMESPACE_SHOCK, frozenset(keys[name])))}
+            {"namespace": name, **_total(complete.total(NAMESPACE_SHOCK, frozenset(keys[name]), report.ends))}
             for name in sorted(keys)
         ],
     }

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.completeness import CLUSTER_SHOCK, MIN_SHOCK_ORIGINS, Completeness
+from models.confidence.conformal import TARGET_MISS, interval_ends, next_level
+from models.confidence.episodes import count_interval
 from models.domain.window import FIRST_ORIGIN, origins
 from models.learning import bitmaps
 from models.learning.incidence import as_of
@@ -140,3 +142,31 @@ def common_shock(backtest: pd.DataFrame) -> float:
     scale = float(np.square(totals["expected"]).sum())
     squared = max(excess, 0.0) / scale if scale > 0.0 else 0.0
     return float(np.clip(np.sqrt(squared), *SHOCK_BOUNDS))
+
+
+def steered_level(backtest: pd.DataFrame) -> float:
+    """
+    Nominal miss rate that the interval of all units together should be asked for from now on.
+
+    Each week's interval is asked for at the level that the weeks before it left. Those of single units are
+    not steered: their counts are nearly all 0, and no interval of whole numbers around 0 misses once in ten.
+
+    Parameters
+    ----------
+    backtest
+        Rows of `completeness_backtest`.
+
+    Returns
+    -------
+    float
+        `TARGET_MISS` until there are `MIN_SHOCK_ORIGINS` weekly origins.
+    """
+    level = TARGET_MISS
+    if backtest["origin"].nunique() < MIN_SHOCK_ORIGINS:
+        return level
+    totals: Any = backtest.groupby("origin", sort=True)[["expected", "variance", "actual"]].sum()
+    for week in totals.to_dict("records"):
+        spread = week["variance"] + (CLUSTER_SHOCK * week["expected"]) ** 2
+        low, high = count_interval(week["expected"], spread, interval_ends(level))
+        level = next_level(level, missed=not low <= week["actual"] <= high)
+    return level

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.calendar import Job, jobs_ahead, uncovered_phases
-from models.confidence.episodes import count_interval, count_intervals
+from models.confidence.episodes import INTERVAL, count_interval, count_intervals
 from models.confidence.novelty import BIRTH, RARE, novelty
 from models.confidence.rare import Reach, births_ahead, rare_ahead, size_class
 from models.learning.base import Estimator, require
@@ -187,7 +187,12 @@ class Completeness(Estimator):
         self.check_fitted("completeness_")
         return (self.completeness_["p_any"] <= risk).rename("ready")
 
-    def total(self, shock: float = CLUSTER_SHOCK, subjects: frozenset[str] | None = None) -> dict[str, float]:
+    def total(
+        self,
+        shock: float = CLUSTER_SHOCK,
+        subjects: frozenset[str] | None = None,
+        ends: tuple[float, float] = INTERVAL,
+    ) -> dict[str, float]:
         """
         Sum over policies, with the common shock; and of jobs that are due and that no policy selects yet.
 
@@ -198,6 +203,8 @@ class Completeness(Estimator):
             `models.confidence.backtest.common_shock`.
         subjects
             Only these; all when left out.
+        ends
+            Quantiles of the interval; those of `CalibrationReport.ends` once weeks were held out.
 
         Returns
         -------
@@ -215,7 +222,7 @@ class Completeness(Estimator):
             strangers = strangers.loc[strangers.index.isin(subjects)]
         mean = float(rows["expected"].sum()) + float(strangers["mean"].sum())
         variance = float(rows["variance"].sum() + strangers["variance"].sum()) + (shock * mean) ** 2
-        low, high = count_interval(mean, variance)
+        low, high = count_interval(mean, variance, ends)
         return {"expected": mean, "variance": variance, "low": float(low), "high": float(high)}
 
 

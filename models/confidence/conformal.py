@@ -6,10 +6,7 @@ After Gibbs and Candes (2021): ``alpha[t+1] = alpha[t] + step * (alpha - missed[
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final
 
 #: Share of intervals that may miss.
 TARGET_MISS: Final = 0.1
@@ -19,14 +16,16 @@ STEP: Final = 0.05
 BOUNDS: Final = (0.005, 0.5)
 
 
-def steer_level(missed: Iterable[bool | float], target: float = TARGET_MISS, step: float = STEP) -> float:
+def next_level(level: float, *, missed: bool, target: float = TARGET_MISS, step: float = STEP) -> float:
     """
-    Nominal miss rate after a series of intervals.
+    Nominal miss rate of the next interval.
 
     Parameters
     ----------
+    level
+        That of the last one.
     missed
-        Per back-test, oldest first: whether the interval missed, or the share that did.
+        Whether it missed.
     target
         Miss rate wanted in the long run.
     step
@@ -34,13 +33,10 @@ def steer_level(missed: Iterable[bool | float], target: float = TARGET_MISS, ste
 
     Examples
     --------
-    >>> round(steer_level([True, True]), 3), round(steer_level([False] * 3), 3)
-    (0.01, 0.115)
+    >>> round(next_level(0.1, missed=True), 3), round(next_level(0.1, missed=False), 3)
+    (0.055, 0.105)
     """
-    level = target
-    for miss in missed:
-        level = min(max(level + step * (target - float(miss)), BOUNDS[0]), BOUNDS[1])
-    return level
+    return min(max(level + step * (target - float(missed)), BOUNDS[0]), BOUNDS[1])
 
 
 def interval_ends(level: float) -> tuple[float, float]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from models.confidence.backtest import common_shock, completeness_backtest, recurrence_labels
+from models.confidence.backtest import common_shock, completeness_backtest, recurrence_labels, steered_level
 from models.confidence.calibration import Recalibration, prequential
-from models.confidence.conformal import steer_level
+from models.confidence.conformal import interval_ends
 from models.confidence.metrics import (
     brier,
     brier_climatology,
@@ -65,7 +65,7 @@ class CalibrationReport:
     bias
         Expected over real new cells of the whole estate, less one.
     conformal_level
-        Nominal miss rate that the interval should be asked for from now on.
+        Nominal miss rate at which intervals of totals are asked for.
     shock
         Common shock of totals.
     recalibration
@@ -89,6 +89,11 @@ class CalibrationReport:
     conformal_level: float
     shock: float
     recalibration: Recalibration
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Quantiles between which the interval of a total is asked for."""
+        return interval_ends(self.conformal_level)
 
     @property
     def trustworthy(self) -> bool | None:
@@ -169,7 +174,7 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
         any_ece=expected_calibration_error(chance, any_new),
         any_brier=brier(chance, any_new),
         bias=_bias(units),
-        conformal_level=steer_level(_misses(units)),
+        conformal_level=steered_level(units),
         shock=common_shock(units),
         recalibration=Recalibration().fit(labels, days.count),
     )
@@ -187,11 +192,3 @@ def _figure(value: float) -> float | None:
 def _bias(units: pd.DataFrame) -> float:
     actual = float(units["actual"].sum())
     return float(units["expected"].sum()) / actual - 1.0 if actual > 0.0 else float("nan")
-
-
-def _misses(units: pd.DataFrame) -> list[float]:
-    """Share of intervals missed at each origin, oldest first."""
-    if not len(units):
-        return []
-    missed = (units["actual"] < units["low"]) | (units["actual"] > units["high"])
-    return [float(share) for share in missed.groupby(units["origin"]).mean().sort_index()]

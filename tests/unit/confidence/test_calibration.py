@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.confidence.backtest import steered_level
 from models.confidence.calibration import Recalibration, carry_horizon, prequential
-from models.confidence.conformal import interval_ends, steer_level
+from models.confidence.conformal import interval_ends, next_level
 from models.confidence.metrics import (
     brier,
     brier_climatology,
@@ -136,10 +137,31 @@ def test_coverage_counts_both_ends() -> None:
 
 def test_the_conformal_level_follows_its_misses() -> None:
     """Ten misses widen, a long clean record narrows, and neither without end."""
-    assert steer_level([]) == 0.1
-    assert steer_level([True] * 10) == 0.005
-    assert steer_level([False] * 500) == 0.5
+    missing = holding = 0.1
+    for _ in range(10):
+        missing = next_level(missing, missed=True)
+    for _ in range(500):
+        holding = next_level(holding, missed=False)
+    assert (missing, holding) == (0.005, 0.5)
     assert interval_ends(0.1) == (0.05, 0.95)
+
+
+def weeks(*actual: int) -> pd.DataFrame:
+    """Back-tests of two units that were expected to bring two cells each and week."""
+    rows = [
+        {"origin": 14 + 7 * week, "subject": unit, "expected": 2.0, "variance": 2.0, "actual": count / 2}
+        for week, count in enumerate(actual)
+        for unit in ("a", "b")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_interval_of_totals_is_wider_after_weeks_that_it_missed() -> None:
+    """From the sixth held-out week on, and asked for anew each week at the level that the last one left."""
+    assert steered_level(weeks(40, 40, 40, 40, 40)) == 0.1
+    assert steered_level(weeks(40, 40, 40, 40, 40, 40)) == 0.005
+    assert steered_level(weeks(4, 4, 4, 4, 4, 4)) == pytest.approx(0.13)
+    assert steered_level(weeks(4, 4, 40, 4, 4, 4)) == pytest.approx(0.08)
 
 
 def rules(count: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, ObservedDays]:
