@@ -43,7 +43,7 @@ ASSUMED: Final = "assumed: nothing of it was seen"
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
 #: What is said of the cells that a rule's numbers come from.
-_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "rhythm"]
+_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "denied", "rhythm"]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 

@@ -134,7 +134,12 @@ def held_back_id(key: str, edge: Edge) -> str:
 
 
 def _present(edge_days: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    return ((edge_days["flows"] + edge_days["audited"]) > 0).to_numpy(dtype=np.bool_)
+    """
+    Rows that show that a cell is in use.
+
+    What is admitted worked some day; where a policy of today refuses it since, whoever still tries needs it.
+    """
+    return ((edge_days["flows"] + edge_days["audited"] + edge_days["denied"]) > 0).to_numpy(dtype=np.bool_)
 
 
 def _pairs(draft: Draft) -> pd.DataFrame:

@@ -116,8 +116,10 @@ class RuleConfidence(Estimator):
         out["days_seen"] = grouped["days_seen"].max()
         out["young"] = grouped["opportunities"].max() < MIN_AGE
         out["doubtful"] = grouped["cell"].first()
-        # chances are cut a little below 1: of several that are certain, the one that most days show is told
-        most = rows.sort_values(["rule", "p_need", "days_seen", "cell"], ascending=[True, False, False, True])
+        # of several that are as certain as can be shown, the one that most days show is told
+        most = rows.assign(told=rows["p_need"].round(2)).sort_values(
+            ["rule", "told", "days_seen", "cell"], ascending=[True, False, False, True]
+        )
         out["needed"] = most.groupby("rule", sort=True)["cell"].first()
         self.scores_ = out
         return self
@@ -146,7 +148,7 @@ def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "")
     Parameters
     ----------
     cell
-        A row with ``p_need``, ``days_seen``, ``returns``, ``opportunities`` and ``last_date``.
+        A row with ``p_need``, ``days_seen``, ``returns``, ``opportunities``, ``last_date`` and ``denied``.
     days
         The window.
     rhythm
@@ -164,8 +166,9 @@ def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "")
     since = int(cell["opportunities"]) + seen - int(cell["returns"])
     last = _ago(str(cell["last_date"]), days)
     named = f", {rhythm.replace('_', ' ')}" if rhythm else ""
+    verb = "seen or refused" if cell["denied"] else "seen"
     text = (
-        f"seen on {seen} of {since} full days since first sight{named}, last {last}; "
+        f"{verb} on {seen} of {since} full days since first sight{named}, last {last}; "
         f"returns within {CONFIDENCE_HORIZON} days with probability {_chance(chance)}"
     )
     return Evidence("recurrence", min(max(bits, -MAX_NEED_BITS), MAX_NEED_BITS), text)

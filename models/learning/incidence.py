@@ -99,8 +99,8 @@ class DayIncidence(Estimator):
         Parameters
         ----------
         rows
-            One or several per cell and day: ``day``, ``hour_bits``, `SUMS`, ``replies_visible``,
-            ``first_us``, ``last_us``.
+            One or several per cell and day on which it was used or tried: ``day``, ``hour_bits``, `SUMS`,
+            ``replies_visible``, ``first_us``, ``last_us``.
         codes
             Place in ``keys`` of each row's cell, shape (n_rows,); every cell occurs.
         keys
@@ -111,7 +111,9 @@ class DayIncidence(Estimator):
         """
         self.days_ = days
         named = keys.rename_axis(CELL)
-        self.cells_ = _finish(_state(rows.reset_index(drop=True), codes, named, days), days).sort_index()
+        used = np.ones(len(rows), dtype=np.bool_)
+        state = _state(rows.reset_index(drop=True), codes, named, days, used)
+        self.cells_ = _finish(state, days).sort_index()
         return self
 
     def partial_fit(self, cell_days: pd.DataFrame, coverage: pd.DataFrame) -> Self:
@@ -155,17 +157,27 @@ def _summarise(cell_days: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
     """State per cell, without what `_finish` derives."""
     rows = cell_days[list(_DAY_COLUMNS)].reset_index(drop=True)  # equal rows of two edges both count
     codes, keys = group_codes(rows, CELL_KEY)
-    return _state(rows, codes, keys.set_index(cell_ids(keys)), days).sort_index()
+    passed = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
+    return _state(rows, codes, keys.set_index(cell_ids(keys)), days, passed).sort_index()
 
 
-def _state(rows: pd.DataFrame, codes: bitmaps.Ints, keys: pd.DataFrame, days: ObservedDays) -> pd.DataFrame:
-    """Fold rows into the cells that ``codes`` number; ``keys`` names them, in that order."""
+def _state(
+    rows: pd.DataFrame,
+    codes: bitmaps.Ints,
+    keys: pd.DataFrame,
+    days: ObservedDays,
+    present: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """
+    Fold rows into the cells that ``codes`` number; ``keys`` names them, in that order.
+
+    ``present``: rows whose day counts as one on which the cell was there.
+    """
     grouped = rows.groupby(codes, sort=True)
     state = keys.copy()
     for measure in SUMS:
         state[measure] = grouped[measure].sum().to_numpy(dtype=np.int64)
     day_code, names = pd.factorize(rows["day"], sort=True)
-    present = ((rows["flows"] + rows["audited"] + rows["connections"]) > 0).to_numpy()
     counts = _active(codes, day_code, rows["hour_bits"].to_numpy(dtype=np.uint32), present, len(keys))
     state["hours"], state["active_days"] = counts
     state["first_us"] = grouped["first_us"].min().to_numpy(dtype=np.int64)

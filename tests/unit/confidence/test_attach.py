@@ -9,7 +9,7 @@ from jobs.propose import propose
 from models.confidence.policy_cells import policy_cells, window_days
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.synthesis.draft import draft
-from tests.unit.synthesis.world import World
+from tests.unit.synthesis.world import Pods, World
 
 
 def estate(days: int = 14, last: int | None = None) -> World:
@@ -44,6 +44,21 @@ def test_trap_J9_what_stopped_is_needed_less_than_what_goes_on():
     world = estate()
     stopped, goes_on = (rule_of(world, name).confidence.p_need_7d for name in ("legacy", "api"))
     assert stopped < goes_on - 0.3
+
+
+def test_what_a_policy_refuses_since_is_still_needed():
+    """It worked for a week and is tried ever since: applying the rule is what it needs."""
+    world = estate()
+    web, legacy = (
+        next(one for one in world.identities if one["workload"] == name) for name in ("web", "legacy")
+    )
+    pods = [Pods(one["label_key"], "shop", {}) for one in (web, legacy)]
+    world.edge(*pods, 9090, days=range(7, 14), flows=0, answered=0, denied=5)
+    rule = rule_of(world, "legacy")
+    assert rule.confidence.p_need_7d > 0.95
+    assert rule.confidence.ledger[0].because.startswith("seen or refused on 14 of 14 full days")
+    assert rule.evidence.days_seen == 7
+    assert "denied_today" in rule.flags
 
 
 def test_trap_J11_a_week_is_too_little_for_a_number():

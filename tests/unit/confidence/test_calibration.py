@@ -174,6 +174,7 @@ def rules(count: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, ObservedDays]:
             "last_date": [day_names(14)[day] for day in (13, 9, 13)],
             "opportunities": [13, 10, 1],
             "returns": [13, 2, 0],
+            "denied": [0, 0, 3],
         },
         index=pd.Index(["a", "b", "c"], name="cell"),
     )
@@ -224,6 +225,12 @@ def test_first_and_last_sight_on_partial_days_are_told_as_what_they_are() -> Non
     assert said.startswith(
         "seen on 3 of 10 full days since first sight, last on 2026-12-24, which was seen in"
     )
+
+
+def test_attempts_that_a_policy_of_today_refuses_are_told_as_such() -> None:
+    """They count as days of use, and nobody shall look for flows that passed."""
+    _, cells, days = rules()
+    assert need_evidence(cells.loc["c"], days).because.startswith("seen or refused on 1 of 2 full days")
 
 
 def test_of_certain_cells_the_one_that_most_days_show_is_told() -> None:
