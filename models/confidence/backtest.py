@@ -121,6 +121,11 @@ _BACKTEST_COLUMNS: Final = [
 ]
 
 
+def _weekly(backtest: pd.DataFrame) -> Any:
+    """What all units together were expected to bring at each origin, and brought; oldest first."""
+    return backtest.groupby("origin", sort=True)[["expected", "variance", "actual"]].sum()
+
+
 def common_shock(backtest: pd.DataFrame) -> float:
     """
     Coefficient of variation of what hits many workloads in one week, by moments over the origins.
@@ -135,16 +140,16 @@ def common_shock(backtest: pd.DataFrame) -> float:
     float
         `CLUSTER_SHOCK` until there are `MIN_SHOCK_ORIGINS` weekly origins.
     """
-    if backtest["origin"].nunique() < MIN_SHOCK_ORIGINS:
+    totals = _weekly(backtest)
+    if len(totals) < MIN_SHOCK_ORIGINS:
         return CLUSTER_SHOCK
-    totals: Any = backtest.groupby("origin", sort=True)[["expected", "variance", "actual"]].sum()
     excess = float((np.square(totals["actual"] - totals["expected"]) - totals["variance"]).sum())
     scale = float(np.square(totals["expected"]).sum())
     squared = max(excess, 0.0) / scale if scale > 0.0 else 0.0
     return float(np.clip(np.sqrt(squared), *SHOCK_BOUNDS))
 
 
-def steered_level(backtest: pd.DataFrame) -> float:
+def steered_level(backtest: pd.DataFrame, shock: float) -> float:
     """
     Nominal miss rate that the interval of all units together should be asked for from now on.
 
@@ -155,18 +160,19 @@ def steered_level(backtest: pd.DataFrame) -> float:
     ----------
     backtest
         Rows of `completeness_backtest`.
+    shock
+        Of the intervals that are to be steered: `common_shock`.
 
     Returns
     -------
     float
         `TARGET_MISS` until there are `MIN_SHOCK_ORIGINS` weekly origins.
     """
-    level = TARGET_MISS
-    if backtest["origin"].nunique() < MIN_SHOCK_ORIGINS:
+    level, totals = TARGET_MISS, _weekly(backtest)
+    if len(totals) < MIN_SHOCK_ORIGINS:
         return level
-    totals: Any = backtest.groupby("origin", sort=True)[["expected", "variance", "actual"]].sum()
     for week in totals.to_dict("records"):
-        spread = week["variance"] + (CLUSTER_SHOCK * week["expected"]) ** 2
+        spread = week["variance"] + (shock * week["expected"]) ** 2
         low, high = count_interval(week["expected"], spread, interval_ends(level))
         level = next_level(level, missed=not low <= week["actual"] <= high)
     return level

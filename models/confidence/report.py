@@ -158,6 +158,7 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
     happened = table["happened"].to_numpy(dtype=np.float64)
     chance = units["p_any"].to_numpy(dtype=np.float64)
     any_new = np.asarray(units["actual"] > 0, dtype=np.float64)
+    shock = common_shock(units)
     reason = "" if len(labels) else _too_short(days.count, horizon)
     return CalibrationReport(
         reason=reason,
@@ -174,8 +175,8 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
         any_ece=expected_calibration_error(chance, any_new),
         any_brier=brier(chance, any_new),
         bias=_bias(units),
-        conformal_level=steered_level(units),
-        shock=common_shock(units),
+        conformal_level=steered_level(units, shock),
+        shock=shock,
         recalibration=Recalibration().fit(labels, days.count),
     )
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.confidence.backtest import steered_level
 from models.confidence.calibration import Recalibration, carry_horizon, prequential
+from models.confidence.completeness import CLUSTER_SHOCK
 from models.confidence.conformal import interval_ends, next_level
 from models.confidence.metrics import (
     brier,
@@ -158,10 +159,10 @@ def weeks(*actual: int) -> pd.DataFrame:
 
 def test_the_interval_of_totals_is_wider_after_weeks_that_it_missed() -> None:
     """From the sixth held-out week on, and asked for anew each week at the level that the last one left."""
-    assert steered_level(weeks(40, 40, 40, 40, 40)) == 0.1
-    assert steered_level(weeks(40, 40, 40, 40, 40, 40)) == 0.005
-    assert steered_level(weeks(4, 4, 4, 4, 4, 4)) == pytest.approx(0.13)
-    assert steered_level(weeks(4, 4, 40, 4, 4, 4)) == pytest.approx(0.08)
+    assert steered_level(weeks(40, 40, 40, 40, 40), CLUSTER_SHOCK) == 0.1
+    assert steered_level(weeks(40, 40, 40, 40, 40, 40), CLUSTER_SHOCK) == 0.005
+    assert steered_level(weeks(4, 4, 4, 4, 4, 4), CLUSTER_SHOCK) == pytest.approx(0.13)
+    assert steered_level(weeks(4, 4, 40, 4, 4, 4), CLUSTER_SHOCK) == pytest.approx(0.08)
 
 
 def rules(count: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, ObservedDays]:
