@@ -8,7 +8,7 @@ import pandas as pd
 
 from jobs.evaluation.frames import Texts, shaped, sorted_rows
 from jobs.evaluation.occurrences import address_text, occurrences
-from jobs.evaluation.render_pods import Replicas, generations, identities_frame, live_pods, pods_frame
+from jobs.evaluation.render_pods import Replicas, generations, identities_frame, pods_frame
 from jobs.evaluation.render_rest import coverage_frame, lookups_frame, routes_frame
 from jobs.evaluation.world import CLUSTER, World
 from models import frames
@@ -165,30 +165,14 @@ def _edge_days(world: World, rows: pd.DataFrame, texts: Texts) -> pd.DataFrame:
 
 def _edge_pods(world: World, rows: pd.DataFrame, texts: Texts, pods: pd.DataFrame) -> pd.DataFrame:
     """Distinct pods per edge: as many as that many records reach when any replica may make them."""
-    live = live_pods(world, pods)
-    one_pod = np.array([one.one_pod for one in world.links])[rows["link"].to_numpy()]
-    rows = rows.assign(one_pod=one_pod, client_side=rows["direction"] == texts.number("egress"))
     grouped = rows.groupby(list(EDGE), sort=False)
-    folded = grouped.agg(
-        flows=("flows", "sum"),
-        subject_set=("subject_set", "first"),
-        peer_set=("peer_set", "first"),
-        one_pod=("one_pod", "all"),
-        client_side=("client_side", "first"),
-        link=("link", "first"),
-        day=("day", "first"),
-        last_day=("day", "last"),
-    ).reset_index()
+    folded = grouped.agg(link=("link", "first"), day=("day", "first"), last_day=("day", "last")).reset_index()
+    edge = np.asarray(grouped.ngroup(), dtype=np.int64)
     found: dict[str, Any] = {}
     replicas = Replicas(world, pods)
-    for name, column in (("subject_pods", "subject_set"), ("peer_pods", "peer_set")):
-        sets = folded[column].to_numpy()
-        alive = np.where(sets >= 0, live[sets], 0).astype(np.float64)
-        share = np.where(alive > 0, 1.0 - 1.0 / np.maximum(alive, 1.0), 0.0)
-        reached = np.round(alive * (1.0 - share ** folded["flows"].to_numpy()))
-        reached = np.where(sets >= 0, np.maximum(reached, 1.0), 0.0)
-        client = folded["client_side"].to_numpy() == (name == "subject_pods")
-        counts = np.where(folded["one_pod"].to_numpy() & client & (sets >= 0), 1.0, reached)
+    for name, client_at in (("subject_pods", "egress"), ("peer_pods", "ingress")):
+        counts = replicas.reached(rows, edge, (rows["direction"] == texts.number(client_at)).to_numpy())
+        client = folded["direction"] == texts.number(client_at)
         uses = zip(
             *(folded[each].tolist() for each in ("link", "day", "last_day")), client, counts, strict=True
         )

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jobs.evaluation.activity import Ints
@@ -16,6 +17,8 @@ DAY_US: Final = 24 * 3600 * 1_000_000
 _SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
 _HASH_LENGTH: Final = 9
 _SUFFIX_LENGTH: Final = 5
+#: Birth of the pods of a workload on days without any; what was there on the first day was born before it.
+_NOT_THERE: Final = -(2**31)
 
 
 def _word(number: int, length: int) -> str:
@@ -64,14 +67,6 @@ def pod_names(world: World, workload: int, start: int) -> list[str]:
             ]
 
 
-def live_pods(world: World, pods: pd.DataFrame) -> Ints:
-    """Distinct pods of a window by label set, shape (label sets,)."""
-    names: list[set[str]] = [set() for _ in world.label_sets]
-    for row in pods.to_dict("records"):
-        names[int(row["label_set"])].update(pod_names(world, int(row["workload"]), int(row["start"])))
-    return np.array([len(one) for one in names] or [0], dtype=np.int64)
-
-
 class Replicas:
     """
     Which replica made or took the records of a link, where one did.
@@ -81,11 +76,46 @@ class Replicas:
 
     def __init__(self, world: World, pods: pd.DataFrame) -> None:
         self._world = world
-        self._spans: dict[int, list[tuple[int, int, int]]] = {}
+        self._born = np.full((len(world.workloads), world.parameters.days), _NOT_THERE, dtype=np.int64)
         for workload, begin, end, start in pods[["workload", "begin", "end", "start"]].itertuples(
             index=False
         ):
-            self._spans.setdefault(int(workload), []).append((int(begin), int(end), int(start)))
+            self._born[int(workload), int(begin) : int(end)] = int(start)
+        self._replicas = np.array([one.replicas for one in world.workloads] or [0], dtype=np.float64)
+        self._ends = np.array([(one.client, one.server) for one in world.links] or [(-1, -1)], dtype=np.int64)
+        self._one_pod = np.array([one.one_pod for one in world.links] or [False], dtype=np.bool_)
+
+    def reached(self, rows: pd.DataFrame, edge: Ints, client: npt.NDArray[np.bool_]) -> Ints:
+        """
+        Distinct pods at one end of edges: of each generation as many as its records are expected to reach.
+
+        Parameters
+        ----------
+        rows
+            ``link day flows``, one row per edge and day.
+        edge
+            Number of each row's edge, shape (n_rows,); every number from 0 on occurs.
+        client
+            Whether the end is that of the link's client, by row.
+
+        Returns
+        -------
+        numpy.ndarray
+            By edge; 0 where no workload is at that end.
+        """
+        link, day = rows["link"].to_numpy(), rows["day"].to_numpy()
+        workload = self._ends[link, np.where(client, 0, 1)]
+        born = np.where(workload >= 0, self._born[workload, day], _NOT_THERE)
+        uses = pd.DataFrame({"edge": edge, "workload": workload, "born": born, "flows": rows["flows"]})
+        uses["alone"] = self._one_pod[link] & client
+        key = ["edge", "workload", "born"]
+        each = uses[born != _NOT_THERE].groupby(key).agg(flows=("flows", "sum"), alone=("alone", "all"))
+        alive = self._replicas[each.index.get_level_values("workload")]
+        pods = np.round(alive * (1.0 - (1.0 - 1.0 / alive) ** each["flows"].to_numpy()))
+        each["pods"] = np.where(each["alone"], 1.0, np.maximum(pods, 1.0))
+        total = each.groupby("edge")["pods"].sum().reindex(range(int(edge.max(initial=-1)) + 1), fill_value=0)
+        counts: Ints = total.to_numpy(dtype=np.int64)
+        return counts
 
     def ends(self, count: int, link: int, days: tuple[int, int], *, client: bool) -> tuple[str, str]:
         """First and last by name of ``count`` pods at one end, on the first and the last day of an edge."""
@@ -101,8 +131,8 @@ class Replicas:
         """A pod at one end; "" where that end is no workload that was there on the day."""
         one = self._world.links[link]
         workload = one.client if client else one.server
-        start = next((born for begin, end, born in self._spans.get(workload, []) if begin <= day < end), None)
-        if start is None:
+        start = int(self._born[workload, day]) if workload >= 0 else _NOT_THERE
+        if start == _NOT_THERE:
             return ""
         names = pod_names(self._world, workload, start)
         drawn = link * 7919 + day * 104_729 + turn

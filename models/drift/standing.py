@@ -4,6 +4,7 @@ How each cell stands: days seen, the chance that it is needed again, whether it 
 What is estimated here comes from the estimators of `models.learning`; this module only feeds them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from models.learning.incidence import DayIncidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
 from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
+from models.learning.templates import used_templates
 from models.synthesis.cell_pods import End, cell_pods, pod_names
 from models.synthesis.surroundings import surroundings
 
@@ -114,8 +116,9 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
         return Standing(cells, days, need, new, *nothing, held=kept)
     if len(estate) > MAX_ESTATE:
         estate = estate[:: -(-len(estate) // MAX_ESTATE)]
-    chosen = _with_pods(cells.loc[estate.union(asked)].sort_index(), scene, rows)
-    facts = screening_features(_without_refusals(chosen), surroundings(scene.everything, scene.view))
+    around = surroundings(scene.everything, scene.view)
+    chosen = _with_pods(cells.loc[estate.union(asked)].sort_index(), scene, rows, around.rolled_out)
+    facts = screening_features(_without_refusals(chosen), around)
     screening = Screening().fit(facts, days.count)
     odd = screening.reasons_.loc[asked].fillna("")
     legit = screening.p_legit_.loc[asked]
@@ -163,8 +166,10 @@ def _asks_resolver(scene: Scene) -> "pd.Series[bool]":
     return server.map(ports).eq(scene.rows["port"])
 
 
-def _with_pods(cells: pd.DataFrame, scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
-    """Cells with the distinct pods at either end, and the name of the only one."""
+def _with_pods(
+    cells: pd.DataFrame, scene: Scene, rows: pd.DataFrame, rolled_out: Mapping[str, tuple[int, ...]]
+) -> pd.DataFrame:
+    """Cells with the distinct pods at either end, the name of the only one, and the templates of pods."""
     keys = [column for column in RAW if column != "peer_names"]
     distinct = rows[[*keys, "cell"]].drop_duplicates()
     distinct = distinct[distinct["cell"].isin(cells.index)]
@@ -174,7 +179,8 @@ def _with_pods(cells: pd.DataFrame, scene: Scene, rows: pd.DataFrame) -> pd.Data
         ends = map(End, joined["cell"], joined[side], seen[0], map(pod_names, *seen))
         found = cell_pods(ends).add_prefix(f"{side}_").reindex(cells.index)
         cells = cells.join(found.astype({f"{side}_pods": "float64"}).fillna({f"{side}_pod": ""}))
-    return cells
+    days = rows[[*keys, "first_us", "last_us"]].merge(joined[keys].assign(edge=joined.index), on=keys)
+    return cells.join(used_templates(cells, joined, days, rolled_out))
 
 
 def _without_refusals(cells: pd.DataFrame) -> pd.DataFrame:

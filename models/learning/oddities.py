@@ -42,38 +42,30 @@ def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     return (cells["first_us"] - begun >= SETTLED_US).to_numpy(dtype=np.bool_)
 
 
-def new_in_one_replica(
-    cells: pd.DataFrame,
-    facts: pd.DataFrame,
-    origin: pd.Series[Any],
-    rolled_out: Mapping[str, tuple[int, ...]],
-) -> Bools:
+def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     """
     Cells that one replica of several began, while its mates never did.
 
     Parameters
     ----------
     cells
-        `DayIncidence.cells_`.
+        `DayIncidence.cells_`, with the optional columns ``templates`` and ``together``
+        (`models.learning.templates`): a replaced pod is the same replica.
     facts
         With ``pods``, ``replicas`` and ``attempts``.
     origin
         Who opens the connection, by cell.
-    rolled_out
-        Microseconds of the rollouts of each origin: a replaced pod is the same replica.
     """
-    generations = np.ones(len(cells))
-    first, last = cells["first_us"].to_numpy(), cells["last_us"].to_numpy()
-    for subject, rows in origin.reset_index(drop=True).groupby(origin.to_numpy()).indices.items():
-        for rollout in rolled_out.get(str(subject), ()):
-            generations[rows] += (first[rows] < rollout) & (rollout <= last[rows])
+    known = "templates" in cells
+    templates = cells["templates"].to_numpy(dtype=np.float64) if known else np.ones(len(cells))
+    together = cells["together"].to_numpy(dtype=np.bool_) if known else np.zeros(len(cells), dtype=np.bool_)
     pods = facts["pods"].to_numpy(dtype=np.float64)
     replicas = facts["replicas"].to_numpy(dtype=np.float64)
     attempts = np.minimum(
         facts["attempts"].to_numpy(dtype=np.float64), ATTEMPTS_PER_HOUR * cells["hours"].to_numpy()
     )
-    few = (pods >= 1) & (replicas >= 2) & (pods <= generations)
-    log_chance = -np.log(np.where(few, replicas, 1.0)) * np.maximum(attempts - generations, 0.0)
+    few = (pods >= 1) & (replicas >= 2) & (pods <= templates) & ~together
+    log_chance = -np.log(np.where(few, replicas, 1.0)) * np.maximum(attempts - templates, 0.0)
     tested = few & settled(cells, origin)
     # among a thousand rare calls, ten have a chance of a hundredth: the limit is for all together
     found: Bools = tested & (log_chance <= math.log(MAX_ACCIDENTS / max(int(tested.sum()), 1)))

@@ -10,7 +10,7 @@ for that pod, too, so that its mates' successes do not hide what it missed.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import pandas as pd
 from models.learning.base import require
 from models.learning.cells import group_codes
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: Probability that a first contact succeeds, for a benign source and for a scanner (method, section 5).
 BENIGN_SUCCESS: Final = 0.8
 SCANNER_SUCCESS: Final = 0.2
@@ -26,9 +29,11 @@ SCANNER_SUCCESS: Final = 0.2
 FLAG_RATIO: Final = 100.0
 #: Share of failed attempts from which a first contact counts as missed.
 MISSED_SHARE: Final = 0.5
-#: Microseconds before a flagged run that belong to it: one early success takes the walk back to its zero, and
-#: the scanner was there already.
-BEFORE_US: Final = 48 * 3_600_000_000
+#: A scanner who was there already before a flagged run, because one early success takes the walk back to its
+#: zero, was silent for no longer than so many of his usual pauses; within these limits, in microseconds.
+PAUSES_BEFORE: Final = 4
+MIN_BEFORE_US: Final = 3_600_000_000
+MAX_BEFORE_US: Final = 48 * 3_600_000_000
 
 _ROUNDING: Final = 1e-9  # a miss and a hit sum up to nothing
 _STEP_HIT: Final = math.log(SCANNER_SUCCESS / BENIGN_SUCCESS)
@@ -84,19 +89,24 @@ def _by_a_scanner(contacts: pd.DataFrame, missed: npt.NDArray[np.bool_]) -> npt.
 
 
 def _flagged_run(missed: npt.NDArray[np.bool_], times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Contacts from shortly before the walk's last zero to its return, if it crossed the limit between."""
+    """Contacts, sorted by time, of the runs that crossed the limit, and of shortly before each."""
     flagged = np.zeros(len(missed), dtype=np.bool_)
+    for start, stop in _crossings(missed):
+        pause = int(np.diff(times[start:stop]).max())
+        begun = times[start] - np.clip(pause, MIN_BEFORE_US, MAX_BEFORE_US)
+        flagged[np.searchsorted(times, begun) : stop] = True
+    return flagged
+
+
+def _crossings(missed: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Stretches from a zero of the walk to its return to zero that crossed the limit between."""
     level, start, crossed = 0.0, 0, False
     for index, miss in enumerate(missed):
         level += _STEP_MISS if miss else _STEP_HIT
-        if level < _ROUNDING:
-            flagged[start:index] |= crossed
-            level, start, crossed = 0.0, index + 1, False
         crossed |= level >= math.log(FLAG_RATIO)
-    flagged[start:] |= crossed
-    of_runs = times[flagged]
-    if not len(of_runs):
-        return flagged
-    ahead = of_runs[np.minimum(np.searchsorted(of_runs, times), len(of_runs) - 1)] - times
-    near: npt.NDArray[np.bool_] = (ahead >= 0) & (ahead <= BEFORE_US)
-    return flagged | near
+        if level < _ROUNDING:
+            if crossed:
+                yield start, index
+            level, start, crossed = 0.0, index + 1, False
+    if crossed:
+        yield start, len(missed)

@@ -150,8 +150,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         `DayIncidence.cells_`, with the optional columns ``subject_pods`` and ``peer_pods`` (distinct pods
         at either end), ``subject_pod`` and ``peer_pod`` (the only one; "" where that is not known),
         ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and ``upload`` (log10 of
-        bytes up over bytes down), and ``visible_days`` with ``answered_days`` (edge-days on which a reply
-        would have been seen, and was).
+        bytes up over bytes down), ``templates`` with ``together`` (`models.learning.templates`), and
+        ``visible_days`` with ``answered_days`` (edge-days on which a reply would have been seen, and was).
     around
         What the cluster told.
 
@@ -197,7 +197,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
     met = _after_rollout(holders.first_us, origin, around, SHOWN_US)
     facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met)
-    facts["one_replica"] = new_in_one_replica(cells, facts, origin, around.rolled_out)
+    facts["one_replica"] = new_in_one_replica(cells, facts, origin)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
     facts["brief"] = _brief(cells, origin)

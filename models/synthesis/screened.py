@@ -5,7 +5,7 @@ The screening of `models.learning.screening` is asked about the cells of the win
 edge, so that whoever builds rules can leave out what is held back and say why.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED
 from models.learning.screening import Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
+from models.learning.templates import used_templates
 from models.synthesis.edges import EdgeTable
 from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.questions_asked import Tunnel, find_tunnels
@@ -136,7 +137,8 @@ def screen(
     """
     raw = raw_cells(observations, view, table)
     around = surroundings(observations, view)
-    facts = screening_features(raw.cells, around)
+    cells = raw.cells.join(_templates(observations, table, raw, around.rolled_out))
+    facts = screening_features(cells, around)
     verdicts = pd.Series(dict(memory.verdicts), dtype="str")
     screening = None
     reasons = pd.Series("", index=facts.index, dtype="str", name="reasons")
@@ -152,6 +154,16 @@ def screen(
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
     refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
     return Screened(raw, facts, fates, screening, refused, around.new_images)
+
+
+def _templates(
+    observations: Observations, table: EdgeTable, raw: RawCells, rolled_out: Mapping[str, tuple[int, ...]]
+) -> pd.DataFrame:
+    """Pod templates under which the origin of each cell made it (`models.learning.templates`)."""
+    pods = [(edge.subject_pods, edge.peer_pods) for edge in table.edges]
+    edges = pd.DataFrame(pods, columns=["subject_pods", "peer_pods"]).assign(cell=raw.cell_of)
+    days = observations.edge_days[["first_us", "last_us"]].assign(edge=table.row_edge)
+    return used_templates(raw.cells, edges, days, rolled_out)
 
 
 def _resolvers(view: ClusterView, table: EdgeTable, raw: RawCells, facts: pd.DataFrame) -> "pd.Series[bool]":

@@ -360,11 +360,15 @@ def test_a_pod_that_missed_nothing_is_no_scanner() -> None:
     assert scan_flags(contacts(outcomes, 1, pods=".abaaa")).all()
 
 
-@pytest.mark.parametrize(("hours", "found"), [(40, True), (60, False)])
-def test_a_scan_begins_before_its_first_flagged_miss(hours: int, found: bool) -> None:
-    """One early success took the walk back to zero; what lies days before it is another matter."""
+@pytest.mark.parametrize(
+    ("pause", "ahead", "found"),
+    [(12, 40, True), (12, 60, False), (3, 11, True), (3, 13, False), (0.01, 0.9, True), (0.01, 1.1, False)],
+)
+def test_a_scan_begins_before_its_first_flagged_miss(pause: float, ahead: float, found: bool) -> None:
+    """One early success took the walk back to zero; what lies many of its pauses before is another matter."""
     frame = contacts([1.0, 0.0] + [1.0] * 5, days=1)
-    frame["first_us"] += np.where(frame.index < "c02", 0, hours * HOUR_US)
+    hours = np.array([0.0, 0.001, *(ahead + 0.001 + pause * np.arange(5))])
+    frame["first_us"] = (hours * HOUR_US).astype(np.int64)
     assert scan_flags(frame).tolist() == [found, found] + [True] * 5
 
 
