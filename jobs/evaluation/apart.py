@@ -26,9 +26,11 @@ DNS_UNSEEN: Final = "dns_tunnel, DNS not seen"
 _DNS_PROTOCOLS: Final = ("TCP", "UDP")
 
 
-def measure_apart(measured: Measured, world: World, seen: pd.DataFrame) -> None:
+def measure_apart(measured: Measured, world: World, seen: pd.DataFrame, uses: pd.DataFrame) -> None:
     """
     Count the cells of scans on ways that no wanted traffic of the same labels takes.
+
+    Wanted ways are those of the whole window: labels with a version in them are others on its last day.
 
     Parameters
     ----------
@@ -36,8 +38,12 @@ def measure_apart(measured: Measured, world: World, seen: pd.DataFrame) -> None:
         With its truth.
     seen
         Links of the window as they are on its last day, with ``family``, ``cell`` and ``allowed``.
+    uses
+        All uses of the window: ``link client_set server_set``.
     """
-    wanted = {way for row in seen[seen["family"] == ""].itertuples(index=False) for way in _ways(world, row)}
+    attack = np.array([one.attack for one in world.links], dtype=np.bool_)[uses["link"].to_numpy()]
+    ends = uses.loc[~attack, ["link", "client_set", "server_set"]].drop_duplicates()
+    wanted = {way for row in ends.itertuples(index=False) for way in _ways(world, row)}
     for family in SCANS:
         rows = seen[seen["family"] == family]
         apart = [not wanted.intersection(_ways(world, row)) for row in rows.itertuples(index=False)]

@@ -54,7 +54,7 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     seen = _window(world, judge, first, learned)
     _held_back(measured, seen)
     _attacks_in_window(measured, seen, book)
-    measure_apart(measured, world, seen)
+    measure_apart(measured, world, seen, occurrences(world, first, learned, observed=True))
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
     soon = judged[judged["day"] < learned + min(HORIZONS)]

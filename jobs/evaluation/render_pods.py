@@ -17,6 +17,8 @@ DAY_US: Final = 24 * 3600 * 1_000_000
 _SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
 _HASH_LENGTH: Final = 9
 _SUFFIX_LENGTH: Final = 5
+#: Kinds whose new pods have the names of the old ones.
+_SAME_NAMES: Final = ("StatefulSet", "Pod")
 #: Birth of the pods of a workload on days without any; what was there on the first day was born before it.
 _NOT_THERE: Final = -(2**31)
 
@@ -82,6 +84,7 @@ class Replicas:
         ):
             self._born[int(workload), int(begin) : int(end)] = int(start)
         self._replicas = np.array([one.replicas for one in world.workloads] or [0], dtype=np.float64)
+        self._same_names = np.array([one.kind in _SAME_NAMES for one in world.workloads] or [False])
         self._ends = np.array([(one.client, one.server) for one in world.links] or [(-1, -1)], dtype=np.int64)
         self._one_pod = np.array([one.one_pod for one in world.links] or [False], dtype=np.bool_)
 
@@ -105,11 +108,12 @@ class Replicas:
         """
         link, day = rows["link"].to_numpy(), rows["day"].to_numpy()
         workload = self._ends[link, np.where(client, 0, 1)]
-        born = np.where(workload >= 0, self._born[workload, day], _NOT_THERE)
+        there = (workload >= 0) & (self._born[workload, day] != _NOT_THERE)
+        born = np.where(self._same_names[workload], 0, self._born[workload, day])
         uses = pd.DataFrame({"edge": edge, "workload": workload, "born": born, "flows": rows["flows"]})
         uses["alone"] = self._one_pod[link] & client
         key = ["edge", "workload", "born"]
-        each = uses[born != _NOT_THERE].groupby(key).agg(flows=("flows", "sum"), alone=("alone", "all"))
+        each = uses[there].groupby(key).agg(flows=("flows", "sum"), alone=("alone", "all"))
         alive = self._replicas[each.index.get_level_values("workload")]
         pods = np.round(alive * (1.0 - (1.0 - 1.0 / alive) ** each["flows"].to_numpy()))
         each["pods"] = np.where(each["alone"], 1.0, np.maximum(pods, 1.0))

@@ -69,9 +69,10 @@ def test_a_scan_on_a_way_that_the_same_labels_need_is_told_apart(world, found):
     sets = [int(world.label_set_of[end, 0]) for end in (link.client, link.server)]
     row = {"link": wanted, "client_set": sets[0], "server_set": sets[1], "cell": 0, "allowed": True}
     scan = {**row, "family": "horizontal_scan", "cell": 1}
-    for rows, counted in (([scan], (1, 1)), ([{**row, "family": ""}, scan], (0, 0))):
+    older = {**row, "client_set": sets[1]}
+    for uses, counted in (([older], (1, 1)), ([row, older], (0, 0))):
         measured = Measured()
-        measure_apart(measured, world, pd.DataFrame(rows))
+        measure_apart(measured, world, pd.DataFrame([scan]), pd.DataFrame(uses))
         (count,) = [one for one in measured.counts if one[1] == "horizontal_scan"]
         assert tuple(count[2:4]) == counted
 

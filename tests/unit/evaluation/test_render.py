@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jobs.evaluation.parameters import WorldParameters
@@ -49,6 +50,22 @@ def test_every_end_inside_the_cluster_has_an_identity(world):
     ends = set(observed.edge_days["subject"]) | set(inside["peer"])
     assert ends == set(observed.identities["label_key"])
     assert all(json.loads(text) == sorted(json.loads(text)) for text in observed.identities["labels"])
+
+
+def test_an_edge_shows_no_more_pods_than_ran_on_its_days(world):
+    """A call of one day shows the pods of that day, however often they were replaced in the window."""
+    observed = observe(world, 0, 14)
+    pods = observed.pods
+    for row in observed.edge_pods.sample(150, random_state=1).to_dict("records"):
+        days = observed.edge_days[(observed.edge_days[_EDGE] == pd.Series(row)[_EDGE]).all(axis=1)]
+        ends = {"subject_pods": row["subject"], "peer_pods": row["peer"]}
+        for column, label_key in ends.items():
+            mine = pods[pods["label_key"] == label_key]
+            there = [
+                ((mine["first_us"] <= last) & (mine["last_us"] >= first)).to_numpy()
+                for first, last in zip(days["first_us"], days["last_us"], strict=True)
+            ]
+            assert row[column] <= np.any(there, axis=0).sum()
 
 
 def test_times_lie_within_their_day_and_window(world):
