@@ -118,6 +118,6 @@ def _sentence(record: Widening) -> str:
             f"({record.change:+.2f} in the objective)."
         )
     return (
-        f"{record.what} stands for {record.covers} addresses and adds {record.unseen} that nobody was seen "
+        f"{record.what} stands for {record.covers} addresses and adds {record.unseen:,} that nobody was seen "
         f"at ({record.change:+.2f} in the objective)."
     )

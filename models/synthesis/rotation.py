@@ -3,7 +3,8 @@ One destination that moves: addresses of one network that take turns.
 
 A service whose name was not seen shows as a row of addresses, each for some days and then never again. An
 exact list of them is out of date by next week, so the network is offered as a whole where that pays. What
-tells turns from a list of partners is that the days hardly overlap.
+tells turns from a list of partners is that the days hardly overlap, or that each address is there for a day
+or two and new ones never cease to come.
 """
 
 from collections import defaultdict
@@ -23,9 +24,16 @@ from models.synthesis.exchange import Exchange
 DAY_US: Final = 24 * 3600 * SECOND_US
 #: Prefix lengths of what one service moves within.
 NETWORK: Final = {4: 24, 6: 64}
+#: Addresses that such a network is reckoned as. Nobody gets a part of a /64 (RFC 7421), so that it is no more
+#: of a stranger's than a /24 is.
+NETWORK_SIZE: Final = 256
 #: Addresses that make turns, and how often a day may be counted twice: a change falls within a day.
 MIN_TURNS: Final = 3
 MAX_OVERLAP: Final = 1.35
+#: Days that an address which comes and goes is seen on, in the mean, and days with new ones once the first
+#: third of the window taught what there is.
+MAX_LIFE: Final = 2.0
+MIN_BIRTH_DAYS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +86,38 @@ def rotating(edges_of: Mapping[str, Sequence[Edge]], window: Seen, rates: Exchan
         networks[str(ip_network(f"{address}/{NETWORK[version]}", strict=False))].append(address)
     found = []
     for cidr, addresses in sorted(networks.items()):
-        unseen = int(ip_network(cidr).num_addresses) - len(addresses)
+        unseen = max(NETWORK_SIZE - len(addresses), 0)
         if len(addresses) < MIN_TURNS or unseen > rates.addresses:
             continue
-        each = sum(window.index.seen(edges_of[address])[0] for address in addresses)
-        together = window.index.seen([edge for address in addresses for edge in edges_of[address]])[0]
-        if each > MAX_OVERLAP * together:
+        edges = [edges_of[address] for address in addresses]
+        coming = _coming(edges, window)
+        if coming == 0.0:
             continue
         price = PRICE_UNKNOWN[0] + PRICE_UNKNOWN[1] * log2(unseen + 1)
-        denials = rates.mu_outside * (len(addresses) - 1) * HORIZON / max(window.day_count, 1)
+        denials = rates.mu_outside * coming * HORIZON
         if price < PRICE_UNKNOWN[0] * len(addresses) + denials:
             found.append(
                 {
                     "cidr": cidr,
                     "addresses": len(addresses),
-                    "unseen": unseen,
+                    "unseen": int(ip_network(cidr).num_addresses) - len(addresses),
                     "price": price,
                     "denials": denials,
                 }
             )
     return found
+
+
+def _coming(addresses: Sequence[Sequence[Edge]], window: Seen) -> float:
+    """New addresses a day, where one destination moves; 0 where none does. Of each address its edges."""
+    days = max(window.day_count, 1)
+    each = sum(window.index.seen(edges)[0] for edges in addresses)
+    together = window.index.seen([edge for edges in addresses for edge in edges])[0]
+    if each <= MAX_OVERLAP * together:
+        return (len(addresses) - 1) / days
+    taught = -(-days // 3)
+    first = [min(edge.first_us for edge in edges) // DAY_US - window.first_day for edges in addresses]
+    born = [day for day in first if day >= taught]
+    if each > MAX_LIFE * len(addresses) or len(set(born)) < MIN_BIRTH_DAYS or days <= taught:
+        return 0.0
+    return len(born) / (days - taught)

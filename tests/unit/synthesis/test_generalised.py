@@ -346,6 +346,44 @@ def test_addresses_that_take_turns_become_their_network():
     assert "needs_review" in rule.flags
 
 
+def networks(world: World) -> list[str]:
+    """CIDRs of the one rule writer, sorted."""
+    rules = proposal_for(propose(world.observations()), "web").rules
+    return sorted(r.peer.cidr for r in rules if isinstance(r.peer, CidrPeer))
+
+
+def test_addresses_of_ipv6_take_turns_within_their_64():
+    """Nobody else has a part of a /64: it is taken as a /24 is, and says how many addresses it opens."""
+    world = World()
+    pod = world.pod("shop", "web")
+    for number in range(7):
+        world.to(pod, "ip", f"2600:9000:1::{10 + 977 * number:x}", 443, days=[2 * number, 2 * number + 1])
+    made = proposal_for(propose(world.observations()), "web")
+    (rule,) = [r for r in made.rules if isinstance(r.peer, CidrPeer)]
+    assert rule.peer.cidr == "2600:9000:1::/64"
+    assert rule.widening[0].unseen == 2**64 - 7
+    assert any("18,446,744,073,709,551,609" in reason for reason in rule.reasons)
+
+
+@pytest.mark.parametrize("network", ["52.9.9.{}", "2600:9000:1::{}"])
+def test_several_addresses_a_day_that_never_come_back_are_one_destination(network):
+    """Answers change within the day: their days overlap, and still none of them will be there next week."""
+    world = World()
+    pod = world.pod("shop", "web")
+    for number in range(4 * world.days):
+        world.to(pod, "ip", network.format(10 + number), 443, days=[number // 4], flows=4)
+    assert networks(world) == [{"52.9.9.{}": "52.9.9.0/24"}.get(network, "2600:9000:1::/64")]
+
+
+def test_many_addresses_of_one_day_are_no_destination_that_moves():
+    """A visit to a network, once: nothing says that it goes on."""
+    world = World()
+    pod = world.pod("shop", "web")
+    for number in range(12):
+        world.to(pod, "ip", f"52.9.9.{10 + 16 * number}", 443, days=[9], flows=4)
+    assert "52.9.9.0/24" not in networks(world)
+
+
 def test_addresses_that_are_used_side_by_side_stay_exact():
     """Three partners are three lines."""
     world = World()
