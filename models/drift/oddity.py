@@ -15,6 +15,7 @@ HARD: Final = frozenset(
         "scan",
         "one_replica_began",
         "strangers_at_once",
+        "many_at_once",
     }
 )
 WORDS: Final = MappingProxyType(
@@ -28,6 +29,7 @@ WORDS: Final = MappingProxyType(
         "scan": "it is part of a scan",
         "one_replica_began": "one replica alone began it",
         "strangers_at_once": "several workloads of other teams were called for the first time at once",
+        "many_at_once": "one pod called many workloads for the first time at once",
         "began_without_release": "it began without a release, and stays",
         "beside_lone_sighting": "one pod once, within an hour of a call outside that it made once",
         "lone_sighting": "one pod on one day, to the outside",

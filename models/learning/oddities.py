@@ -34,6 +34,8 @@ MAX_ACCIDENTS: Final = 0.01
 #: Endpoints of other namespaces first met within one hour, and days of it, that make a burst.
 MIN_STRANGERS: Final = 3
 MAX_BURST_DAYS: Final = 3
+#: Endpoints of any namespace that one replica met once, within one hour.
+MIN_MANY: Final = 5
 
 
 def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
@@ -94,6 +96,32 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     met = frame.groupby(["origin", "hour"])["target"].transform("nunique")
     found = np.zeros(len(cells), dtype=np.bool_)
     found[odd] = met.to_numpy() >= MIN_STRANGERS
+    return found
+
+
+def many_at_once(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
+    """
+    What one replica called inside the cluster on one day only, with many others that it called only then.
+
+    A rare call is made by itself. Whoever looks around calls what there is, and where all of it answers no
+    miss gives him away.
+
+    Parameters
+    ----------
+    cells
+        `DayIncidence.cells_`.
+    facts
+        With ``external``, ``single_replica`` and ``pod``.
+    origin
+        Who opens the connection, by cell.
+    """
+    target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
+    once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
+    once &= (cells["active_days"] <= 1).to_numpy() & (facts["external"] != 1.0).to_numpy()
+    keys = {"origin": origin, "pod": facts["pod"], "hour": cells["first_us"] // HOUR_US, "target": target}
+    met = pd.DataFrame(keys)[once].groupby(["origin", "pod", "hour"])["target"].transform("nunique")
+    found = np.zeros(len(cells), dtype=np.bool_)
+    found[once] = met.to_numpy() >= MIN_MANY
     return found
 
 

@@ -29,9 +29,8 @@ SCANNER_SUCCESS: Final = 0.2
 FLAG_RATIO: Final = 100.0
 #: Share of failed attempts from which a first contact counts as missed.
 MISSED_SHARE: Final = 0.5
-#: A scanner who was there already before a flagged run, because one early success takes the walk back to its
-#: zero, was silent for no longer than so many of his usual pauses; within these limits, in microseconds.
-PAUSES_BEFORE: Final = 4
+#: One early success takes the walk back to its zero, and the scanner was there already: silent for no longer
+#: than for the longest pause of his run, and that within these limits, in microseconds.
 MIN_BEFORE_US: Final = 3_600_000_000
 MAX_BEFORE_US: Final = 48 * 3_600_000_000
 

@@ -20,6 +20,7 @@ from models.learning.cells import EXTERNAL, INTERNAL, group_codes
 from models.learning.holders import Holders, holders_of
 from models.learning.oddities import (
     beside_lone_sightings,
+    many_at_once,
     new_in_one_replica,
     settled,
     stranger_days,
@@ -160,11 +161,11 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     pandas.DataFrame
         Keyed by cell: `FEATURES`, the flags ``scan``, ``tunnel``, ``generated`` and ``new_image``, and
         ``pods``, ``pod`` (of the origin, if only one made all of it), ``replicas``, ``attempts``,
-        ``single_replica``, ``one_replica``, ``unreleased``, ``strangers``, ``company``, ``accompanied``,
-        ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was there on one
-        day only), ``strange_days`` (days on which it called a nameless stranger), ``party_days`` (days of
-        the same holder), ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses
-        outside), ``only_failed``, ``only_dropped``.
+        ``single_replica``, ``one_replica``, ``unreleased``, ``strangers``, ``many``, ``company``,
+        ``accompanied``, ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was
+        there on one day only), ``strange_days`` (days on which it called a nameless stranger),
+        ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where ``days`` are the
+        holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
@@ -199,6 +200,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
+    facts["many"] = many_at_once(cells, facts, origin)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
     facts["brief"] = _brief(cells, origin)
     facts["strange_days"] = stranger_days(cells, facts, origin)

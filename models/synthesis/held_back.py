@@ -36,6 +36,7 @@ WHY_ODD: Final = MappingProxyType(
         "lone_sighting": "Outside, on one day and from one replica only.",
         "looks_like_attack": "A model trained on attacks finds it among the oddest percent of the cluster.",
         "low_evidence": "Its evidence is among the weakest percent of the cluster, and speaks against it.",
+        "many_at_once": "One replica met five workloads or more within one hour, once, and no mate did.",
         "never_answered": "Nothing ever answered.",
         "one_replica_began": "One replica of several began this; a release would have changed all of them.",
         "only_dropped": "Every attempt was dropped.",

@@ -269,6 +269,27 @@ def test_several_strangers_in_one_hour_are_held_back_and_one_is_not() -> None:
     assert odd.sum() == len(burst)
 
 
+@pytest.mark.parametrize(
+    ("targets", "days", "pods", "odd"),
+    [
+        (5, (6,), 1, True),
+        (4, (6,), 1, False),
+        (5, (6, 9), 1, False),
+        (5, (6,), 3, False),
+        (5, (0,), 1, False),
+    ],
+)
+def test_a_sweep_that_all_answer_is_held_back(
+    targets: int, days: tuple[int, ...], pods: int, odd: bool
+) -> None:
+    """Five of its own team at once by one replica, once: neither four, nor again, nor by all, nor at the start."""
+    mates = [name for name in WORKLOADS if TEAMS[name] == TEAMS["w001"] and name != "w001"][:targets]
+    sweep = [edge("w001", mate, DAYS[day], port=9999, pods=pods, flows=1) for mate in mates for day in days]
+    cells = screened(sweep)
+    found = cells["reasons"].str.contains("many_at_once")
+    assert set(cells.loc[found, "peer"]) == (set(mates) if odd else set())
+
+
 def test_the_ledger_adds_up_and_has_a_sentence_each() -> None:
     """The score is the sum of the terms that are shown."""
     cells = screened([edge("w001", "odd", DAYS[3], answered=0, pods=1)])
@@ -284,7 +305,7 @@ def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     """And follows the verdicts from then on."""
     cells = screened([])
     flags = (
-        "scan tunnel generated new_image one_replica unreleased strangers company accompanied names_seen brief "
+        "scan tunnel generated new_image one_replica unreleased strangers many company accompanied names_seen brief "
         "strange_days party_days own_days pods single_replica only_failed only_dropped"
     )
     facts = cells[[*FEATURES, *flags.split()]]
@@ -362,7 +383,7 @@ def test_a_pod_that_missed_nothing_is_no_scanner() -> None:
 
 @pytest.mark.parametrize(
     ("pause", "ahead", "found"),
-    [(12, 40, True), (12, 60, False), (3, 11, True), (3, 13, False), (0.01, 0.9, True), (0.01, 1.1, False)],
+    [(12, 11, True), (12, 13, False), (60, 47, True), (60, 49, False), (0.01, 0.9, True), (0.01, 1.1, False)],
 )
 def test_a_scan_begins_before_its_first_flagged_miss(pause: float, ahead: float, found: bool) -> None:
     """One early success took the walk back to zero; what lies many of its pauses before is another matter."""
