@@ -57,7 +57,7 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     measure_apart(measured, world, seen)
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
-    soon = judged[judged["day"] < learned + min(HORIZONS)]
+    soon = judged[judged["period"] < learned + min(HORIZONS)]
     measure_forecasts(measured, book, seen, soon)
     measure_totals(measured, book, proposed.forecast, soon)
     return measured
@@ -84,7 +84,7 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
     """Legitimate traffic that would be denied, by horizon and truth class."""
     legit = judged[judged["truth"].isin(LEGITIMATE)]
     for horizon in HORIZONS:
-        soon = legit[legit["day"] < learned + horizon]
+        soon = legit[legit["period"] < learned + horizon]
         parts = {ALL: soon, "without new releases": soon[soon["truth"] != NEW_RELEASE]}
         parts["of known roles"] = soon[~soon["truth"].isin((NEW_RELEASE, SECOND_TENANT))]
         parts |= {truth: soon[soon["truth"] == truth] for truth in LEGITIMATE}

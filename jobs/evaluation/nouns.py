@@ -19,6 +19,8 @@ FAMILIES: Final = (
 
 NOBODY: Final = -1  # no workload, or no destination outside
 FOREVER: Final = 10_000  # days; longer than any world
+#: Distinct hours in which a link is used on a day that keeps to no hour.
+WAKING_HOURS: Final = 18
 
 ALWAYS: Final = "always"
 WORKDAYS: Final = "workdays"
@@ -146,7 +148,7 @@ class Link:
     answered
         Whether connections are answered.
     hour, hours
-        First hour of the day, and distinct hours.
+        First hour of the day, and distinct hours; with WAKING_HOURS it keeps to none.
     """
 
     client: int
@@ -163,7 +165,7 @@ class Link:
     one_pod: bool = False
     answered: bool = True
     hour: int = 0
-    hours: int = 18
+    hours: int = WAKING_HOURS
 
     @property
     def attack(self) -> bool:

@@ -58,6 +58,9 @@ class WorldParameters:
         Share of the days with lost events, and of days with a node missing.
     attacks
         Whether intruders are at work.
+    hour
+        Hour of the day (UTC) at which every window begins and ends; from 1 on the first and the last day of a
+        window are partial, and a world needs one day more.
     """
 
     name: str
@@ -75,6 +78,7 @@ class WorldParameters:
     owners_named: float = 0.8
     loss: float = 0.04
     attacks: bool = True
+    hour: int = 0
 
     def quiet(self) -> "WorldParameters":
         """Same world without releases, incidents and attacks, for the stability of consecutive nights."""

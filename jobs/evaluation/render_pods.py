@@ -29,18 +29,26 @@ def _word(number: int, length: int) -> str:
 
 
 def generations(world: World, first: int, last: int) -> pd.DataFrame:
-    """Stretches of days in which a workload's pods stayed: ``workload label_set begin end start``."""
+    """
+    Stretches of days in which a workload's pods stayed.
+
+    Columns: ``workload label_set begin end start`` in days, ``first_us last_us`` as observed in the window.
+    """
     rows = []
+    held = world.calendar(first, last)
+    end_us = world.window_us(first, last)[1]
     for number, one in enumerate(world.workloads):
         stop = min(one.dies, world.parameters.days)
         cuts = {one.born, stop, *(day for day, _ in one.versions), *one.rollouts}
         days = sorted(day for day in cuts if one.born <= day <= stop)
         for begin, end in pairwise(days):
-            if begin < last and end > first and world.label_set_of[number, begin] != NO_LABELS:
-                rows.append(
-                    (number, int(world.label_set_of[number, begin]), max(begin, first), min(end, last), begin)
-                )
-    return pd.DataFrame(rows, columns=["workload", "label_set", "begin", "end", "start"])
+            label_set = int(world.label_set_of[number, begin])
+            if begin < held.stop and end > held.start and label_set != NO_LABELS:
+                there = (max(begin, held.start), min(end, held.stop))
+                low, high = (world.start_us() + day * DAY_US for day in there)
+                rows.append((number, label_set, *there, begin, low, min(high, end_us) - 1))
+    columns = ["workload", "label_set", "begin", "end", "start", "first_us", "last_us"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def pod_names(world: World, workload: int, start: int) -> list[str]:
@@ -120,11 +128,10 @@ def pods_frame(world: World, pods: pd.DataFrame) -> pd.DataFrame:
     """PODS of a window."""
     spans: dict[tuple[int, int, str], list[int]] = {}
     for row in pods.to_dict("records"):
+        begin, end = int(row["first_us"]), int(row["last_us"])
         for name in pod_names(world, int(row["workload"]), int(row["start"])):
-            span = spans.setdefault(
-                (int(row["workload"]), int(row["label_set"]), name), [int(row["begin"]), int(row["end"])]
-            )
-            span[0], span[1] = min(span[0], int(row["begin"])), max(span[1], int(row["end"]))
+            span = spans.setdefault((int(row["workload"]), int(row["label_set"]), name), [begin, end])
+            span[0], span[1] = min(span[0], begin), max(span[1], end)
     rows = [
         {
             "cluster": CLUSTER,
@@ -132,8 +139,8 @@ def pods_frame(world: World, pods: pd.DataFrame) -> pd.DataFrame:
             "pod": name,
             "label_key": world.label_sets[label_set].key,
             **_owner(world, workload),
-            "first_us": world.start_us() + begin * DAY_US,
-            "last_us": world.start_us() + end * DAY_US - 1,
+            "first_us": begin,
+            "last_us": end,
         }
         for (workload, label_set, name), (begin, end) in spans.items()
     ]
@@ -149,8 +156,9 @@ def identities_frame(world: World, pods: pd.DataFrame, uses: pd.DataFrame) -> pd
         if label_set not in used:
             continue
         at = (world.label_sets[label_set].key, int(row["workload"]))
-        begin, end, _ = spans.get(at, (int(row["begin"]), int(row["end"]), label_set))
-        spans[at] = (min(begin, int(row["begin"])), max(end, int(row["end"])), label_set)
+        first, last = int(row["first_us"]), int(row["last_us"])
+        begin, end, _ = spans.get(at, (first, last, label_set))
+        spans[at] = (min(begin, first), max(end, last), label_set)
     rows = [
         {
             "cluster": CLUSTER,
@@ -159,8 +167,8 @@ def identities_frame(world: World, pods: pd.DataFrame, uses: pd.DataFrame) -> pd
             "namespace": world.workloads[workload].namespace,
             "entity": "",
             **_owner(world, workload),
-            "first_us": world.start_us() + begin * DAY_US,
-            "last_us": world.start_us() + end * DAY_US - 1,
+            "first_us": begin,
+            "last_us": end,
         }
         for (key, workload), (begin, end, label_set) in spans.items()
     ]

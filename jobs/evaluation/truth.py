@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.evaluation.nouns import FAMILIES
-from jobs.evaluation.occurrences import NO_ADDRESS, occurrences
+from jobs.evaluation.occurrences import NO_ADDRESS, by_period, occurrences
 from jobs.evaluation.world import World
 
 SEEN: Final = "seen"
@@ -80,11 +80,11 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        `USE` columns, ``day``, ``flows``, ``truth`` (one of `CLASSES`), ``known`` (something of the link was
-        observed), ``cell``: uses of one cell would be admitted by one exact rule for a workload, name or
-        address.
+        `USE` columns, ``day``, ``period`` (day on which the 24 hours began, counted from the hour at which
+        windows end), ``flows``, ``truth`` (one of `CLASSES`), ``known`` (something of the link was observed),
+        ``cell``: uses of one cell would be admitted by one exact rule for a workload, name or address.
     """
-    uses = occurrences(world, learned, until, observed=False)
+    uses = by_period(world, learned, until)
     scored = np.array([link.kind != UNSCORED for link in world.links], dtype=np.bool_)
     uses = uses[scored[uses["link"].to_numpy()]].reset_index(drop=True)
     before = occurrences(world, first, learned, observed=True)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from jobs.evaluation.activity import Ints, Watch, catch, use, watch
+from jobs.evaluation.activity import Ints, Watch, begin, catch, use, watch
 from jobs.evaluation.applications import add_applications
 from jobs.evaluation.attacks import add_attacks
 from jobs.evaluation.changes import add_incidents, add_releases
@@ -26,6 +26,7 @@ from jobs.evaluation.platform import add_platform, connect_workload
 
 CLUSTER: Final = "evaluation"
 NO_LABELS: Final = -1
+HOUR_US: Final = 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class World:
     ----------
     flows, caught
         Records per link and day, as they happened and as they were observed, shape (links, days).
+    begins
+        Hour of the first of them, shape (links, days).
     label_sets
         Every label set.
     label_set_of
@@ -64,6 +67,7 @@ class World:
     questions: tuple[Question, ...]
     flows: Ints
     caught: Ints
+    begins: Ints
     seen: Watch
     label_sets: tuple[LabelSet, ...]
     label_set_of: Ints
@@ -78,6 +82,15 @@ class World:
     def start_us(self) -> int:
         """Microseconds since the epoch at which the first day begins."""
         return int(pd.Timestamp(self.parameters.start, tz="UTC").timestamp()) * 1_000_000
+
+    def window_us(self, first: int, last: int) -> tuple[int, int]:
+        """Microseconds at which the window of the days ``first`` to ``last`` begins and ends (exclusive)."""
+        start, stop = (self.start_us() + (24 * day + self.parameters.hour) * HOUR_US for day in (first, last))
+        return start, stop
+
+    def calendar(self, first: int, last: int) -> range:
+        """Days of which a window holds at least an hour."""
+        return range(first, min(last + (self.parameters.hour > 0), self.parameters.days))
 
 
 def make_estate(parameters: WorldParameters) -> Estate:
@@ -117,6 +130,7 @@ def finish(estate: Estate) -> World:
         questions=tuple(estate.questions),
         flows=flows,
         caught=catch(flows, seen, estate),
+        begins=begin(flows, estate),
         seen=seen,
         label_sets=label_sets,
         label_set_of=label_set_of,

@@ -8,7 +8,7 @@ from jobs.evaluation.world import CLUSTER, World, finish
 PARAMETERS = WorldParameters("tiny", 1, 4, days=28, loss=0.0)
 
 
-def tiny_world() -> World:
+def tiny_world(parameters: WorldParameters = PARAMETERS) -> World:
     """
     Links of web, api, db and the resolver, in the namespace shop.
 
@@ -16,7 +16,7 @@ def tiny_world() -> World:
     the first time. On day 20: web to ``api.new.com``. A scan: web to db on port 22, on day 5. A tunnel: web
     asks one name on day 6.
     """
-    estate = Estate(PARAMETERS)
+    estate = Estate(parameters)
     web, api, db = (
         estate.workload(Workload("shop", name, "Deployment", name, {"app": name}, 2, (port,)))
         for name, port in (("web", 8080), ("api", 9090), ("db", 5432))
