@@ -80,6 +80,8 @@ def _alive(link: Link, estate: Estate) -> Bools:
         if end >= 0:
             one = estate.workloads[end]
             alive &= (days >= one.born) & (days < one.dies)
+            if one.run is not None:
+                alive &= np.isin(days, one.run.days)
     return np.asarray(alive)
 
 

@@ -18,6 +18,7 @@ from jobs.evaluation.rulebook import NEEDS_REVIEW, RuleBook, places
 from jobs.evaluation.truth import (
     LEGITIMATE,
     NEW_RELEASE,
+    NEW_RUN,
     NEW_SHARD,
     NEW_TENANT,
     SECOND_TENANT,
@@ -94,10 +95,10 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
             measured.add(f"cells_denied_{horizon}", *_cells(rows), part)
     measured.add("undecided", int(legit["undecided"].sum()), len(legit))
     inside = legit[(legit["client_set"] >= 0) & (legit["server_set"] >= 0)]
-    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, SECOND_TENANT, NEW_SHARD))]
+    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, SECOND_TENANT, NEW_SHARD, NEW_RUN))]
     denied_cells, cells = _cells(known)
     measured.add("internal_covered", cells - denied_cells, cells)
-    for truth in (NEW_TENANT, SECOND_TENANT, NEW_SHARD):
+    for truth in (NEW_TENANT, SECOND_TENANT, NEW_SHARD, NEW_RUN):
         rows = legit[(legit["truth"] == truth) & legit["guarded"]]
         denied_cells, cells = _cells(rows)
         measured.add("newcomers_admitted", cells - denied_cells, cells, truth)

@@ -61,6 +61,8 @@ class WorldParameters:
     hour
         Hour of the day (UTC) at which every window begins and ends; from 1 on the first and the last day of a
         window are partial, and a world needs one day more.
+    runs
+        Jobs, pipelines and workflows whose pods are new with each run, with labels of the run.
     """
 
     name: str
@@ -79,6 +81,7 @@ class WorldParameters:
     loss: float = 0.04
     attacks: bool = True
     hour: int = 0
+    runs: int = 0
 
     def quiet(self) -> "WorldParameters":
         """Same world without releases, incidents and attacks, for the stability of consecutive nights."""

@@ -128,7 +128,7 @@ ROWS: Final = (
         target=_both(0.0),
     ),
     Row(
-        "Needed internal cells covered (seen, new tenants, new shards)",
+        "Needed internal cells covered (seen, new tenants, shards and runs)",
         "internal_covered",
         sense="least",
         floor=_both(0.985),
@@ -137,6 +137,7 @@ ROWS: Final = (
     Row("New tenants of a known role admitted", "newcomers_admitted", "new tenant", "least", _both(0.95)),
     Row("Second tenants admitted", "newcomers_admitted", "second tenant", "least"),
     Row("New shards of a known role admitted", "newcomers_admitted", "new shard", "least", _both(0.95)),
+    Row("New runs of what ran admitted", "newcomers_admitted", "new run", "least", _both(0.95)),
     *(_attack(family) for family in FAMILIES),
     *(_apart(family) for family in SCANS),
     Row(

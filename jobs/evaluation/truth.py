@@ -23,6 +23,8 @@ NEW_TENANT: Final = "new tenant"
 #: Where learning saw one tenant only, nothing told what tenants share: there was no role yet to be of.
 SECOND_TENANT: Final = "second tenant"
 NEW_SHARD: Final = "new shard"
+#: What ran while learning runs again: its pods have other names, and labels that nobody has seen.
+NEW_RUN: Final = "new run"
 ROTATED_ADDRESS: Final = "rotated address"
 ROTATED_NAME: Final = "rotated name"
 ROTATED_UNNAMED: Final = "rotated address, unnamed"
@@ -42,6 +44,7 @@ LEGITIMATE: Final = (
     NEW_TENANT,
     SECOND_TENANT,
     NEW_SHARD,
+    NEW_RUN,
     NEW_RELEASE,
     INCIDENT,
 )
@@ -103,6 +106,7 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     )
     truth = np.where(seen_link[link], moved[link], truth)
     truth = np.where(np.asarray(pairs.isin(seen_pairs)), SEEN, truth)
+    truth = np.where(seen_link[link] & _new_run(world, uses, before), NEW_RUN, truth)
     attack = np.array([one.kind if one.attack else "" for one in world.links])
     truth = np.where(attack[link] != "", attack[link], truth)
     unnamed = np.array([one.outside >= 0 and not _named(world, n) for n, one in enumerate(world.links)])
@@ -110,6 +114,18 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     cell = pd.factorize(pd.MultiIndex.from_arrays([link, address]), sort=True)[0]
     made: pd.DataFrame = uses.assign(truth=truth.astype(str), cell=cell, known=seen_link[link])
     return made
+
+
+def _new_run(
+    world: World, uses: pd.DataFrame, before: pd.DataFrame
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Uses with an end that runs, in a run of which nothing was observed."""
+    found = np.zeros(len(uses), dtype=np.bool_)
+    runs = np.array([world.workloads[one.workload].run is not None for one in world.label_sets] + [False])
+    for end in ("client_set", "server_set"):
+        sets = uses[end].to_numpy()  # -1, for none, is the last of `runs`
+        found |= runs[sets] & ~np.isin(sets, before[end].unique())
+    return found
 
 
 def _tenants(world: World, learned: int) -> int:

@@ -23,6 +23,7 @@ from jobs.evaluation.labels import label_texts
 from jobs.evaluation.nouns import Link, Outside, Question, Workload
 from jobs.evaluation.parameters import WorldParameters
 from jobs.evaluation.platform import add_platform, connect_workload
+from jobs.evaluation.runs import add_runs
 
 CLUSTER: Final = "evaluation"
 NO_LABELS: Final = -1
@@ -105,6 +106,7 @@ def make_estate(parameters: WorldParameters) -> Estate:
     add_internet(estate)
     add_releases(estate)
     add_incidents(estate)
+    add_runs(estate)
     return estate
 
 
@@ -153,7 +155,8 @@ def _label_sets(estate: Estate) -> tuple[tuple[LabelSet, ...], Ints]:
                 # Two workloads with equal labels have one label-set key, as in a real cluster.
                 key = hashlib.sha256(text.encode()).hexdigest()[:16]
                 made.append(LabelSet(place, key, texts, dict(labels)))
-            table[place, first : min(one.dies, estate.parameters.days)] = numbers[(place, text)]
+            last = min(one.dies, estate.parameters.days) if one.run is None else first + 1
+            table[place, first:last] = numbers[(place, text)]
     return tuple(made), table
 
 
