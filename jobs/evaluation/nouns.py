@@ -179,6 +179,8 @@ class Link:
         Whether connections are answered.
     hour, hours
         First hour of the day, and distinct hours; with WAKING_HOURS it keeps to none.
+    untold
+        Why its records make no edge, as `models.frames.ASIDE_EDGES` names it; "" where they do.
     """
 
     client: int
@@ -196,6 +198,7 @@ class Link:
     answered: bool = True
     hour: int = 0
     hours: int = WAKING_HOURS
+    untold: str = ""
 
     @property
     def attack(self) -> bool:

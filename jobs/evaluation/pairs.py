@@ -206,14 +206,15 @@ def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
     -------
     tuple
         One rule per workload, direction, peer and port, names instead of addresses where they are known;
-        and one per recorded edge between label sets and addresses. Probes of the node need no rule.
+        and one per recorded edge between label sets and addresses. Probes of the node need no rule, and what
+        is told as no edge can have none.
     """
     uses = occurrences(world, first, learned, observed=True)
     workload: defaultdict[str, set[object]] = defaultdict(set)
     recorded: set[object] = set()
     for row in uses.drop_duplicates(["link", "client_set", "server_set", "address"]).to_dict("records"):
         link = world.links[int(row["link"])]
-        if link.kind == UNSCORED:
+        if link.kind == UNSCORED or link.untold:
             continue
         named = link.outside >= 0 and link.client >= 0 and bool(world.visible[link.client])
         name = world.outsides[link.outside].name if named else ""

@@ -63,6 +63,8 @@ class WorldParameters:
         window are partial, and a world needs one day more.
     runs
         Jobs, pipelines and workflows whose pods are new with each run, with labels of the run.
+    untold
+        Share of the links between workloads of teams that are recorded only in a way that is no edge.
     """
 
     name: str
@@ -82,6 +84,7 @@ class WorldParameters:
     attacks: bool = True
     hour: int = 0
     runs: int = 0
+    untold: float = 0.0
 
     def quiet(self) -> "WorldParameters":
         """Same world without releases, incidents and attacks, for the stability of consecutive nights."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from jobs.evaluation.frames import Texts, shaped, sorted_rows
 from jobs.evaluation.occurrences import address_text, occurrences
+from jobs.evaluation.render_aside import aside_counts, aside_edges
 from jobs.evaluation.render_pods import Replicas, generations, identities_frame, live_pods, pods_frame
 from jobs.evaluation.render_rest import coverage_frame, lookups_frame, routes_frame
 from jobs.evaluation.world import CLUSTER, World
@@ -16,7 +17,7 @@ from models.domain.window import Window
 from models.frames import Observations
 
 if TYPE_CHECKING:
-    from jobs.evaluation.activity import Ints
+    from jobs.evaluation.activity import Bools, Ints
 
 DAY_US: Final = 24 * 3600 * 1_000_000
 HOUR_US: Final = 3600 * 1_000_000
@@ -35,11 +36,16 @@ def observe(world: World, first: int, last: int) -> Observations:
     """
     uses = occurrences(world, first, last, observed=True)
     texts = Texts()
-    rows = _gates(world, uses, texts)
+    untold = np.array([one.untold != "" for one in world.links], dtype=np.bool_)
+    badly: Bools = untold[uses["link"].to_numpy()]
+    rows = _gates(world, uses[~badly], texts)
     daily, by_day = uses, rows
     if world.parameters.hour:
         daily = occurrences(world, first, last, observed=True, from_midnight=True)
-        by_day = _gates(world, daily, texts).merge(rows[list(EDGE)].drop_duplicates(), on=list(EDGE))
+        whole = _gates(world, daily[~untold[daily["link"].to_numpy()]], texts)
+        by_day = whole.merge(rows[list(EDGE)].drop_duplicates(), on=list(EDGE))
+    edge_days = _edge_days(world, rows, texts)
+    aside = aside_edges(world, uses[badly], edge_days)
     pods = generations(world, first, last)
     start = datetime.combine(world.parameters.start, datetime.min.time(), tzinfo=UTC)
     start += timedelta(hours=world.parameters.hour)
@@ -47,7 +53,7 @@ def observe(world: World, first: int, last: int) -> Observations:
     return Observations(
         cluster=CLUSTER,
         window=window,
-        edge_days=_edge_days(world, rows, texts),
+        edge_days=edge_days,
         edge_pods=_edge_pods(world, by_day, texts, pods),
         edge_routes=routes_frame(world, rows, texts),
         identities=identities_frame(world, pods, daily),
@@ -55,10 +61,14 @@ def observe(world: World, first: int, last: int) -> Observations:
         lookups=lookups_frame(world, uses, first, last),
         coverage=coverage_frame(world, first, last),
         set_aside=sorted_rows(
-            [{"cluster": CLUSTER, "reason": "multicast", "flows": 40 * (last - first), "edges": 2}],
+            [
+                {"cluster": CLUSTER, "reason": "multicast", "flows": 40 * (last - first), "edges": 2},
+                *aside_counts(aside),
+            ],
             frames.SET_ASIDE,
             ["cluster", "reason"],
         ),
+        aside_edges=aside,
     )
 
 

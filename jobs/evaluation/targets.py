@@ -127,6 +127,7 @@ ROWS: Final = (
         floor=_both(0.0),
         target=_both(0.0),
     ),
+    Row("Cells told only as no edge, denied in 14 days", "cells_denied_14", "untold"),
     Row(
         "Needed internal cells covered (seen, new tenants, shards and runs)",
         "internal_covered",

@@ -31,9 +31,13 @@ ROTATED_UNNAMED: Final = "rotated address, unnamed"
 VISITOR: Final = "new visitor"
 DYNAMIC_PORT: Final = "dynamic port"
 
+#: Seen while learning, but told only as something that is no edge.
+UNTOLD: Final = "untold"
+
 #: Classes of legitimate traffic, in the order of the tables.
 LEGITIMATE: Final = (
     SEEN,
+    UNTOLD,
     PERIODIC,
     RARE,
     DYNAMIC_PORT,
@@ -107,6 +111,8 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     truth = np.where(seen_link[link], moved[link], truth)
     truth = np.where(np.asarray(pairs.isin(seen_pairs)), SEEN, truth)
     truth = np.where(seen_link[link] & _new_run(world, uses, before), NEW_RUN, truth)
+    untold = np.array([one.untold != "" for one in world.links])
+    truth = np.where(seen_link[link] & untold[link], UNTOLD, truth)
     attack = np.array([one.kind if one.attack else "" for one in world.links])
     truth = np.where(attack[link] != "", attack[link], truth)
     unnamed = np.array([one.outside >= 0 and not _named(world, n) for n, one in enumerate(world.links)])

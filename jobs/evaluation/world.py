@@ -24,6 +24,7 @@ from jobs.evaluation.nouns import Link, Outside, Question, Workload
 from jobs.evaluation.parameters import WorldParameters
 from jobs.evaluation.platform import add_platform, connect_workload
 from jobs.evaluation.runs import add_runs
+from jobs.evaluation.untold import add_untold
 
 CLUSTER: Final = "evaluation"
 NO_LABELS: Final = -1
@@ -107,6 +108,7 @@ def make_estate(parameters: WorldParameters) -> Estate:
     add_releases(estate)
     add_incidents(estate)
     add_runs(estate)
+    add_untold(estate)
     return estate
 
 

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from jobs.evaluation.occurrences import NO_ADDRESS, address_text, occurrences
+from jobs.evaluation.render_aside import service_name, strange_address
 from jobs.evaluation.render_pods import generations, pod_names
+from jobs.evaluation.runs import run_owner
+from jobs.evaluation.untold import AMBIGUOUS, CLIENT_PORTS, REPLY_ONLY, SERVICE, UNRESOLVED
 from jobs.evaluation.world import CLUSTER, HOUR_US, World
 from jobs.observations.fold import fold
 from jobs.observations.store import ObservationStore
@@ -59,8 +62,26 @@ def _seen(made: World, link, ends: tuple[End, End], own: str, time: int, node: s
     """One request at one end, and its answer."""
     name = made.outsides[link.outside].name if link.outside >= 0 else ""
     fields = {"cluster": CLUSTER, "node": node, "time": time, "protocol": link.protocol}
-    request = flow(*ends, link.port, seen_at=own, dst_names=name, **fields)
-    return [request, answer_to(request)] if link.answered else [request]
+    client, server = ends
+    if link.untold == AMBIGUOUS:
+        if own == "dst":
+            return []  # a record without a direction is of both ends
+        back = link.port + CLIENT_PORTS
+        unmarked = {"is_reply": None, "seen_at": "", **fields}
+        return [
+            flow(client, server, link.port, back, **unmarked),
+            flow(server, client, back, link.port, **unmarked),
+        ]
+    if link.untold == UNRESOLVED:
+        strange = [End("", strange_address(n), identity=0) for n in (link.client, link.server)]
+        client, server = (client, strange[1]) if own == "src" else (strange[0], server)
+    if link.untold == SERVICE:
+        fields["dst_service"] = service_name(link)
+    request = flow(client, server, link.port, seen_at=own, dst_names=name, **fields)
+    if link.untold == REPLY_ONLY:
+        return [answer_to(request)]
+    answered = link.answered and link.untold != SERVICE
+    return [request, answer_to(request)] if answered else [request]
 
 
 class _Ends:
@@ -82,12 +103,13 @@ class _Ends:
         names = pod_names(made, number, int(pods.iloc[-1]["start"]))
         place = turn % len(names)
         one, key = made.workloads[number], made.label_sets[label_set]
+        owner = (one.name, one.kind) if one.run is None else run_owner(one.run, one.namespace, row["day"])
         return End(
             key.key,
             f"10.0.{number}.{row['day'] * 7 + place + 1}",
             names[place],
             one.namespace,
-            one.name if one.kind != "Pod" and made.owned[number] else "",
-            one.kind,
+            owner[0] if made.owned[number] else "",
+            owner[1],
             labels="[" + ", ".join(f'"{text}"' for text in key.texts) + "]",
         )
