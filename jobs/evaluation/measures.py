@@ -12,7 +12,7 @@ from jobs.evaluation.forecasts import measure_forecasts, measure_totals
 from jobs.evaluation.judging import Judge, Verdicts
 from jobs.evaluation.nouns import FAMILIES
 from jobs.evaluation.occurrences import occurrences
-from jobs.evaluation.pairs import PRICE_CLASSES, SHARED, openings, raw_rule_counts
+from jobs.evaluation.pairs import PRICE_CLASSES, SHARED, openings, raw_rule_counts, strangers_admitted
 from jobs.evaluation.proposers import Proposed
 from jobs.evaluation.rulebook import NEEDS_REVIEW, RuleBook, places
 from jobs.evaluation.truth import (
@@ -194,6 +194,7 @@ def _size(measured: Measured, judge: Judge, proposed: Proposed, first: int, lear
         measured.add("outside_predicates", opened.outside[name], destinations, name)
     measured.add("outside_addresses", opened.addresses, addresses)
     measured.add("shared_wildcards", opened.outside[SHARED], 1)
+    measured.add("strangers_admitted", strangers_admitted(judge), len(world.strangers))
     workloads = opened.gates // 2
     per_workload, recorded = raw_rule_counts(world, first, learned)
     measured.add("rules_vs_exact", proposed.rule_count, per_workload)

@@ -198,6 +198,19 @@ def _size(peer: PeerSelector) -> int:
     return int(peer.prefix.num_addresses) if isinstance(peer, CidrSelector) else 0
 
 
+def strangers_admitted(judge: Judge) -> int:
+    """Names of strangers that an egress predicate of any workload lets through."""
+    names = {
+        peer
+        for entry in judge.policies.entries
+        if entry.direction is Direction.EGRESS
+        for peer in entry.peers or ()
+        if isinstance(peer, FqdnSelector)
+    }
+    deep = CONFIG.release.deep_wildcards
+    return sum(any(one.matches(name, deep_wildcards=deep) for one in names) for name in judge.world.strangers)
+
+
 def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
     """
     Rules of two exact allow-lists without any generalisation.

@@ -176,6 +176,9 @@ ROWS: Final = (
         target=_both(0.0),
         unit="count",
     ),
+    Row(
+        "Names of strangers admitted by a pattern", "strangers_admitted", floor=_both(0.0), target=_both(0.0)
+    ),
     Row("Unnamed addresses opened per needed one", "outside_addresses", unit="ratio"),
     Row(
         "Rules relative to exact rules per workload", "rules_vs_exact", floor=_both(0.40), target=_both(0.25)

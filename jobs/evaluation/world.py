@@ -17,7 +17,9 @@ from jobs.evaluation.activity import Ints, Watch, begin, catch, use, watch
 from jobs.evaluation.applications import add_applications
 from jobs.evaluation.attacks import add_attacks
 from jobs.evaluation.changes import add_incidents, add_releases
+from jobs.evaluation.clouds import add_clouds
 from jobs.evaluation.estate import Estate
+from jobs.evaluation.host_network import add_host_network
 from jobs.evaluation.internet import add_internet
 from jobs.evaluation.labels import label_texts
 from jobs.evaluation.nouns import Link, Outside, Question, Workload
@@ -60,6 +62,8 @@ class World:
         Whether the DNS answers of a workload are seen, shape (workloads,).
     owned
         Whether records name the owner of a workload's pods, shape (workloads,).
+    strangers
+        Names of other parties under suffixes that the world's own accounts are under.
     """
 
     parameters: WorldParameters
@@ -75,6 +79,7 @@ class World:
     label_set_of: Ints
     visible: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     owned: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    strangers: tuple[str, ...]
 
     def dates(self) -> list[str]:
         """Days as text."""
@@ -109,6 +114,8 @@ def make_estate(parameters: WorldParameters) -> Estate:
     add_incidents(estate)
     add_runs(estate)
     add_untold(estate)
+    add_clouds(estate)
+    add_host_network(estate)
     return estate
 
 
@@ -140,6 +147,7 @@ def finish(estate: Estate) -> World:
         label_set_of=label_set_of,
         visible=_by_namespace(estate, 12, parameters.dns_visibility),
         owned=_by_namespace(estate, 13, parameters.owners_named),
+        strangers=tuple(estate.strangers),
     )
 
 

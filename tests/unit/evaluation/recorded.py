@@ -16,6 +16,7 @@ from tests.unit.observations.builders import End, answer_to, flow, reserved, tab
 
 NODES = ("node-1", "node-2", "node-3")
 _IDLE = world("224.0.0.251")
+_NODE_ENDS = {"host": "10.9.0.4", "remote-node": "10.9.0.5"}
 
 
 def folded(folder: Path, made: World, last: int, window: Window) -> Observations:
@@ -97,7 +98,7 @@ class _Ends:
         if label_set < 0:
             if row["address"] != NO_ADDRESS:
                 return world(address_text(made, row["address"]))
-            return reserved(link.entity, "10.9.0.5", identity=6)
+            return reserved(link.entity, _NODE_ENDS[link.entity])
         number = made.label_sets[label_set].workload
         pods = self._pods[(self._pods["workload"] == number) & (self._pods["begin"] <= row["day"])]
         names = pod_names(made, number, int(pods.iloc[-1]["start"]))

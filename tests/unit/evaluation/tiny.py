@@ -1,6 +1,7 @@
 """A world written by hand: three workloads whose every record is known."""
 
 from jobs.evaluation.estate import Estate
+from jobs.evaluation.host_network import HOST, REMOTE
 from jobs.evaluation.nouns import DAYS, NOBODY, Link, Outside, Question, Rhythm, Run, Workload
 from jobs.evaluation.parameters import WorldParameters
 from jobs.evaluation.runs import run_labels
@@ -44,7 +45,8 @@ def odd_world(parameters: WorldParameters = PARAMETERS) -> World:
 
     A script calls db every other day at two o'clock, a Job calls api every day at one. Web calls api, and cache
     calls db; besides, web calls db by a strange address, api is known to call cache by its replies, db and
-    cache talk over ports that tell nothing, and web calls a service without pods.
+    cache talk over ports that tell nothing, and web calls a service without pods. An agent on the network of
+    another node calls api, and web calls one on its own.
     """
     estate = Estate(parameters)
     web, api, db, cache = (
@@ -59,6 +61,8 @@ def odd_world(parameters: WorldParameters = PARAMETERS) -> World:
         estate.link(Link(number, server, port, "core", Rhythm(DAYS, days=run.days), hour=hour, hours=1))
     estate.link(Link(web, api, 9090, "core"))
     estate.link(Link(cache, db, 5432, "core"))
+    estate.link(Link(NOBODY, api, 9090, "core", entity=REMOTE))
+    estate.link(Link(web, NOBODY, 8125, "core", entity=HOST, protocol="UDP"))
     estate.link(Link(web, db, 5432, "core", untold=UNRESOLVED))
     estate.link(Link(api, cache, 6379, "core", untold=REPLY_ONLY))
     estate.link(Link(db, cache, 30001, "core", protocol="UDP", untold=AMBIGUOUS))
