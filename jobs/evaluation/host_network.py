@@ -20,6 +20,7 @@ REMOTE: Final = "remote-node"
 _ELSEWHERE: Final = 2 / 3
 _AGENT_PORT: Final = 8125
 _EXPORTER_PORT: Final = 9100
+_KUBELET_PORT: Final = 10250
 _WEBHOOK_PORT: Final = 9443
 
 
@@ -29,9 +30,10 @@ def add_host_network(estate: Estate) -> None:
         return
     rng = estate.rng(18)
     base = estate.infrastructure
-    for entity in (HOST, REMOTE):
-        link = Link(base["prometheus"], NOBODY, _EXPORTER_PORT, "core", flows=800.0, entity=entity, hours=24)
-        estate.link(link)
+    for port in (_EXPORTER_PORT, _KUBELET_PORT):
+        for entity in (HOST, REMOTE):
+            link = Link(base["prometheus"], NOBODY, port, "core", flows=800.0, entity=entity, hours=24)
+            estate.link(link)
     calls = Link(NOBODY, base["operator"], _WEBHOOK_PORT, "core", flows=40.0, entity="kube-apiserver")
     estate.link(calls)
     services = [

@@ -23,6 +23,7 @@ from jobs.evaluation.truth import (
     NEW_TENANT,
     SECOND_TENANT,
     SEEN,
+    UNSCORED,
     USE,
     classified,
 )
@@ -59,9 +60,16 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
     soon = judged[judged["period"] < learned + min(HORIZONS)]
-    measure_forecasts(measured, book, seen, soon)
+    measure_forecasts(measured, book, seen, soon, _probes(world, learned))
     measure_totals(measured, book, proposed.forecast, soon)
     return measured
+
+
+def _probes(world: World, learned: int) -> pd.DataFrame:
+    """Probes of the node in the days of the nearer horizon."""
+    uses = occurrences(world, learned, learned + min(HORIZONS), observed=False)
+    probes = np.array([one.kind == UNSCORED for one in world.links], dtype=np.bool_)
+    return uses[probes[uses["link"].to_numpy()]]
 
 
 def _with(asked: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
