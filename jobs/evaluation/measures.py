@@ -69,7 +69,8 @@ def _probes(world: World, learned: int) -> pd.DataFrame:
     """Probes of the node in the days of the nearer horizon."""
     uses = occurrences(world, learned, learned + min(HORIZONS), observed=False)
     probes = np.array([one.kind == UNSCORED for one in world.links], dtype=np.bool_)
-    return uses[probes[uses["link"].to_numpy()]]
+    own: pd.DataFrame = uses[probes[uses["link"].to_numpy()]]
+    return own
 
 
 def _with(asked: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
