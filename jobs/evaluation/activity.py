@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.evaluation.estate import Estate
-from jobs.evaluation.nouns import ALWAYS, Link, Rhythm
+from jobs.evaluation.nouns import ALWAYS, WAKING_HOURS, Link, Rhythm
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -80,6 +80,8 @@ def _alive(link: Link, estate: Estate) -> Bools:
         if end >= 0:
             one = estate.workloads[end]
             alive &= (days >= one.born) & (days < one.dies)
+            if one.run is not None:
+                alive &= np.isin(days, one.run.days)
     return np.asarray(alive)
 
 
@@ -96,6 +98,23 @@ def use(estate: Estate) -> Ints:
         drawn = rng.poisson(level * rng.lognormal(0.0, _SPREAD, len(level)))
         flows[number] = np.where(due, np.maximum(drawn, 1), 0)
     return flows
+
+
+def begin(flows: Ints, estate: Estate) -> Ints:
+    """
+    Hour at which the records of a link and day begin, shape (links, days).
+
+    Where windows are cut within a day, what keeps to no hour begins anywhere: were it always at midnight, one
+    end of every window would hold all calls of its day and the other end none.
+    """
+    hour = np.array([link.hour for link in estate.links], dtype=np.int64)
+    begins = np.repeat(hour[:, None], estate.parameters.days, axis=1)
+    if estate.parameters.hour:
+        free = np.array([link.hour == 0 and link.hours == WAKING_HOURS for link in estate.links])
+        room = 25 - np.clip(flows, 1, WAKING_HOURS)
+        drawn = (estate.rng(14).random(flows.shape) * room).astype(np.int64)
+        begins[free] = drawn[free]
+    return begins
 
 
 def watch(estate: Estate) -> Watch:

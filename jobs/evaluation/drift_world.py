@@ -128,7 +128,8 @@ class _Plan:
 
 def make_drift_world(parameters: WorldParameters) -> DriftWorld:
     """Make a world of these parameters and plant its changes."""
-    parameters = replace(parameters, days=FIRST_NIGHT + NIGHTS + AFTERWARDS, attacks=False)
+    # Reports of drift are about nights that end at midnight.
+    parameters = replace(parameters, days=FIRST_NIGHT + NIGHTS + AFTERWARDS, attacks=False, hour=0)
     estate = make_estate(parameters)
     plan = _Plan(estate, estate.rng(21))
     _add_scanner(plan)

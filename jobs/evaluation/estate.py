@@ -24,6 +24,8 @@ class Estate:
         Numbers of destinations that many use.
     infrastructure
         Numbers of the workloads of the platform by name.
+    strangers
+        Names that other parties have where the cluster's own accounts are.
     """
 
     parameters: WorldParameters
@@ -34,6 +36,7 @@ class Estate:
     teams: dict[str, list[int]] = field(default_factory=dict)
     popular: list[int] = field(default_factory=list)
     infrastructure: dict[str, int] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
     _contacts: dict[tuple[int, int, int, str, str, int], int] = field(default_factory=dict)
     _networks: int = 0
 

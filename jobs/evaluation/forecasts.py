@@ -16,7 +16,9 @@ GATE = "gate"
 TOTAL = "total"
 
 
-def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, later: pd.DataFrame) -> None:
+def measure_forecasts(
+    measured: Measured, book: RuleBook, seen: pd.DataFrame, later: pd.DataFrame, probes: pd.DataFrame
+) -> None:
     """
     Compare forecasts with the seven days after learning.
 
@@ -31,8 +33,10 @@ def measure_forecasts(measured: Measured, book: RuleBook, seen: pd.DataFrame, la
         Uses of the window, with ``family``.
     later
         Judged uses of the seven days after it.
+    probes
+        Probes of the node on these days: no policy stops them, but a rule for the node is used by them.
     """
-    used = _rule_ids(book, later)
+    used = _rule_ids(book, later) | _rule_ids(book, probes)
     hostile = _rule_ids(book, seen[seen["family"] != ""])
     denied = _denied_cells(book, later)
     expected_total = actual_total = 0.0

@@ -12,16 +12,18 @@ from jobs.evaluation.forecasts import measure_forecasts, measure_totals
 from jobs.evaluation.judging import Judge, Verdicts
 from jobs.evaluation.nouns import FAMILIES
 from jobs.evaluation.occurrences import occurrences
-from jobs.evaluation.pairs import PRICE_CLASSES, SHARED, openings, raw_rule_counts
+from jobs.evaluation.pairs import PRICE_CLASSES, SHARED, openings, raw_rule_counts, strangers_admitted
 from jobs.evaluation.proposers import Proposed
 from jobs.evaluation.rulebook import NEEDS_REVIEW, RuleBook, places
 from jobs.evaluation.truth import (
     LEGITIMATE,
     NEW_RELEASE,
+    NEW_RUN,
     NEW_SHARD,
     NEW_TENANT,
     SECOND_TENANT,
     SEEN,
+    UNSCORED,
     USE,
     classified,
 )
@@ -57,10 +59,18 @@ def measure(world: World, proposed: Proposed, first: int, learned: int) -> Measu
     measure_apart(measured, world, seen, occurrences(world, first, learned, observed=True))
     _questions(measured, judge, book, first, learned)
     _size(measured, judge, proposed, first, learned)
-    soon = judged[judged["day"] < learned + min(HORIZONS)]
-    measure_forecasts(measured, book, seen, soon)
+    soon = judged[judged["period"] < learned + min(HORIZONS)]
+    measure_forecasts(measured, book, seen, soon, _probes(world, learned))
     measure_totals(measured, book, proposed.forecast, soon)
     return measured
+
+
+def _probes(world: World, learned: int) -> pd.DataFrame:
+    """Probes of the node in the days of the nearer horizon."""
+    uses = occurrences(world, learned, learned + min(HORIZONS), observed=False)
+    probes = np.array([one.kind == UNSCORED for one in world.links], dtype=np.bool_)
+    own: pd.DataFrame = uses[probes[uses["link"].to_numpy()]]
+    return own
 
 
 def _with(asked: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
@@ -84,7 +94,7 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
     """Legitimate traffic that would be denied, by horizon and truth class."""
     legit = judged[judged["truth"].isin(LEGITIMATE)]
     for horizon in HORIZONS:
-        soon = legit[legit["day"] < learned + horizon]
+        soon = legit[legit["period"] < learned + horizon]
         parts = {ALL: soon, "without new releases": soon[soon["truth"] != NEW_RELEASE]}
         parts["of known roles"] = soon[~soon["truth"].isin((NEW_RELEASE, SECOND_TENANT))]
         parts |= {truth: soon[soon["truth"] == truth] for truth in LEGITIMATE}
@@ -94,10 +104,10 @@ def _later(measured: Measured, judged: pd.DataFrame, learned: int) -> None:
             measured.add(f"cells_denied_{horizon}", *_cells(rows), part)
     measured.add("undecided", int(legit["undecided"].sum()), len(legit))
     inside = legit[(legit["client_set"] >= 0) & (legit["server_set"] >= 0)]
-    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, SECOND_TENANT, NEW_SHARD))]
+    known = inside[inside["truth"].isin((SEEN, NEW_TENANT, SECOND_TENANT, NEW_SHARD, NEW_RUN))]
     denied_cells, cells = _cells(known)
     measured.add("internal_covered", cells - denied_cells, cells)
-    for truth in (NEW_TENANT, SECOND_TENANT, NEW_SHARD):
+    for truth in (NEW_TENANT, SECOND_TENANT, NEW_SHARD, NEW_RUN):
         rows = legit[(legit["truth"] == truth) & legit["guarded"]]
         denied_cells, cells = _cells(rows)
         measured.add("newcomers_admitted", cells - denied_cells, cells, truth)
@@ -193,6 +203,7 @@ def _size(measured: Measured, judge: Judge, proposed: Proposed, first: int, lear
         measured.add("outside_predicates", opened.outside[name], destinations, name)
     measured.add("outside_addresses", opened.addresses, addresses)
     measured.add("shared_wildcards", opened.outside[SHARED], 1)
+    measured.add("strangers_admitted", strangers_admitted(judge), len(world.strangers))
     workloads = opened.gates // 2
     per_workload, recorded = raw_rule_counts(world, first, learned)
     measured.add("rules_vs_exact", proposed.rule_count, per_workload)

@@ -1,6 +1,6 @@
 """What a world consists of: workloads, destinations outside, and the links between them, each with truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 #: Attack families, as the method names them.
@@ -19,6 +19,8 @@ FAMILIES: Final = (
 
 NOBODY: Final = -1  # no workload, or no destination outside
 FOREVER: Final = 10_000  # days; longer than any world
+#: Distinct hours in which a link is used on a day that keeps to no hour.
+WAKING_HOURS: Final = 18
 
 ALWAYS: Final = "always"
 WORKDAYS: Final = "workdays"
@@ -54,6 +56,33 @@ class Rhythm:
     scheduled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    What makes the pods of a workload new each time.
+
+    Parameters
+    ----------
+    tool
+        That starts them, of `jobs.evaluation.runs`.
+    stem
+        What runs, in words that all runs share.
+    part
+        Which of several pods of a run it is; "" where there is one.
+    days
+        On which there is a run, rising.
+    hour, hours
+        First hour and number of hours of a run.
+    """
+
+    tool: str
+    stem: str
+    part: str
+    days: tuple[int, ...]
+    hour: int
+    hours: int
+
+
 @dataclass(slots=True)
 class Workload:
     """
@@ -71,6 +100,8 @@ class Workload:
         What it is for; workloads of one role and label convention behave alike.
     ports
         What it listens on.
+    run
+        What is new with each of its runs; ``None`` for what stays. Its versions are those of single days.
     """
 
     namespace: str
@@ -85,6 +116,7 @@ class Workload:
     dies: int = FOREVER
     versions: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     rollouts: list[int] = field(default_factory=list)
+    run: Run | None = None
 
     @property
     def member(self) -> str:
@@ -146,7 +178,9 @@ class Link:
     answered
         Whether connections are answered.
     hour, hours
-        First hour of the day, and distinct hours.
+        First hour of the day, and distinct hours; with WAKING_HOURS it keeps to none.
+    untold
+        Why its records make no edge, as `models.frames.ASIDE_EDGES` names it; "" where they do.
     """
 
     client: int
@@ -163,12 +197,17 @@ class Link:
     one_pod: bool = False
     answered: bool = True
     hour: int = 0
-    hours: int = 18
+    hours: int = WAKING_HOURS
+    untold: str = ""
 
     @property
     def attack(self) -> bool:
         """Whether an intruder made it."""
         return self.kind in FAMILIES
+
+    def at(self, rhythm: Rhythm, hour: int, hours: int) -> "Link":
+        """Same link at other times."""
+        return replace(self, rhythm=rhythm, hour=hour, hours=hours)
 
     @property
     def contact(self) -> tuple[int, int, int, str, str, int]:

@@ -198,6 +198,19 @@ def _size(peer: PeerSelector) -> int:
     return int(peer.prefix.num_addresses) if isinstance(peer, CidrSelector) else 0
 
 
+def strangers_admitted(judge: Judge) -> int:
+    """Names of strangers that an egress predicate of any workload lets through."""
+    names = {
+        peer
+        for entry in judge.policies.entries
+        if entry.direction is Direction.EGRESS
+        for peer in entry.peers or ()
+        if isinstance(peer, FqdnSelector)
+    }
+    deep = CONFIG.release.deep_wildcards
+    return sum(any(one.matches(name, deep_wildcards=deep) for one in names) for name in judge.world.strangers)
+
+
 def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
     """
     Rules of two exact allow-lists without any generalisation.
@@ -206,14 +219,15 @@ def raw_rule_counts(world: World, first: int, learned: int) -> tuple[int, int]:
     -------
     tuple
         One rule per workload, direction, peer and port, names instead of addresses where they are known;
-        and one per recorded edge between label sets and addresses. Probes of the node need no rule.
+        and one per recorded edge between label sets and addresses. Probes of the node need no rule, and what
+        is told as no edge can have none.
     """
     uses = occurrences(world, first, learned, observed=True)
     workload: defaultdict[str, set[object]] = defaultdict(set)
     recorded: set[object] = set()
     for row in uses.drop_duplicates(["link", "client_set", "server_set", "address"]).to_dict("records"):
         link = world.links[int(row["link"])]
-        if link.kind == UNSCORED:
+        if link.kind == UNSCORED or link.untold:
             continue
         named = link.outside >= 0 and link.client >= 0 and bool(world.visible[link.client])
         name = world.outsides[link.outside].name if named else ""

@@ -12,11 +12,11 @@ from typing import Final
 from models.errors import BadInputError
 
 #: Seeds of the worlds that thresholds may be tuned on.
-TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106, 1107, 1108)
+TUNE_SEEDS: Final = (1101, 1102, 1103, 1104, 1105, 1106, 1107, 1108, 1109, 1110)
 #: Seeds of the worlds that figures are reported on, three for each of their parameters; never for tuning.
-#: Those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312, 64101 to 64312) were given up once
-#: they were read.
-REPORT_SEEDS: Final = (*range(75101, 75113), *range(75201, 75213), *range(75301, 75313))
+#: Those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312, 64101 to 64312, 75101 to 75312)
+#: were given up once they were read.
+REPORT_SEEDS: Final = (*range(86101, 86116), *range(86201, 86216), *range(86301, 86316))
 #: Seed of the small world of quick runs.
 QUICK_SEED: Final = 501
 
@@ -58,6 +58,17 @@ class WorldParameters:
         Share of the days with lost events, and of days with a node missing.
     attacks
         Whether intruders are at work.
+    hour
+        Hour of the day (UTC) at which every window begins and ends; from 1 on the first and the last day of a
+        window are partial, and a world needs one day more.
+    runs
+        Jobs, pipelines and workflows whose pods are new with each run, with labels of the run.
+    untold
+        Share of the links between workloads of teams that are recorded only in a way that is no edge.
+    clouds
+        Clients of several accounts of one service in a cloud, or of names in a private zone.
+    host_network
+        Services that agents on the network of the nodes call, and as many that call such agents.
     """
 
     name: str
@@ -75,6 +86,11 @@ class WorldParameters:
     owners_named: float = 0.8
     loss: float = 0.04
     attacks: bool = True
+    hour: int = 0
+    runs: int = 0
+    untold: float = 0.0
+    clouds: int = 0
+    host_network: int = 0
 
     def quiet(self) -> "WorldParameters":
         """Same world without releases, incidents and attacks, for the stability of consecutive nights."""
@@ -92,6 +108,24 @@ _TUNE: Final = (
     WorldParameters(
         "tune: few labels", 0, 70, convention="missing", owners_named=0.5, start=date(2026, 5, 11)
     ),
+    WorldParameters(
+        "tune: window from 02:00, clouds",
+        0,
+        90,
+        days=WORLD_DAYS + 1,
+        start=date(2026, 6, 10),
+        hour=2,
+        clouds=8,
+    ),
+    WorldParameters(
+        "tune: runs, untold, host network",
+        0,
+        90,
+        start=date(2026, 8, 3),
+        runs=14,
+        untold=0.03,
+        host_network=6,
+    ),
 )
 _REPORT: Final = (
     WorldParameters("base", 0, 150, start=date(2026, 5, 4)),
@@ -106,6 +140,11 @@ _REPORT: Final = (
     WorldParameters("Helm only", 0, 120, convention="helm", churn=2.0, start=date(2026, 4, 6)),
     WorldParameters("labels missing", 0, 90, convention="missing", owners_named=0.3, start=date(2026, 2, 9)),
     WorldParameters("no DNS seen, gaps", 0, 120, dns_visibility=0.0, loss=0.2, start=date(2026, 1, 15)),
+    WorldParameters("window from 14:00", 0, 150, days=WORLD_DAYS + 1, start=date(2026, 12, 3), hour=14),
+    WorldParameters("runs, accounts in clouds", 0, 140, start=date(2026, 6, 8), runs=28, clouds=10),
+    WorldParameters(
+        "untold traffic, host network", 0, 140, start=date(2026, 9, 14), untold=0.03, host_network=8
+    ),
 )
 
 

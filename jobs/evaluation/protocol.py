@@ -142,6 +142,7 @@ def shuffled(observations: Observations) -> Observations:
         "lookups",
         "coverage",
         "set_aside",
+        "aside_edges",
     )
     parts = {name: getattr(observations, name).sample(frac=1, random_state=_SHUFFLE_SEED) for name in names}
     return Observations(cluster=observations.cluster, window=observations.window, **parts)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from jobs.evaluation.frames import Texts, shaped, sorted_rows
 from jobs.evaluation.occurrences import address_text, occurrences
+from jobs.evaluation.render_aside import aside_counts, aside_edges
 from jobs.evaluation.render_pods import Replicas, generations, identities_frame, pods_frame
 from jobs.evaluation.render_rest import coverage_frame, lookups_frame, routes_frame
 from jobs.evaluation.world import CLUSTER, World
@@ -16,7 +17,7 @@ from models.domain.window import Window
 from models.frames import Observations
 
 if TYPE_CHECKING:
-    from jobs.evaluation.activity import Ints
+    from jobs.evaluation.activity import Bools, Ints
 
 DAY_US: Final = 24 * 3600 * 1_000_000
 HOUR_US: Final = 3600 * 1_000_000
@@ -27,33 +28,52 @@ _RESETS: Final = 0.3
 
 
 def observe(world: World, first: int, last: int) -> Observations:
-    """What was observed on the days ``first`` to ``last`` (exclusive)."""
+    """
+    What was observed in the window of the days ``first`` to ``last`` (exclusive).
+
+    Where it begins within a day, the tables that know no hours (pods, label sets, pods of edges) still hold
+    that day from midnight on; nothing was observed yet of what comes after the window.
+    """
     uses = occurrences(world, first, last, observed=True)
-    rows, texts = _gates(world, uses)
+    texts = Texts()
+    untold = np.array([one.untold != "" for one in world.links], dtype=np.bool_)
+    badly: Bools = untold[uses["link"].to_numpy()]
+    rows = _gates(world, uses[~badly], texts)
+    daily, by_day = uses, rows
+    if world.parameters.hour:
+        daily = occurrences(world, first, last, observed=True, from_midnight=True)
+        whole = _gates(world, daily[~untold[daily["link"].to_numpy()]], texts)
+        by_day = whole.merge(rows[list(EDGE)].drop_duplicates(), on=list(EDGE))
+    edge_days = _edge_days(world, rows, texts)
+    aside = aside_edges(world, uses[badly], edge_days)
     pods = generations(world, first, last)
     start = datetime.combine(world.parameters.start, datetime.min.time(), tzinfo=UTC)
+    start += timedelta(hours=world.parameters.hour)
     window = Window(start + timedelta(days=first), start + timedelta(days=last))
     return Observations(
         cluster=CLUSTER,
         window=window,
-        edge_days=_edge_days(world, rows, texts),
-        edge_pods=_edge_pods(world, rows, texts, pods),
+        edge_days=edge_days,
+        edge_pods=_edge_pods(world, by_day, texts, pods),
         edge_routes=routes_frame(world, rows, texts),
-        identities=identities_frame(world, pods, uses),
+        identities=identities_frame(world, pods, daily),
         pods=pods_frame(world, pods),
         lookups=lookups_frame(world, uses, first, last),
         coverage=coverage_frame(world, first, last),
         set_aside=sorted_rows(
-            [{"cluster": CLUSTER, "reason": "multicast", "flows": 40 * (last - first), "edges": 2}],
+            [
+                {"cluster": CLUSTER, "reason": "multicast", "flows": 40 * (last - first), "edges": 2},
+                *aside_counts(aside),
+            ],
             frames.SET_ASIDE,
             ["cluster", "reason"],
         ),
+        aside_edges=aside,
     )
 
 
-def _gates(world: World, uses: pd.DataFrame) -> tuple[pd.DataFrame, Texts]:
+def _gates(world: World, uses: pd.DataFrame, texts: Texts) -> pd.DataFrame:
     """Each use as egress of its client and ingress of its server, texts as numbers, sorted."""
-    texts = Texts()
     link: Any = uses["link"].to_numpy()
     keys = np.array([texts.number(one.key) for one in world.label_sets] or [0], dtype=np.int64)
     entity = np.array([texts.number(one.entity) for one in world.links], dtype=np.int64)[link]
@@ -94,6 +114,8 @@ def _gates(world: World, uses: pd.DataFrame) -> tuple[pd.DataFrame, Texts]:
                     "link": here,
                     "day": uses["day"].to_numpy()[mine],
                     "flows": uses["flows"].to_numpy()[mine],
+                    "begin": uses["begin"].to_numpy()[mine],
+                    "hours": uses["hours"].to_numpy()[mine],
                     "subject_set": uses[own].to_numpy()[mine],
                     "peer_set": far,
                 }
@@ -112,7 +134,7 @@ def _gates(world: World, uses: pd.DataFrame) -> tuple[pd.DataFrame, Texts]:
         # first link stands for it, and attacks come last.
         total = rows.groupby(key, sort=False)["flows"].transform("sum")
         rows = rows.assign(flows=total).drop_duplicates(key).reset_index(drop=True)
-    return rows, texts
+    return rows
 
 
 def _name_number(world: World, texts: Texts, number: int) -> int:
@@ -125,9 +147,8 @@ def _name_number(world: World, texts: Texts, number: int) -> int:
 def _edge_days(world: World, rows: pd.DataFrame, texts: Texts) -> pd.DataFrame:
     link, day, flows = (rows[name].to_numpy() for name in ("link", "day", "flows"))
     answered = np.array([one.answered for one in world.links])[link]
-    hour = np.array([one.hour for one in world.links])[link]
-    hours = np.minimum(np.array([one.hours for one in world.links])[link], flows)
-    hours = np.minimum(hours, 24 - hour)
+    hour = rows["begin"].to_numpy()
+    hours = np.minimum(rows["hours"].to_numpy(), flows)
     begin = world.start_us() + day * DAY_US + hour * HOUR_US
     # Links of one hour start one after the other, as a scanner's do.
     first_us = begin + (link * 1_234_567) % (HOUR_US // 2)

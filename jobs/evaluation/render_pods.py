@@ -9,12 +9,12 @@ import pandas as pd
 
 from jobs.evaluation.activity import Ints
 from jobs.evaluation.frames import sorted_rows
-from jobs.evaluation.world import CLUSTER, NO_LABELS, World
+from jobs.evaluation.runs import run_owner, run_pods
+from jobs.evaluation.words import word
+from jobs.evaluation.world import CLUSTER, HOUR_US, NO_LABELS, World
 from models import frames
 
-DAY_US: Final = 24 * 3600 * 1_000_000
-#: Letters of the suffixes that Kubernetes draws.
-_SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
+DAY_US: Final = 24 * HOUR_US
 _HASH_LENGTH: Final = 9
 _SUFFIX_LENGTH: Final = 5
 #: Kinds whose new pods have the names of the old ones.
@@ -23,34 +23,39 @@ _SAME_NAMES: Final = ("StatefulSet", "Pod")
 _NOT_THERE: Final = -(2**31)
 
 
-def _word(number: int, length: int) -> str:
-    """Suffix that looks drawn and depends on a number alone."""
-    state = (number * 2_654_435_761 + 40_503) % 2**32
-    letters = []
-    for _ in range(length):
-        state = (state * 1_103_515_245 + 12_345) % 2**31
-        letters.append(_SAFE[state // 65_536 % len(_SAFE)])
-    return "".join(letters)
-
-
 def generations(world: World, first: int, last: int) -> pd.DataFrame:
-    """Stretches of days in which a workload's pods stayed: ``workload label_set begin end start``."""
+    """
+    Stretches of days in which a workload's pods stayed.
+
+    Columns: ``workload label_set begin end start`` in days, ``first_us last_us`` as observed in the window.
+    """
     rows = []
+    held = world.calendar(first, last)
+    end_us = world.window_us(first, last)[1]
     for number, one in enumerate(world.workloads):
         stop = min(one.dies, world.parameters.days)
         cuts = {one.born, stop, *(day for day, _ in one.versions), *one.rollouts}
         days = sorted(day for day in cuts if one.born <= day <= stop)
-        for begin, end in pairwise(days):
-            if begin < last and end > first and world.label_set_of[number, begin] != NO_LABELS:
-                rows.append(
-                    (number, int(world.label_set_of[number, begin]), max(begin, first), min(end, last), begin)
-                )
-    return pd.DataFrame(rows, columns=["workload", "label_set", "begin", "end", "start"])
+        stays = pairwise(days) if one.run is None else ((day, day + 1) for day in one.run.days)
+        for begin, end in stays:
+            label_set = int(world.label_set_of[number, begin])
+            if begin < held.stop and end > held.start and label_set != NO_LABELS:
+                there = (max(begin, held.start), min(end, held.stop))
+                low, high = (world.start_us() + day * DAY_US for day in there)
+                if one.run is not None:
+                    low += one.run.hour * HOUR_US
+                    high = low + one.run.hours * HOUR_US
+                if low < end_us:
+                    rows.append((number, label_set, *there, begin, low, min(high, end_us) - 1))
+    columns = ["workload", "label_set", "begin", "end", "start", "first_us", "last_us"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def pod_names(world: World, workload: int, start: int) -> list[str]:
     """Pods of a workload that a rollout of day ``start`` made."""
     one = world.workloads[workload]
+    if one.run is not None:
+        return run_pods(one.run, one.namespace, start)
     seed = workload * 1009 + start
     match one.kind:
         case "StatefulSet":
@@ -58,13 +63,13 @@ def pod_names(world: World, workload: int, start: int) -> list[str]:
         case "Pod":
             return [one.name]
         case "DaemonSet":
-            return [f"{one.name}-{_word(seed * 31 + place, _SUFFIX_LENGTH)}" for place in range(one.replicas)]
+            return [f"{one.name}-{word(seed * 31 + place, _SUFFIX_LENGTH)}" for place in range(one.replicas)]
         case "CronJob":
-            return [f"{one.name}-{29_000_000 + start * 1440}-{_word(seed, _SUFFIX_LENGTH)}"]
+            return [f"{one.name}-{29_000_000 + start * 1440}-{word(seed, _SUFFIX_LENGTH)}"]
         case _:
-            template = _word(seed, _HASH_LENGTH)
+            template = word(seed, _HASH_LENGTH)
             return [
-                f"{one.name}-{template}-{_word(seed * 31 + place, _SUFFIX_LENGTH)}"
+                f"{one.name}-{template}-{word(seed * 31 + place, _SUFFIX_LENGTH)}"
                 for place in range(one.replicas)
             ]
 
@@ -84,7 +89,9 @@ class Replicas:
         ):
             self._born[int(workload), int(begin) : int(end)] = int(start)
         self._replicas = np.array([one.replicas for one in world.workloads] or [0], dtype=np.float64)
-        self._same_names = np.array([one.kind in _SAME_NAMES for one in world.workloads] or [False])
+        self._same_names = np.array(
+            [one.kind in _SAME_NAMES and one.run is None for one in world.workloads] or [False]
+        )
         self._ends = np.array([(one.client, one.server) for one in world.links] or [(-1, -1)], dtype=np.int64)
         self._one_pod = np.array([one.one_pod for one in world.links] or [False], dtype=np.bool_)
 
@@ -143,31 +150,34 @@ class Replicas:
         return names[0 if one.one_pod and client else drawn % len(names)]
 
 
-def _owner(world: World, workload: int) -> dict[str, str]:
+def _owner(world: World, workload: int, label_set: int) -> dict[str, str]:
     """Owner as records name it; a pod of no one has none."""
     one = world.workloads[workload]
-    named = bool(world.owned[workload]) and one.kind != "Pod"
-    return {"workload": one.name if named else "", "workload_kind": one.kind if named else ""}
+    name, kind = (one.name, one.kind) if one.kind != "Pod" else ("", "")
+    if one.run is not None:
+        day = int(np.flatnonzero(world.label_set_of[workload] == label_set)[0])
+        name, kind = run_owner(one.run, one.namespace, day)
+    named = bool(world.owned[workload])
+    return {"workload": name if named else "", "workload_kind": kind if named else ""}
 
 
 def pods_frame(world: World, pods: pd.DataFrame) -> pd.DataFrame:
     """PODS of a window."""
     spans: dict[tuple[int, int, str], list[int]] = {}
     for row in pods.to_dict("records"):
+        begin, end = int(row["first_us"]), int(row["last_us"])
         for name in pod_names(world, int(row["workload"]), int(row["start"])):
-            span = spans.setdefault(
-                (int(row["workload"]), int(row["label_set"]), name), [int(row["begin"]), int(row["end"])]
-            )
-            span[0], span[1] = min(span[0], int(row["begin"])), max(span[1], int(row["end"]))
+            span = spans.setdefault((int(row["workload"]), int(row["label_set"]), name), [begin, end])
+            span[0], span[1] = min(span[0], begin), max(span[1], end)
     rows = [
         {
             "cluster": CLUSTER,
             "namespace": world.workloads[workload].namespace,
             "pod": name,
             "label_key": world.label_sets[label_set].key,
-            **_owner(world, workload),
-            "first_us": world.start_us() + begin * DAY_US,
-            "last_us": world.start_us() + end * DAY_US - 1,
+            **_owner(world, workload, label_set),
+            "first_us": begin,
+            "last_us": end,
         }
         for (workload, label_set, name), (begin, end) in spans.items()
     ]
@@ -183,8 +193,9 @@ def identities_frame(world: World, pods: pd.DataFrame, uses: pd.DataFrame) -> pd
         if label_set not in used:
             continue
         at = (world.label_sets[label_set].key, int(row["workload"]))
-        begin, end, _ = spans.get(at, (int(row["begin"]), int(row["end"]), label_set))
-        spans[at] = (min(begin, int(row["begin"])), max(end, int(row["end"])), label_set)
+        first, last = int(row["first_us"]), int(row["last_us"])
+        begin, end, _ = spans.get(at, (first, last, label_set))
+        spans[at] = (min(begin, first), max(end, last), label_set)
     rows = [
         {
             "cluster": CLUSTER,
@@ -192,9 +203,9 @@ def identities_frame(world: World, pods: pd.DataFrame, uses: pd.DataFrame) -> pd
             "labels": _json(world.label_sets[label_set].texts),
             "namespace": world.workloads[workload].namespace,
             "entity": "",
-            **_owner(world, workload),
-            "first_us": world.start_us() + begin * DAY_US,
-            "last_us": world.start_us() + end * DAY_US - 1,
+            **_owner(world, workload, label_set),
+            "first_us": begin,
+            "last_us": end,
         }
         for (key, workload), (begin, end, label_set) in spans.items()
     ]

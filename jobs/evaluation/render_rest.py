@@ -54,14 +54,15 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
         ]
     )  # fmt: skip
     own = uses[named[uses["link"].to_numpy()]]
+    start = world.start_us()
+    own = own.assign(asked_us=start + own["day"] * DAY_US + own["begin"] * HOUR_US)
     folded = own.groupby(["client_set", "link"], sort=True).agg(
         lookups=("flows", "sum"),
         addresses=("address", "nunique"),
         days=("day", "nunique"),
-        first=("day", "min"),
-        last=("day", "max"),
+        first=("asked_us", "min"),
+        last=("asked_us", "max"),
     )
-    start = world.start_us()
     rows = []
     for row in folded.reset_index().itertuples(index=False):
         link = world.links[int(row.link)]
@@ -71,8 +72,8 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
             "subject": world.label_sets[int(row.client_set)].key,
             "lookups": int(row.lookups),
             "days": int(row.days),
-            "first_us": start + int(row.first) * DAY_US + link.hour * HOUR_US,
-            "last_us": start + int(row.last) * DAY_US + link.hour * HOUR_US,
+            "first_us": int(row.first),
+            "last_us": int(row.last),
         }
         rows.append({**base, "name": name, "rcode": 0, "addresses": int(row.addresses)})
         missed = _SEARCH.format(name=name, namespace=world.workloads[link.client].namespace)
@@ -80,6 +81,7 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
     for question in world.questions:
         if first <= question.day < last and bool(world.visible[question.client]):
             label_set = world.label_sets[int(world.label_set_of[question.client, question.day])]
+            asked = world.window_us(question.day, last)[0]
             rows.append(
                 {
                     "cluster": CLUSTER,
@@ -89,8 +91,8 @@ def lookups_frame(world: World, uses: pd.DataFrame, first: int, last: int) -> pd
                     "lookups": 1,
                     "addresses": 0 if question.missed else 1,
                     "days": 1,
-                    "first_us": start + question.day * DAY_US,
-                    "last_us": start + question.day * DAY_US,
+                    "first_us": asked,
+                    "last_us": asked,
                 }
             )
     keys = ["cluster", "subject", "name", "rcode"]
@@ -105,12 +107,15 @@ def coverage_frame(world: World, first: int, last: int) -> pd.DataFrame:
     """COVERAGE: every hour of the window, with the losses and gaps of its day."""
     caught = world.caught.sum(axis=0)
     start = world.start_us() // HOUR_US
+    begin, end = (moment // HOUR_US for moment in world.window_us(first, last))
     dates = world.dates()
     rows = []
-    for day in range(first, last):
+    for day in world.calendar(first, last):
         hourly = int(caught[day]) // HOURS
         lost = float(world.seen.lost[day])
         for hour in range(HOURS):
+            if not begin <= start + day * HOURS + hour < end:
+                continue
             gone = bool(world.seen.gap[day]) and _GAP_FROM <= hour < _GAP_FROM + _GAP_HOURS
             nodes = NODES - gone
             rows.append(

@@ -127,8 +127,9 @@ ROWS: Final = (
         floor=_both(0.0),
         target=_both(0.0),
     ),
+    Row("Cells told only as no edge, denied in 14 days", "cells_denied_14", "untold"),
     Row(
-        "Needed internal cells covered (seen, new tenants, new shards)",
+        "Needed internal cells covered (seen, new tenants, shards and runs)",
         "internal_covered",
         sense="least",
         floor=_both(0.985),
@@ -137,6 +138,7 @@ ROWS: Final = (
     Row("New tenants of a known role admitted", "newcomers_admitted", "new tenant", "least", _both(0.95)),
     Row("Second tenants admitted", "newcomers_admitted", "second tenant", "least"),
     Row("New shards of a known role admitted", "newcomers_admitted", "new shard", "least", _both(0.95)),
+    Row("New runs of what ran admitted", "newcomers_admitted", "new run", "least", _both(0.95)),
     *(_attack(family) for family in FAMILIES),
     *(_apart(family) for family in SCANS),
     Row(
@@ -173,6 +175,9 @@ ROWS: Final = (
         floor=_both(0.0),
         target=_both(0.0),
         unit="count",
+    ),
+    Row(
+        "Names of strangers admitted by a pattern", "strangers_admitted", floor=_both(0.0), target=_both(0.0)
     ),
     Row("Unnamed addresses opened per needed one", "outside_addresses", unit="ratio"),
     Row(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.evaluation.nouns import FAMILIES
-from jobs.evaluation.occurrences import NO_ADDRESS, occurrences
+from jobs.evaluation.occurrences import NO_ADDRESS, by_period, occurrences
 from jobs.evaluation.world import World
 
 SEEN: Final = "seen"
@@ -23,15 +23,21 @@ NEW_TENANT: Final = "new tenant"
 #: Where learning saw one tenant only, nothing told what tenants share: there was no role yet to be of.
 SECOND_TENANT: Final = "second tenant"
 NEW_SHARD: Final = "new shard"
+#: What ran while learning runs again: its pods have other names, and labels that nobody has seen.
+NEW_RUN: Final = "new run"
 ROTATED_ADDRESS: Final = "rotated address"
 ROTATED_NAME: Final = "rotated name"
 ROTATED_UNNAMED: Final = "rotated address, unnamed"
 VISITOR: Final = "new visitor"
 DYNAMIC_PORT: Final = "dynamic port"
 
+#: Seen while learning, but told only as something that is no edge.
+UNTOLD: Final = "untold"
+
 #: Classes of legitimate traffic, in the order of the tables.
 LEGITIMATE: Final = (
     SEEN,
+    UNTOLD,
     PERIODIC,
     RARE,
     DYNAMIC_PORT,
@@ -42,6 +48,7 @@ LEGITIMATE: Final = (
     NEW_TENANT,
     SECOND_TENANT,
     NEW_SHARD,
+    NEW_RUN,
     NEW_RELEASE,
     INCIDENT,
 )
@@ -80,11 +87,11 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        `USE` columns, ``day``, ``flows``, ``truth`` (one of `CLASSES`), ``known`` (something of the link was
-        observed), ``cell``: uses of one cell would be admitted by one exact rule for a workload, name or
-        address.
+        `USE` columns, ``day``, ``period`` (day on which the 24 hours began, counted from the hour at which
+        windows end), ``flows``, ``truth`` (one of `CLASSES`), ``known`` (something of the link was observed),
+        ``cell``: uses of one cell would be admitted by one exact rule for a workload, name or address.
     """
-    uses = occurrences(world, learned, until, observed=False)
+    uses = by_period(world, learned, until)
     scored = np.array([link.kind != UNSCORED for link in world.links], dtype=np.bool_)
     uses = uses[scored[uses["link"].to_numpy()]].reset_index(drop=True)
     before = occurrences(world, first, learned, observed=True)
@@ -103,6 +110,9 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     )
     truth = np.where(seen_link[link], moved[link], truth)
     truth = np.where(np.asarray(pairs.isin(seen_pairs)), SEEN, truth)
+    truth = np.where(seen_link[link] & _new_run(world, uses, before), NEW_RUN, truth)
+    untold = np.array([one.untold != "" for one in world.links])
+    truth = np.where(seen_link[link] & untold[link], UNTOLD, truth)
     attack = np.array([one.kind if one.attack else "" for one in world.links])
     truth = np.where(attack[link] != "", attack[link], truth)
     unnamed = np.array([one.outside >= 0 and not _named(world, n) for n, one in enumerate(world.links)])
@@ -110,6 +120,18 @@ def classified(world: World, first: int, learned: int, until: int) -> pd.DataFra
     cell = pd.factorize(pd.MultiIndex.from_arrays([link, address]), sort=True)[0]
     made: pd.DataFrame = uses.assign(truth=truth.astype(str), cell=cell, known=seen_link[link])
     return made
+
+
+def _new_run(
+    world: World, uses: pd.DataFrame, before: pd.DataFrame
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Uses with an end that runs, in a run of which nothing was observed."""
+    found = np.zeros(len(uses), dtype=np.bool_)
+    runs = np.array([world.workloads[one.workload].run is not None for one in world.label_sets] + [False])
+    for end in ("client_set", "server_set"):
+        sets = uses[end].to_numpy()  # -1, for none, is the last of `runs`
+        found |= runs[sets] & ~np.isin(sets, before[end].unique())
+    return found
 
 
 def _tenants(world: World, learned: int) -> int:

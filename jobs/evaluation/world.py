@@ -13,19 +13,24 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from jobs.evaluation.activity import Ints, Watch, catch, use, watch
+from jobs.evaluation.activity import Ints, Watch, begin, catch, use, watch
 from jobs.evaluation.applications import add_applications
 from jobs.evaluation.attacks import add_attacks
 from jobs.evaluation.changes import add_incidents, add_releases
+from jobs.evaluation.clouds import add_clouds
 from jobs.evaluation.estate import Estate
+from jobs.evaluation.host_network import add_host_network
 from jobs.evaluation.internet import add_internet
 from jobs.evaluation.labels import label_texts
 from jobs.evaluation.nouns import Link, Outside, Question, Workload
 from jobs.evaluation.parameters import WorldParameters
 from jobs.evaluation.platform import add_platform, connect_workload
+from jobs.evaluation.runs import add_runs
+from jobs.evaluation.untold import add_untold
 
 CLUSTER: Final = "evaluation"
 NO_LABELS: Final = -1
+HOUR_US: Final = 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class World:
     ----------
     flows, caught
         Records per link and day, as they happened and as they were observed, shape (links, days).
+    begins
+        Hour of the first of them, shape (links, days).
     label_sets
         Every label set.
     label_set_of
@@ -55,6 +62,8 @@ class World:
         Whether the DNS answers of a workload are seen, shape (workloads,).
     owned
         Whether records name the owner of a workload's pods, shape (workloads,).
+    strangers
+        Names of other parties under suffixes that the world's own accounts are under.
     """
 
     parameters: WorldParameters
@@ -64,11 +73,13 @@ class World:
     questions: tuple[Question, ...]
     flows: Ints
     caught: Ints
+    begins: Ints
     seen: Watch
     label_sets: tuple[LabelSet, ...]
     label_set_of: Ints
     visible: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     owned: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    strangers: tuple[str, ...]
 
     def dates(self) -> list[str]:
         """Days as text."""
@@ -78,6 +89,15 @@ class World:
     def start_us(self) -> int:
         """Microseconds since the epoch at which the first day begins."""
         return int(pd.Timestamp(self.parameters.start, tz="UTC").timestamp()) * 1_000_000
+
+    def window_us(self, first: int, last: int) -> tuple[int, int]:
+        """Microseconds at which the window of the days ``first`` to ``last`` begins and ends (exclusive)."""
+        start, stop = (self.start_us() + (24 * day + self.parameters.hour) * HOUR_US for day in (first, last))
+        return start, stop
+
+    def calendar(self, first: int, last: int) -> range:
+        """Days of which a window holds at least an hour."""
+        return range(first, min(last + (self.parameters.hour > 0), self.parameters.days))
 
 
 def make_estate(parameters: WorldParameters) -> Estate:
@@ -92,6 +112,10 @@ def make_estate(parameters: WorldParameters) -> Estate:
     add_internet(estate)
     add_releases(estate)
     add_incidents(estate)
+    add_runs(estate)
+    add_untold(estate)
+    add_clouds(estate)
+    add_host_network(estate)
     return estate
 
 
@@ -117,11 +141,13 @@ def finish(estate: Estate) -> World:
         questions=tuple(estate.questions),
         flows=flows,
         caught=catch(flows, seen, estate),
+        begins=begin(flows, estate),
         seen=seen,
         label_sets=label_sets,
         label_set_of=label_set_of,
         visible=_by_namespace(estate, 12, parameters.dns_visibility),
         owned=_by_namespace(estate, 13, parameters.owners_named),
+        strangers=tuple(estate.strangers),
     )
 
 
@@ -139,7 +165,8 @@ def _label_sets(estate: Estate) -> tuple[tuple[LabelSet, ...], Ints]:
                 # Two workloads with equal labels have one label-set key, as in a real cluster.
                 key = hashlib.sha256(text.encode()).hexdigest()[:16]
                 made.append(LabelSet(place, key, texts, dict(labels)))
-            table[place, first : min(one.dies, estate.parameters.days)] = numbers[(place, text)]
+            last = min(one.dies, estate.parameters.days) if one.run is None else first + 1
+            table[place, first:last] = numbers[(place, text)]
     return tuple(made), table
 
 

@@ -5,32 +5,26 @@ A section in a policy denies everything else in its direction. So there is a sec
 was observed and what was observed can be written down; otherwise the direction stays open and says why.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from models.domain.proposal import DirectionDecision
 from models.domain.rule import Direction, Rule
 from models.synthesis.candidates import Excluded
+from models.synthesis.edges import Edge
 from models.synthesis.leftovers import works
 from models.synthesis.reasons import ALWAYS_BLOCKING, INEXPRESSIBLE, NEEDS_NO_RULE
 from models.synthesis.view import Posture
 
-#: Share of the observed days on which one inexpressible edge must have worked to keep a direction open;
+#: Share of the observed days on which one inexpressible contact must have worked to keep a direction open;
 #: a pod that starts shows a few such records on the day it starts.
 PERSISTENT_SHARE: Final = 0.5
 MIN_PERSISTENT_DAYS: Final = 2
 
 _EACH: Final = {"ingress": "incoming", "egress": "outgoing"}
-
-
-def _blocks(one: Excluded, days: int, posture: Posture) -> bool:
-    """Whether enforcing the direction would break this edge for certain."""
-    if one.reason not in INEXPRESSIBLE or not works(one.edge):
-        return False
-    if one.reason in ALWAYS_BLOCKING or posture == "generous":
-        return True
-    return one.edge.working_days >= max(MIN_PERSISTENT_DAYS, PERSISTENT_SHARE * days)
+_DAY_US: Final = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +44,8 @@ class Evidence:
         Calendar days on which the workload could have been seen.
     posture
         ``generous`` keeps a direction open for every working edge that cannot be written.
+    peer_of
+        The other side of an edge by what it is called: it stays the same when a release changes its labels.
     """
 
     rules: Sequence[Rule]
@@ -57,13 +53,48 @@ class Evidence:
     rejected: bool
     days: int
     posture: Posture
+    peer_of: Callable[[Edge], str]
+
+
+def _blocking(here: Iterable[Excluded], evidence: Evidence) -> list[Excluded]:
+    """Edges that enforcing their direction would break for certain."""
+    contacts: dict[tuple[str, str, str, int, int], list[Excluded]] = defaultdict(list)
+    for one in here:
+        if one.reason in INEXPRESSIBLE and works(one.edge):
+            edge = one.edge
+            key = (one.reason, evidence.peer_of(edge), edge.protocol, edge.port, edge.icmp_type)
+            contacts[key].append(one)
+    return [
+        one
+        for (reason, *_), edges in contacts.items()
+        if reason in ALWAYS_BLOCKING
+        or evidence.posture == "generous"
+        or _working_days([one.edge for one in edges])
+        >= max(MIN_PERSISTENT_DAYS, PERSISTENT_SHARE * evidence.days)
+        for one in edges
+    ]
+
+
+def _working_days(edges: Iterable[Edge]) -> int:
+    """
+    Days on which one contact worked, as far as its edges prove it.
+
+    A release that changes labels parts a contact into edges that come one after the other: their days add up.
+    Edges of pods that were there at the same time may have worked on the same days.
+    """
+    chains: list[tuple[int, int]] = []  # last day and days of a chain of edges
+    for edge in sorted(edges, key=lambda edge: (edge.last_us, edge.first_us)):
+        first, last = edge.first_us // _DAY_US, edge.last_us // _DAY_US
+        before = max((days - (end == first) for end, days in chains if end <= first), default=0)
+        chains.append((last, before + edge.working_days))
+    return max(days for _, days in chains)
 
 
 def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
     """Decide on one direction of one workload."""
     mine = [rule for rule in evidence.rules if rule.direction == direction]
     here = [one for one in evidence.excluded if one.edge.direction == direction]
-    blocking = [one for one in here if _blocks(one, evidence.days, evidence.posture)]
+    blocking = _blocking(here, evidence)
     kind = _EACH[direction]
     if blocking:
         codes = ", ".join(sorted({one.reason for one in blocking}))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from models.domain.peer import EndpointPeer, FqdnPeer, LabelSelector, Peer
@@ -18,7 +19,7 @@ from models.synthesis.evidence import SECOND_US, DayIndex
 from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families
 from models.synthesis.http_lists import HttpLists
-from models.synthesis.leftovers import left_out
+from models.synthesis.leftovers import left_out, peer_text
 from models.synthesis.lines import Grouping
 from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed, maturity
@@ -137,7 +138,14 @@ def propose_for(
         grouping, candidates, setting.index, facts, setting.rejected, http=setting.http
     )
     rules = [rule for rule in everything if rule.id not in setting.rejected]
-    evidence = Evidence(rules, excluded, len(rules) < len(everything), facts.days, view.posture)
+    evidence = Evidence(
+        rules,
+        excluded,
+        rejected=len(rules) < len(everything),
+        days=facts.days,
+        posture=view.posture,
+        peer_of=partial(peer_text, view),
+    )
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
     outcome = Outcome(None, ingress, egress, {}, set(), list(excluded))
     outcome.settle(candidates, ids_of, {rule.id for rule in rules})

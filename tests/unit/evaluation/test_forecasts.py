@@ -74,7 +74,7 @@ def test_a_rule_is_needed_if_a_later_use_matches_it_and_legitimate_unless_an_att
     rules = [rule("used", endpoint("api"), 9090, 0.9, 0.8), rule("odd", endpoint("db"), 22, 0.2, 0.3)]
     measured = Measured()
     book = RuleBook(tiny_world(), [form(rules, 0.5, (0.0, 2.0))])
-    measure_forecasts(measured, book, uses([TO_API, SCAN]), uses([TO_API, TO_NEW]))
+    measure_forecasts(measured, book, uses([TO_API, SCAN]), uses([TO_API, TO_NEW]), uses([]))
     assert measured.forecasts == [
         ("p_need", 0.9, 1.0),
         ("p_legit", 0.8, 1.0),
@@ -86,11 +86,19 @@ def test_a_rule_is_needed_if_a_later_use_matches_it_and_legitimate_unless_an_att
     assert ("expected_vs_actual", "all", 0.5, 1.0) in measured.counts
 
 
+def test_a_rule_that_only_probes_use_is_needed():
+    """The node asks whether a pod lives, and a rule that names the node is used by that."""
+    measured = Measured()
+    book = RuleBook(tiny_world(), [form([rule("used", endpoint("api"), 9090, 0.9, 0.8)])])
+    measure_forecasts(measured, book, uses([TO_API]), uses([]), uses([TO_API]))
+    assert ("p_need", 0.9, 1.0) in measured.forecasts
+
+
 def test_a_missing_number_is_counted_as_missing():
     """Null is not zero: nothing is scored, and the share of rules with a number says so."""
     measured = Measured()
     book = RuleBook(tiny_world(), [form([rule("used", endpoint("api"), 9090, None, None)])])
-    measure_forecasts(measured, book, uses([TO_API]), uses([TO_API]))
+    measure_forecasts(measured, book, uses([TO_API]), uses([TO_API]), uses([]))
     assert measured.forecasts == []
     assert ("p_need_given", "all", 0.0, 1.0) in measured.counts
     assert not [count for count in measured.counts if count[0] == "expected_vs_actual"]

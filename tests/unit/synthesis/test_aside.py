@@ -20,7 +20,12 @@ def world():
 
 def observed(world, reason, **changes):
     """The window with one thing that the fold set aside, of web's outgoing traffic."""
-    row = {
+    return with_rows(world, [row(world, reason, **changes)])
+
+
+def row(world, reason, **changes):
+    """One thing that the fold set aside."""
+    return {
         "cluster": world.cluster,
         "reason": reason,
         "subject": world.identities[0]["label_key"],
@@ -35,8 +40,12 @@ def observed(world, reason, **changes):
         **WORKED,
         **changes,
     }
+
+
+def with_rows(world, rows):
+    """The window with things that the fold set aside."""
     found = world.observations()
-    aside = pd.DataFrame([row], columns=list(frames.ASIDE_EDGES)).astype(frames.ASIDE_EDGES)
+    aside = pd.DataFrame(rows, columns=list(frames.ASIDE_EDGES)).astype(frames.ASIDE_EDGES)
     return type(found)(**{**vars(found), "aside_edges": aside})
 
 
@@ -80,3 +89,39 @@ def test_a_service_address_is_answered_by_its_pods(world):
     """Replies come from where the call was translated to, so none is seen from the address."""
     result = propose(observed(world, "service_without_known_pods", answered=0))
     assert lines(result)["service_address"].works
+
+
+def released(world, spans, of="subject"):
+    """A call of web by a strange address or by unclear ports, parted by the releases of one of its ends."""
+    sets = [world.pod("shop", "odd", {"app": "odd", "version": f"1.{place}"}) for place in range(len(spans))]
+    for one in sets:
+        world.edge(one, world.pod("shop", "api"))
+    rows = []
+    for one, (first, last) in zip(sets, spans, strict=True):
+        times = {"first_us": world.at(first, 1), "last_us": world.at(last - 1, 20), "days": last - first}
+        if of == "subject":
+            rows.append(row(world, "unresolved", subject=one.key, **times))
+        else:
+            peer = {"peer_kind": "endpoint", "peer": one.key}
+            rows.append(row(world, "ambiguous_direction", **peer, **times))
+    return propose(with_rows(world, rows))
+
+
+@pytest.mark.parametrize(("of", "name"), [("subject", "odd"), ("peer", "web")])
+def test_releases_that_change_labels_part_no_contact(world, of, name):
+    """It worked on every day, but on no label set's more than a third of them."""
+    result = released(world, [(0, 5), (5, 9), (9, 14)], of)
+    open_ones = [one for one in result.unproposed if one.workloads == (f"Deployment/{name}",)]
+    assert open_ones or not proposal_for(result, name).egress.enforced
+
+
+def test_pods_that_start_at_the_same_time_add_up_to_nothing(world):
+    """Three label sets with the same few days worked on these days and on no others."""
+    result = released(world, [(3, 7), (3, 7), (3, 7)])
+    assert proposal_for(result, "odd").egress.enforced
+
+
+def test_a_day_that_two_releases_share_counts_once(world):
+    """Three days and four that overlap in one are six of fourteen."""
+    result = released(world, [(3, 6), (5, 9)])
+    assert proposal_for(result, "odd").egress.enforced
