@@ -109,7 +109,7 @@ def confident(
         jobs=jobs_of(cron_jobs, proposals),
         deployed=_deployed(draft),
     )
-    ledger = _Ledger(legit, cells, scored, numbers)
+    ledger = _Ledger(legit, cells, scored, numbers, complete.reason_)
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
@@ -166,11 +166,17 @@ def _cell(draft: Draft, place: float) -> str:
 
 
 class _Ledger:
-    """Numbers and sentences by rule."""
+    """Numbers and sentences by rule; ``too_little`` says why ``p_need`` has none."""
 
     def __init__(
-        self, legit: Legitimacy, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame
+        self,
+        legit: Legitimacy,
+        cells: PolicyCells,
+        scored: pd.DataFrame,
+        scores: pd.DataFrame,
+        too_little: str,
     ) -> None:
+        self._too_little = too_little
         self._days = cells.days
         self._rows = scored.loc[pd.Index(scores["needed"]).unique(), _SHOWN].to_dict("index")
         self._scores = scores.to_dict("index")
@@ -194,11 +200,15 @@ class _Ledger:
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),
-            reason="" if numbers["confidence"] is not None else TOO_LITTLE,
+            reason="" if numbers["confidence"] is not None else self._missing(numbers),
             provenance=str(score["provenance"]),
             rhythm=str(needed["rhythm"]),
             ledger=tuple(domain.Argument(one.name, round(one.bits, 2), one.because) for one in arguments),
         )
+
+    def _missing(self, numbers: dict[str, float | None]) -> str:
+        """Why there is no confidence."""
+        return (self._too_little if numbers["p_need"] is None else "") or TOO_LITTLE
 
 
 def _probability(value: float) -> float | None:

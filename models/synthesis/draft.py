@@ -176,13 +176,14 @@ def draft(
     families = find_families(view, table.edges, held, rates, previous.families)
     candidates = find_candidates(view, table.edges, held, screened.review_places())
     index = DayIndex(table)
+    seen = observed(observations)
     candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
     http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
         cluster=observations.cluster,
         view=view,
         index=index,
-        observed=observed(observations),
+        observed=seen.unscreened() if screened.unscreened else seen,
         resolvers=assumed_resolvers(view, candidates.found),
         rejected=rejected_rules,
         families=families,

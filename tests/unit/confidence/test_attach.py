@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from jobs.propose import propose
-from models.confidence.policy_cells import policy_cells, window_days
+from models.confidence.policy_cells import policy_cells
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.learning.days import window_days
 from models.synthesis.draft import draft
 from tests.unit.synthesis.world import Pods, World
 

@@ -8,6 +8,7 @@ import pytest
 from models.domain.window import Window
 from models.learning.quarantine import check_conservation
 from models.synthesis.draft import draft
+from service.checkup import examine
 from service.db.tables import NightRow
 from service.observed.folded import FoldedObservations
 from service.proposals import repository as proposals
@@ -204,6 +205,20 @@ def test_every_edge_of_the_window_ends_in_exactly_one_place(portolan, verdict):
     assert (sums["excluded"] > 0) == (verdict == "unwanted")
     held = {one.cell for one in made.quarantine}
     assert held == set(made.screened.held_back())
+
+
+def test_the_doctor_says_where_nothing_could_be_screened(portolan):
+    """An empty quarantine after five days does not mean that nothing was odd."""
+
+    def said():
+        return [one for one in examine(portolan) if one.subject == "screening of default"]
+
+    night(portolan, 4)
+    (found,) = said()
+    assert found.status == "note"
+    assert found.detail.startswith("nothing was screened: at least 25% of the capture arrived on ")
+    night(portolan, 9)
+    assert said() == []
 
 
 def test_fifty_verdicts_turn_the_prior_into_a_calibrated_probability(tmp_path):
