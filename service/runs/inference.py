@@ -204,6 +204,7 @@ def _looked_at(result: InferResult) -> dict[str, Any]:
         "end": result.window.end.isoformat(),
         "effective_days": result.effective_days,
         "without_proposal": len(result.unproposed),
+        "records": result.records,
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import BadInputError
+from models.errors import BadInputError, DefectError
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
 from models.learning.ledger import contributions
@@ -515,12 +515,12 @@ def test_every_cell_ends_in_one_place_and_flows_add_up(cells: dict[str, tuple[in
     fates = decide_fates(reasons.reindex(frame.index))
     total = int(frame["flows"].sum())
     assert sum(check_conservation(frame, fates, total).values()) == total
-    with pytest.raises(BadInputError, match="flows came in"):
+    with pytest.raises(DefectError, match="flows came in"):
         check_conservation(frame, fates, total + 1)
     if len(frame):
-        with pytest.raises(BadInputError, match="same cells"):
+        with pytest.raises(DefectError, match="same cells"):
             check_conservation(frame, fates.iloc[1:], total)
-        with pytest.raises(BadInputError, match="unknown fate"):
+        with pytest.raises(DefectError, match="unknown fate"):
             check_conservation(frame, fates.assign(fate="lost"), total)
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from models.domain.window import Window
-from models.learning.quarantine import check_conservation
 from models.synthesis.draft import draft
 from service.checkup import examine
 from service.db.tables import NightRow
@@ -195,14 +194,14 @@ def test_every_edge_of_the_window_ends_in_exactly_one_place(portolan, verdict):
     with portolan.database.read() as session:
         memory = nights.memory(session, "default", nights.remembered(session, "default").night)
     window = Window.ending(until, 10 * DAY)
-    made = draft(FoldedObservations(portolan.store).observations("default", window), memory=memory)
+    observations = FoldedObservations(portolan.store).observations("default", window)
+    made = draft(observations, memory=memory)
     assert made.table.edges
     for edge in made.table.edges:
         assert (edge.place in made.ledger.rules_of) != (edge.place in made.ledger.reason_of)
-    cells = made.screened.raw.cells
-    sums = check_conservation(cells, made.screened.fates, int(cells["flows"].sum()))
-    assert sums["admitted"] > 0
-    assert (sums["excluded"] > 0) == (verdict == "unwanted")
+    assert made.records["admitted"] > 0
+    assert (made.records["excluded"] > 0) == (verdict == "unwanted")
+    assert made.records["set_aside"] == observations.set_aside["flows"].sum()
     held = {one.cell for one in made.quarantine}
     assert held == set(made.screened.held_back())
 
