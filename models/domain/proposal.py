@@ -202,7 +202,8 @@ class Proposal:
     left_out
         Sorted; observed and not allowed.
     maturity
-        ``stable`` only from 14 effective days on, and where enough was heard to screen the window.
+        ``stable`` only from 14 effective days on, where enough was heard to screen the window, and where
+        every direction that it constrains is ready at a risk of 20 %.
     why_not_stable
         What keeps it from ``stable``, in words; "" where nothing does.
     observed_from_us
