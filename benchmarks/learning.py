@@ -159,7 +159,7 @@ def main() -> None:
     with step("completeness"):
         Completeness().fit(many, window_)
     with step("screening: facts"):
-        facts = screening_features(many, Surroundings())
+        facts = screening_features(many, Surroundings(), window_)
     with step("screening: two channels"):
         Screening().fit(facts, DAYS)
     frame = profiles(rng, options.workloads)

@@ -39,9 +39,10 @@ class InferResult:
     ``proposals`` are sorted by namespace and name and carry their back-test and confidence; ``manifests``
     are their objects by proposal key, in enforce mode with all rules, a ``List`` of parts where one was
     split. ``calibration`` says how forecasts of this estate fared on weeks that they had not seen,
-    ``forecast`` what all policies would deny together. ``quarantine`` is everything held back, also of
-    workloads without a proposal; ``fates`` (of what was held back, by cell) and ``learned`` are for the next
-    night's run.
+    ``forecast`` what all policies would deny together; ``records`` where the records of the window ended,
+    ``not_screened`` why nothing could be called odd where too little was heard for it. ``quarantine`` is all
+    that was held back, also of workloads without a proposal; ``fates`` (of what was held back, by cell) and
+    ``learned`` are for the next night's run.
     """
 
     cluster: str
@@ -60,6 +61,8 @@ class InferResult:
     learned: Learned
     calibration: dict[str, Any]
     forecast: dict[str, Any]
+    records: dict[str, int]
+    not_screened: str = ""
 
     def counts(self) -> dict[str, Any]:
         """What a run record keeps."""
@@ -72,6 +75,7 @@ class InferResult:
             "effective_days": self.effective_days,
             "listened_share": self.listened_share,
             "lost_events": self.lost_events,
+            "records": self.records,
             "set_aside": self.set_aside,
         }
 
@@ -97,6 +101,7 @@ class InferResult:
                 "effective_days": self.effective_days,
                 "listened_share": self.listened_share,
                 "lost_events": self.lost_events,
+                "not_screened": self.not_screened,
                 "set_aside": self.set_aside,
             },
             "without_proposal": [
@@ -165,6 +170,8 @@ def propose(
         learned=made.learned,
         calibration=sure.calibration,
         forecast=sure.forecast,
+        records=made.records,
+        not_screened=made.screened.unscreened,
     )
 
 

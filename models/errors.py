@@ -26,5 +26,9 @@ class UnsupportedError(PortolanError):
     """Valid input that Portolan, or the target cluster, cannot express; names the construct (exit 1)."""
 
 
+class DefectError(PortolanError):
+    """Portolan contradicts itself: a defect to report, of which nothing is kept (exit 1, HTTP 500)."""
+
+
 class TooLittleEvidenceError(PortolanError):
     """There is not enough observation to answer; never replaced by a guess (exit 1)."""

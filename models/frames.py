@@ -149,7 +149,7 @@ COVERAGE: Final[dict[str, str]] = {
     "day": "str",
     "hour": "int64",
     "nodes": "int32",  # nodes that delivered anything in that hour, and were not said to be unavailable in it
-    "expected_nodes": "int32",  # nodes that delivered anything on that day, or were said to be unavailable
+    "expected_nodes": "int32",  # nodes that were there in that hour, or said to be unavailable on that day
     "seconds": "int64",  # seconds listened, summed over nodes; of a node that delivers little all of the hour
     "flows": "int64",
     "replies": "int64",

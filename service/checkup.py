@@ -18,7 +18,7 @@ from models.errors import PortolanError
 from service.db.migrate import revision
 from service.db.tables import LeaseRow
 from service.durations import format_duration
-from service.proposals.repository import count_by_state
+from service.proposals.repository import count_by_state, newest_inferences
 from service.quarantine.service import open_count
 from service.wiring import Portolan
 
@@ -56,6 +56,7 @@ def examine(portolan: Portolan) -> list[Finding]:
         _objects,
         _runs,
         _proposals,
+        _screening,
         _quarantine,
     )
     findings: list[Finding] = []
@@ -181,6 +182,15 @@ def _proposals(portolan: Portolan) -> Iterator[Finding]:
         yield Finding("proposals", "note", "none yet: 'portolan infer'")
         return
     yield Finding("proposals", "ok", ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def _screening(portolan: Portolan) -> Iterator[Finding]:
+    """Where the newest inference could not tell what looks odd; an empty quarantine does not say so."""
+    with portolan.database.read() as session:
+        said = {row.cluster: row.body.get("coverage", {}) for row in newest_inferences(session, None)}
+    for cluster, coverage in said.items():
+        if why := coverage.get("not_screened"):
+            yield Finding(f"screening of {cluster}", "note", why)
 
 
 def _quarantine(portolan: Portolan) -> Iterator[Finding]:

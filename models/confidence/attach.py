@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.calibration import carry_horizon
-from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
+from models.confidence.completeness import MIN_DAYS, NAMESPACE_SHOCK, READINESS_RISKS, Completeness
 from models.confidence.legitimacy import Legitimacy
 from models.confidence.policy_cells import PolicyCells, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
@@ -28,15 +28,18 @@ from models.learning.rhythms import Rhythms
 from models.synthesis.raw_cells import workload_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from models.domain.cron_job import CronJob
     from models.domain.proposal import DirectionDecision, Proposal
-    from models.domain.rule import Rule
+    from models.domain.rule import Maturity, Rule
     from models.frames import Observations
     from models.learning.evidence import Evidence
     from models.synthesis.draft import Draft
 
+#: Risk of any denial within `HORIZON` days up to which a direction is ready for ``stable``: the largest
+#: at which readiness is told. After two weeks hardly any policy is ready at less (method, section 4).
+STABLE_RISK: Final = READINESS_RISKS[-1]
 #: Why an assumed rule has no number.
 ASSUMED: Final = "assumed: nothing of it was seen"
 #: Likelihood ratio at which the tests of the screening fire (method, section 5).
@@ -109,7 +112,7 @@ def confident(
         jobs=jobs_of(cron_jobs, proposals),
         deployed=_deployed(draft),
     )
-    ledger = _Ledger(legit, cells, scored, numbers)
+    ledger = _Ledger(legit, cells, scored, numbers, complete.reason_)
     table = complete.completeness_.to_dict("index")
     done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
@@ -166,11 +169,17 @@ def _cell(draft: Draft, place: float) -> str:
 
 
 class _Ledger:
-    """Numbers and sentences by rule."""
+    """Numbers and sentences by rule; ``too_little`` says why ``p_need`` has none."""
 
     def __init__(
-        self, legit: Legitimacy, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame
+        self,
+        legit: Legitimacy,
+        cells: PolicyCells,
+        scored: pd.DataFrame,
+        scores: pd.DataFrame,
+        too_little: str,
     ) -> None:
+        self._too_little = too_little
         self._days = cells.days
         self._rows = scored.loc[pd.Index(scores["needed"]).unique(), _SHOWN].to_dict("index")
         self._scores = scores.to_dict("index")
@@ -194,11 +203,15 @@ class _Ledger:
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),
-            reason="" if numbers["confidence"] is not None else TOO_LITTLE,
+            reason="" if numbers["confidence"] is not None else self._missing(numbers),
             provenance=str(score["provenance"]),
             rhythm=str(needed["rhythm"]),
             ledger=tuple(domain.Argument(one.name, round(one.bits, 2), one.because) for one in arguments),
         )
+
+    def _missing(self, numbers: dict[str, float | None]) -> str:
+        """Why there is no confidence."""
+        return (self._too_little if numbers["p_need"] is None else "") or TOO_LITTLE
 
 
 def _probability(value: float) -> float | None:
@@ -212,15 +225,44 @@ def _attached(
         way: _decided(proposal.decision(way), table.get((proposal.key, way)), complete)
         for way in ("ingress", "egress")
     }
-    # Two weeks of hours are not two weeks of days: what cannot be forecast is not called stable.
-    shaky = proposal.maturity == "stable" and (complete.provisional_ or not complete.estimable_)
+    matured, why_not_stable = _matured(proposal, complete, decisions)
     return replace(
         proposal,
         rules=tuple(replace(rule, confidence=ledger.of(rule)) for rule in proposal.rules),
         ingress=decisions["ingress"],
         egress=decisions["egress"],
-        maturity="maturing" if shaky else proposal.maturity,
+        maturity=matured,
+        why_not_stable=why_not_stable,
     )
+
+
+def _matured(
+    proposal: Proposal, complete: Completeness, decisions: Mapping[str, DirectionDecision]
+) -> tuple[Maturity, str]:
+    """
+    Maturity that the forecast leaves, and why it is not ``stable``.
+
+    Two weeks of hours are not two weeks of days, and a policy that is likely to deny something next week is
+    one to wait with, however long was looked: what cannot be forecast or is not ready is not stable.
+    """
+    if proposal.maturity != "stable":
+        return proposal.maturity, proposal.why_not_stable
+    # without numbers: the files of a night say the same as long as nothing else changes
+    if not complete.estimable_:
+        return "maturing", f"fewer than {MIN_DAYS} days were heard well enough for a forecast"
+    if complete.provisional_:
+        return "maturing", "less than two weeks' worth of capture arrived"
+    unready = [
+        way
+        for way, one in sorted(decisions.items())
+        if one.completeness.ready and not dict(one.completeness.ready)[STABLE_RISK]
+    ]
+    if unready:
+        return "maturing", (
+            f"not ready at a risk of {100 * STABLE_RISK:.0f} % that {' and '.join(unready)} "
+            f"{'denies' if len(unready) == 1 else 'deny'} something legitimate within {HORIZON} days"
+        )
+    return "stable", ""
 
 
 def _decided(

@@ -20,7 +20,7 @@ from models.confidence.novelty import BIRTH, RARE, novelty
 from models.confidence.rare import Reach, births_ahead, rare_ahead, size_class
 from models.learning.base import Estimator, require
 from models.learning.cells import EXTERNAL, INTERNAL
-from models.learning.days import DAYS_PER_WEEK, ObservedDays
+from models.learning.days import DAYS_PER_WEEK, MAX_DAY_LOSS, ObservedDays
 from models.learning.recurrence import HORIZON
 
 if TYPE_CHECKING:
@@ -228,7 +228,10 @@ class Completeness(Estimator):
 
 def _reason(days: ObservedDays, *, provisional: bool) -> str:
     if days.count < MIN_DAYS:
-        return f"too little seen: {days.count} fully observed days, {MIN_DAYS} are needed"
+        short = f"too little seen: {days.count} fully observed days, {MIN_DAYS} are needed"
+        if not days.partial:
+            return short
+        return f"{short}; of {len(days.partial)} more, over {MAX_DAY_LOSS:.0%} of the capture is missing"
     if provisional:
         return f"provisional: {days.worth:.1f} days' worth observed, {MIN_STABLE_DAYS} are needed"
     return ""

@@ -9,7 +9,7 @@ admitting them would take a rule each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,7 @@ import pandas as pd
 from models.domain.peer import EVERY_NAMESPACE, CidrPeer, EndpointPeer, FqdnPeer
 from models.domain.rule import opens_world
 from models.learning.cells import CELL_KEY, EXTERNAL, INFRASTRUCTURE, INTERNAL
-from models.learning.days import ObservedDays, observed_days
+from models.learning.days import ObservedDays, window_days
 from models.learning.incidence import SUMS, DayIncidence
 from models.synthesis.addresses import writable_names
 from models.synthesis.leftovers import works
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from models.synthesis.draft import Draft
     from models.synthesis.edges import Edge
 
-#: Share of a day that may be missing before its silence says nothing about a policy's cells.
-MAX_DAY_LOSS: Final = 0.25
 #: Why an edge has no rule although enforcement would not deny it, or although it should be denied.
 _NOT_HELD_BACK: Final = NEEDS_NO_RULE | {"direction_open", "rejected"}
 _DAY_COLUMNS: Final = ("day", "hour_bits", *SUMS, "replies_visible", "first_us", "last_us")
@@ -109,23 +107,6 @@ def _among(cells: Iterable[str], some: Iterable[str]) -> npt.NDArray[np.bool_]:
     """Which cells are among some; what ``Index.isin`` says, much sooner of many thousand texts."""
     known = frozenset(some)
     return np.array([cell in known for cell in cells], dtype=np.bool_)
-
-
-def window_days(observations: Observations) -> ObservedDays:
-    """
-    Days of a window, as a policy's cells need them.
-
-    A day with most of its events counts: what is lost of it are single records, and a cell of a policy has
-    many. A day with edges and without any coverage counts for presence only; without coverage at all, every
-    day with edges is taken as observed, as the rest of the proposal does and says.
-    """
-    seen = sorted(str(day) for day in observations.edge_days["day"].unique())
-    if observations.coverage.empty:
-        return ObservedDays(tuple(seen), (), dict.fromkeys(seen, 1.0))
-    days = observed_days(observations.coverage, MAX_DAY_LOSS)
-    silent = [day for day in seen if day not in days.exposure]
-    exposure = dict(sorted({**days.exposure, **dict.fromkeys(silent, 0.0)}.items()))
-    return replace(days, partial=tuple(sorted({*days.partial, *silent})), exposure=exposure)
 
 
 def held_back_id(key: str, edge: Edge) -> str:

@@ -202,7 +202,10 @@ class Proposal:
     left_out
         Sorted; observed and not allowed.
     maturity
-        ``stable`` only from 14 effective days.
+        ``stable`` only from 14 effective days on, where enough was heard to screen the window, and where
+        every direction that it constrains is ready at a risk of 20 %.
+    why_not_stable
+        What keeps it from ``stable``, in words; "" where nothing does.
     observed_from_us
         First time the workload was seen, microseconds since the epoch, cut to the day.
     effective_days
@@ -233,6 +236,7 @@ class Proposal:
     flags: tuple[str, ...] = ()
     backtest: Backtest | None = None
     quarantine: tuple[Quarantined, ...] = ()
+    why_not_stable: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -158,6 +158,7 @@ def proposal_to_json(
         "state": state,
         "fingerprint": proposal.fingerprint,
         "maturity": proposal.maturity,
+        "maturity_reason": proposal.why_not_stable,
         "cluster": proposal.cluster,
         "namespace": proposal.namespace,
         "name": proposal.name,
@@ -268,4 +269,5 @@ def proposal_from_json(form: Mapping[str, Any]) -> Proposal:
         flags=tuple(form["flags"]),
         backtest=_backtest(form["backtest"]),
         quarantine=tuple(quarantined_from_json(entry) for entry in form["quarantine"]),
+        why_not_stable=form.get("maturity_reason", ""),
     )

@@ -33,6 +33,7 @@ from models.drift.unused import unused_parts
 from models.drift.working import working_traffic
 from models.errors import BadInputError
 from models.frames import Observations
+from models.learning.screening import MIN_SCREENED_DAYS
 from models.simulation.compiled import ALLOW, DENY, UNKNOWN
 
 _VERDICTS: Final = ((ALLOW, "allowed"), (DENY, "denied"), (UNKNOWN, "undecided"))
@@ -111,6 +112,11 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
     if not coverage.silent:
         standing = stand(scene, given.held)
         findings += _traffic(scene, standing, coverage, counts, notes)
+        if scene.history is not None and standing.days.heard_count < MIN_SCREENED_DAYS:
+            notes.append(
+                f"Enough was heard of {standing.days.heard_count} days only, of {MIN_SCREENED_DAYS} it takes "
+                "to tell what looks odd: nothing is called suspicious for its looks."
+            )
         found = reach(scene)
         told = frozenset(
             policy for policy in found.selected if any(str(policy) in one.policy for one in compared.findings)

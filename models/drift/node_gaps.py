@@ -69,10 +69,11 @@ def node_gap(night: "pd.DataFrame", history: "pd.DataFrame | None") -> NodeGap |
 
 
 def _gaps(frame: "pd.DataFrame") -> Iterator[NodeGap]:
-    """Stretches of hours with fewer nodes than in the hour before and the hour after."""
+    """Stretches of hours with fewer nodes than were there, and than in the hour before and the hour after."""
     hourly = frame.groupby("hour", sort=True)[["nodes", "expected_nodes"]].max()
     hours, nodes = hourly.index.to_numpy(dtype=np.int64), hourly["nodes"].to_numpy(dtype=np.int64)
-    if not len(nodes) or int(hourly["expected_nodes"].max()) > nodes.max():
+    there = hourly["expected_nodes"].to_numpy(dtype=np.int64)
+    if not len(nodes) or there.max() > nodes.max():
         return  # never all of them at once: one took the place of another
     level = int(nodes.max())
     full = np.flatnonzero(nodes == level)
@@ -80,5 +81,7 @@ def _gaps(frame: "pd.DataFrame") -> Iterator[NodeGap]:
         first, last = int(hours[left]) + 1, int(hours[right]) - 1
         between = nodes[left + 1 : right]
         # An hour without any record at all is missing for every node and is told as such.
-        if len(between) >= MIN_GAP_HOURS and between.min() > 0 and len(between) == last - first + 1:
+        heard = between.min(initial=level) > 0 and len(between) == last - first + 1
+        # Where fewer were there, the others had left and came, or others came in their place.
+        if len(between) >= MIN_GAP_HOURS and heard and there[left + 1 : right].min() == level:
             yield NodeGap(level - int(between.max()), level, first, last)

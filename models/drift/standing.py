@@ -13,10 +13,10 @@ import pandas as pd
 from models.domain.quarantine import quarantine_id
 from models.drift.night import RAW, Scene
 from models.learning.cells import to_cells
-from models.learning.days import HOURS_PER_DAY, ObservedDays
+from models.learning.days import HOURS_PER_DAY, MAX_DAY_LOSS, ObservedDays
 from models.learning.incidence import DayIncidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, Recurrence
-from models.learning.screening import Screening
+from models.learning.screening import MIN_SCREENED_DAYS, Screening
 from models.learning.screening_features import screening_features
 from models.learning.templates import used_templates
 from models.synthesis.cell_pods import End, cell_pods, pod_names
@@ -26,8 +26,6 @@ from models.synthesis.surroundings import surroundings
 MAX_ESTATE: Final = 40_000
 #: Cells of the estate below which "the oddest one in a hundred" means nothing.
 MIN_ESTATE: Final = 30
-#: Full days below which nothing can be told from anything.
-MIN_SCREENED_DAYS: Final = 7
 #: Code of screening for several first calls to other teams at once.
 STRANGERS: Final = "strangers_at_once"
 #: Workloads of other namespaces that a caller may have by its rules for whom strangers are everyday.
@@ -100,7 +98,7 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     rows = pd.concat([scene.past[scene.rows.columns.intersection(scene.past.columns)], asked_for])
     rows = rows.reset_index(drop=True)
     cell_days = to_cells(rows, subjects=scene.owners, peers=scene.entities)
-    incidence = DayIncidence().fit(cell_days, covered(scene, rows))
+    incidence = DayIncidence(MAX_DAY_LOSS).fit(cell_days, covered(scene, rows))
     cells, days = incidence.cells_, incidence.days_
     need = Recurrence(horizon=CONFIDENCE_HORIZON).fit(cells, days).p_need_
     kept = _kept_back(scene, held)
@@ -111,15 +109,15 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     unruled = scene.rows["part"] < 0
     asked = sorted(set(scene.rows.loc[passed & unruled & ~_asks_resolver(scene), "cell"]))
     estate = cells.index.difference(asked)
-    if not asked or len(cells) < MIN_ESTATE or days.count < MIN_SCREENED_DAYS:
+    if not asked or len(cells) < MIN_ESTATE or days.heard_count < MIN_SCREENED_DAYS:
         nothing = pd.Series(dtype="float64"), pd.Series(dtype="str")
         return Standing(cells, days, need, new, *nothing, held=kept)
     if len(estate) > MAX_ESTATE:
         estate = estate[:: -(-len(estate) // MAX_ESTATE)]
     around = surroundings(scene.everything, scene.view)
     chosen = _with_pods(cells.loc[estate.union(asked)].sort_index(), scene, rows, around.rolled_out)
-    facts = screening_features(_without_refusals(chosen), around)
-    screening = Screening().fit(facts, days.count)
+    facts = screening_features(_without_refusals(chosen), around, days)
+    screening = Screening().fit(facts, days.heard_count)
     odd = screening.reasons_.loc[asked].fillna("")
     legit = screening.p_legit_.loc[asked]
     return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept)

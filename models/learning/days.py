@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from models.frames import Observations
+
 #: Share of a day's capture that may be missing before its silence proves nothing (method, section 1).
 MAX_CAPTURE_LOSS: Final = 0.02
+#: The same of what has many records a day, as a cell of a policy or of a workload has: what is lost of such
+#: a day are single records (docs/decisions/0031, 0068).
+MAX_DAY_LOSS: Final = 0.25
+#: Share of a day's capture from which what comes daily had a fair chance to show: six hours of all nodes.
+MIN_HEARD: Final = 0.25
 #: Days a bitmap holds: 64 bits less the sign bit, so that it survives signed 64-bit stores.
 BITMAP_DAYS: Final = 63
 HOURS_PER_DAY: Final = 24
@@ -35,9 +42,10 @@ class ObservedDays:
     Parameters
     ----------
     full
-        ISO dates of fully observed days, oldest first; the newest `BITMAP_DAYS` of them.
+        ISO dates of the days that were observed well enough for the purpose, oldest first; the newest
+        `BITMAP_DAYS` of them.
     partial
-        ISO dates of the days that were observed with gaps or losses, oldest first.
+        ISO dates of the days that were observed with more gaps or losses than that, oldest first.
     exposure
         Share of each day's capture that arrived, in [0, 1], by ISO date.
     """
@@ -61,6 +69,17 @@ class ObservedDays:
         """Days' worth of capture in the window, partial days by the share of them that arrived."""
         return sum(self.exposure.get(day, 0.0) for day in (*self.full, *self.partial))
 
+    @property
+    def heard_count(self) -> int:
+        """Number of days of which at least `MIN_HEARD` arrived, whatever may be said of their silence."""
+        return sum(share >= MIN_HEARD for share in self.exposure.values())
+
+    @property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """What the silence of each full day is worth, in days, at most 1; shape (T,)."""
+        shares = np.array([self.exposure.get(day, 1.0) for day in self.full], dtype=np.float64)
+        return np.where(shares >= 1.0 - MAX_CAPTURE_LOSS, 1.0, shares)
+
     def weekdays_ahead(self, horizon: int) -> npt.NDArray[np.int64]:
         """How often each weekday comes in the ``horizon`` days after the newest full day; shape (7,)."""
         if not self.full:
@@ -82,6 +101,11 @@ class ObservedDays:
         """Index of the newest full day that is not after each date; -1 when there is none."""
         full = np.array(self.full, dtype=str)
         return np.searchsorted(full, days.to_numpy(dtype=str), side="right").astype(np.int64) - 1
+
+    def count_before(self, days: pd.Series[str]) -> npt.NDArray[np.int64]:
+        """Number of full days before each date; for a full day, its index."""
+        full = np.array(self.full, dtype=str)
+        return np.searchsorted(full, days.to_numpy(dtype=str), side="left").astype(np.int64)
 
 
 def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_LOSS) -> ObservedDays:
@@ -118,6 +142,28 @@ def observed_days(coverage: pd.DataFrame, max_capture_loss: float = MAX_CAPTURE_
     full = tuple(day for day, share in exposure.items() if share >= 1.0 - max_capture_loss)
     partial = tuple(day for day in exposure if day not in frozenset(full))
     return ObservedDays(full[-BITMAP_DAYS:], partial, exposure)
+
+
+def window_days(observations: Observations) -> ObservedDays:
+    """
+    Days of a window, as what has many records a day needs them.
+
+    A day counts with at most `MAX_DAY_LOSS` missing. A day with edges and without any coverage counts for
+    presence only; without coverage at all, every day with edges is taken as observed, as the rest of a
+    proposal does and says.
+
+    Parameters
+    ----------
+    observations
+        ``edge_days`` and ``coverage``.
+    """
+    seen = sorted(str(day) for day in observations.edge_days["day"].unique())
+    if observations.coverage.empty:
+        return ObservedDays(tuple(seen), (), dict.fromkeys(seen, 1.0))
+    days = observed_days(observations.coverage, MAX_DAY_LOSS)
+    silent = [day for day in seen if day not in days.exposure]
+    exposure = dict(sorted({**days.exposure, **dict.fromkeys(silent, 0.0)}.items()))
+    return replace(days, partial=tuple(sorted({*days.partial, *silent})), exposure=exposure)
 
 
 def heard_share(coverage: pd.DataFrame) -> pd.Series[float]:

@@ -29,12 +29,15 @@ class Holders:
         observed count as two, as far as first and last sight tell.
     bits
         The fully observed ones among them, in the order of the cells.
+    first_date
+        ISO date of the first call, on whatever kind of day, keyed by cell.
     first_us
         Microseconds of the first call, keyed by cell.
     """
 
     days: pd.Series[float]
     bits: npt.NDArray[np.uint64]
+    first_date: pd.Series[str]
     first_us: pd.Series[int]
 
 
@@ -74,6 +77,7 @@ def holders_of(cells: pd.DataFrame, domains: pd.Series[Any]) -> Holders:
     return Holders(
         known.where(held, cells["active_days"]).astype(float),
         np.where(held.to_numpy(), together[codes], own),
+        first.where(held, cells["first_date"]),
         met.where(held, cells["first_us"]).astype("int64"),
     )
 

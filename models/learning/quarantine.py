@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from models.errors import BadInputError
+from models.errors import BadInputError, DefectError
 from models.learning.base import require
 from models.learning.second_channel import ADMIT, UNWANTED
 
@@ -90,21 +90,21 @@ def check_conservation(cells: pd.DataFrame, fates: pd.DataFrame, flows: int) -> 
     fates
         Result of `decide_fates`.
     flows
-        Flows of the input.
+        Flows of the input, counted there and not from ``cells``.
 
     Raises
     ------
-    BadInputError
+    DefectError
         If a cell has no fate, two, or an unknown one, or if the flows do not add up.
     """
     if not cells.index.equals(fates.index) or cells.index.has_duplicates:
-        raise BadInputError("cells and fates do not name the same cells, each once")
+        raise DefectError("cells and fates do not name the same cells, each once")
     unknown = fates.loc[~fates["fate"].isin(FATES)]
     if len(unknown):
-        raise BadInputError(f"the cell {unknown.index[0]!r} has the unknown fate {unknown['fate'].iloc[0]!r}")
+        raise DefectError(f"the cell {unknown.index[0]!r} has the unknown fate {unknown['fate'].iloc[0]!r}")
     sums = {fate: int(cells.loc[(fates["fate"] == fate).to_numpy(), "flows"].sum()) for fate in FATES}
     if sum(sums.values()) != flows:
-        raise BadInputError(f"{flows} flows came in, {sum(sums.values())} are accounted for")
+        raise DefectError(f"{flows} flows came in, {sum(sums.values())} are accounted for")
     return sums
 
 

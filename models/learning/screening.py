@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+#: Days of which enough was heard (`ObservedDays.heard_count`) below which nothing can be told from anything:
+#: everything was seen on a day or two. They need not be whole: no rule asks for one cell's absence on a day,
+#: but for that of a holder over days, which counts by what was heard of them (docs/decisions/0068).
+MIN_SCREENED_DAYS: Final = 7
 #: Share of the estate's cells that a channel may call its oddest (method, section 5).
 ODD_SHARE: Final = 0.01
 #: Chance of attack up to which the second channel takes a cell for wanted, so that what the first one finds
@@ -116,7 +120,7 @@ class Screening(Estimator):
         facts
             `models.learning.screening_features.screening_features`, keyed by cell.
         day_count
-            T: full days of the window.
+            T: days of the window of which enough was heard.
         verdicts
             `ADMIT` or `UNWANTED` by cell, as reviewers decided. Verdicts on cells that are not in
             ``facts`` are ignored; other values ("ask again") teach nothing.

@@ -34,6 +34,8 @@ from models.learning.unreleased import began_without_release
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from models.learning.days import ObservedDays
+
 #: Replicas below which "only one replica shows it" says nothing (method, section 5).
 MIN_REPLICAS: Final = 3
 #: An origin that shows this share of its cells from one replica elects a leader.
@@ -141,7 +143,7 @@ class Surroundings:
     questions: pd.DataFrame | None = None
 
 
-def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFrame:
+def screening_features(cells: pd.DataFrame, around: Surroundings, days: ObservedDays) -> pd.DataFrame:
     """
     Facts per cell.
 
@@ -155,6 +157,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
         ``visible_days`` with ``answered_days`` (edge-days on which a reply would have been seen, and was).
     around
         What the cluster told.
+    days
+        The window of the cells.
 
     Returns
     -------
@@ -197,7 +201,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings) -> pd.DataFram
     shown = _after_rollout(began, origin, around, SHOWN_US)
     facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
     met = _after_rollout(holders.first_us, origin, around, SHOWN_US)
-    facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met)
+    facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met, days=days)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)

@@ -20,13 +20,14 @@ from models.learning import bitmaps
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from models.learning.days import ObservedDays
     from models.learning.holders import Holders
 
 Bools = npt.NDArray[np.bool_]
 
-#: A birth (method, section 4): full days before it on which its origin was there without it, full days since,
-#: and the share of these on which it was there.
-MIN_BEFORE: Final = 4
+#: A birth (method, section 4): days' worth of capture before it in which its origin was there without it,
+#: days since, and the share of what was heard of these on which it was there.
+MIN_BEFORE: Final = 4.0
 MIN_SINCE: Final = 3
 MIN_SHARE: Final = 0.7
 
@@ -37,9 +38,14 @@ def began_without_release(
     holders: Holders,
     releases_seen: Collection[str],
     adjacent: Bools,
+    *,
+    days: ObservedDays,
 ) -> Bools:
     """
     Cells outside of a holder that is new, stays, and that no release explains.
+
+    That it was not there before is an absence, so a day before it counts by what was heard of it, and a
+    call on a day of which little was heard is a call.
 
     Parameters
     ----------
@@ -53,16 +59,18 @@ def began_without_release(
         Subjects whose releases would show.
     adjacent
         Whether the holder was first called soon after a release of the subject.
+    days
+        The window, to which the bitmaps refer.
     """
     outgoing = (cells["direction"] == "egress") & (facts["external"] == 1.0)
     # where no names are seen, a new address may be the next one of an old service
     outgoing &= (facts["named"] == 1.0) | facts["names_seen"]
     outgoing &= cells["subject"].isin(releases_seen) & ~(facts["replicas"] >= 2)
-    days = int(cells["last_day"].max()) + 1 if len(cells) else 0
-    first = pd.Series(bitmaps.lowest_bit(holders.bits), index=cells.index)
-    there = cells["first_day"].where(cells["first_day"] >= 0, days).groupby(cells["subject"])
-    since = days - first
-    born = (first >= 0) & (first - there.transform("min") >= MIN_BEFORE) & (since >= MIN_SINCE)
-    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * since.to_numpy()
-    found: Bools = (outgoing & born).to_numpy(dtype=np.bool_) & stays & ~adjacent
+    heard = np.concatenate([[0.0], np.cumsum(days.shares)])
+    first = days.count_before(holders.first_date)
+    sight = pd.Series(days.count_before(cells["first_date"]), index=cells.index)
+    there = sight.groupby(cells["subject"]).transform("min").to_numpy()
+    born = (heard[first] - heard[there] >= MIN_BEFORE) & (days.count - first >= MIN_SINCE)
+    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * (heard[-1] - heard[first])
+    found: Bools = outgoing.to_numpy(dtype=np.bool_) & born & stays & ~adjacent
     return found

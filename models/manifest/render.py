@@ -167,12 +167,17 @@ def _listed(workloads: Sequence[str]) -> str:
     return f"{text} and {left} more" if left > 0 else text
 
 
+def matured(proposal: Proposal) -> str:
+    """Maturity, with what keeps it from ``stable``."""
+    return f"{proposal.maturity}: {proposal.why_not_stable}" if proposal.why_not_stable else proposal.maturity
+
+
 def metadata(proposal: Proposal, rules: Sequence[Rule], mode: Mode) -> dict[str, Any]:
     """Name, labels and the annotations that say where the object comes from."""
     annotations = {
         "cluster": proposal.cluster,
         "evidence": f"{len(rules)} rule{'' if len(rules) == 1 else 's'}; "
-        f"{proposal.effective_days} effective days; {proposal.maturity}",
+        f"{proposal.effective_days} effective days; {matured(proposal)}",
         "fingerprint": proposal.fingerprint,
         "generator": generator(),
         "mode": mode,

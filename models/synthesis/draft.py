@@ -6,8 +6,7 @@ the same draft. What the draft would deny is found out afterwards, by replay (`m
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from models.domain.capabilities import Capabilities, CapabilityHints
 from models.domain.proposal import LeftOut, Proposal
@@ -17,7 +16,8 @@ from models.errors import BadInputError
 from models.frames import Observations
 from models.synthesis.aside import aside_edges
 from models.synthesis.candidates import Candidate, Excluded, find_candidates
-from models.synthesis.edges import NO_PLACE, EdgeTable, fold_edges
+from models.synthesis.conservation import conserved
+from models.synthesis.edges import EdgeTable, fold_edges
 from models.synthesis.evidence import DayIndex
 from models.synthesis.exchange import exchange
 from models.synthesis.families import find_families
@@ -26,6 +26,7 @@ from models.synthesis.held_back import quarantine, settle
 from models.synthesis.http_lists import HttpLists
 from models.synthesis.http_seen import HttpSeen
 from models.synthesis.learned import NOTHING_LEARNED, Learned
+from models.synthesis.ledger import Ledger
 from models.synthesis.leftovers import left_out
 from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed, observed
@@ -36,7 +37,7 @@ from models.synthesis.reasons import WHY
 from models.synthesis.resolvers import assumed_resolvers
 from models.synthesis.rotation import when_seen
 from models.synthesis.screened import Screened, screen
-from models.synthesis.subject import Outcome, Setting, propose_for
+from models.synthesis.subject import Setting, propose_for
 from models.synthesis.view import POSTURES, ClusterView, Posture, cluster_view
 
 
@@ -71,6 +72,8 @@ class Draft:
         What was held back, and how wanted each cell looks.
     quarantine
         What a person has to decide on, sorted; also part of the proposals that leave it out.
+    records
+        Records of the window by where they ended (`conserved`).
     learned
         Roles and patterns, for tomorrow night.
     http
@@ -84,47 +87,12 @@ class Draft:
     observed: Observed
     view: ClusterView
     table: EdgeTable
-    ledger: "Ledger"
+    ledger: Ledger
     screened: Screened
     quarantine: tuple[Quarantined, ...]
+    records: dict[str, int]
     learned: Learned
     http: HttpSeen | None = None
-
-
-@dataclass(slots=True)
-class Ledger:
-    """
-    What became of every edge, by its place in the table: exactly one of the first two.
-
-    Parameters
-    ----------
-    rules_of
-        Rule ids.
-    reason_of
-        Reason code, for edges without a rule.
-    partly_rejected
-        Edges that lost one of several rules to a rejection.
-    proposal_of
-        Key of the proposal by label-set key of its subject.
-    """
-
-    rules_of: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    reason_of: dict[int, str] = field(default_factory=dict)
-    partly_rejected: set[int] = field(default_factory=set)
-    proposal_of: dict[str, str] = field(default_factory=dict)
-
-    def exclude(self, excluded: Iterable[Excluded]) -> None:
-        """Enter edges without a rule."""
-        placed = (one for one in excluded if one.edge.place != NO_PLACE)
-        self.reason_of.update({one.edge.place: one.reason for one in placed})
-
-    def enter(self, workload: Workload, outcome: Outcome) -> None:
-        """Enter the edges of one workload."""
-        self.rules_of.update(outcome.rules_of)
-        self.partly_rejected |= outcome.partly_rejected
-        self.exclude(outcome.excluded)
-        if outcome.proposal is not None:
-            self.proposal_of.update(dict.fromkeys(workload.label_keys, outcome.proposal.key))
 
 
 def draft(
@@ -162,6 +130,8 @@ def draft(
     ------
     BadInputError
         If the posture is none of the three.
+    DefectError
+        If something of the window ended nowhere, or in two places.
     """
     if posture not in POSTURES:
         raise BadInputError(f"posture {posture!r} is none of {', '.join(POSTURES)}")
@@ -176,13 +146,14 @@ def draft(
     families = find_families(view, table.edges, held, rates, previous.families)
     candidates = find_candidates(view, table.edges, held, screened.review_places())
     index = DayIndex(table)
+    seen = observed(observations)
     candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
     http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
         cluster=observations.cluster,
         view=view,
         index=index,
-        observed=observed(observations),
+        observed=seen.unscreened() if screened.unscreened else seen,
         resolvers=assumed_resolvers(view, candidates.found),
         rejected=rejected_rules,
         families=families,
@@ -221,6 +192,7 @@ def draft(
         orphans += outcome.excluded
         why = f"{outcome.ingress.why} {outcome.egress.why}"
         unproposed.append(Unproposed(workload.namespace, workload.members, "both_directions_open", why))
+    records = conserved(observations, table, screened, ledger)
     settled, proposals_held = settle(odd, proposals, ledger.proposal_of)
     return Draft(
         proposals=tuple(sorted(proposals_held, key=lambda proposal: (proposal.namespace, proposal.name))),
@@ -233,6 +205,7 @@ def draft(
         ledger=ledger,
         screened=screened,
         quarantine=settled,
+        records=records,
         learned=Learned(population.role_of, families.role_of, patterns),
         http=http,
     )

@@ -4,7 +4,7 @@ How long we really looked: effective days, and what may be said after so many of
 A window of fourteen days with a day of silence from the collector is not fourteen days of observation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -23,6 +23,13 @@ STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job canno
 MAX_LOSS_SHARE: Final = 0.02
 #: Share of the window's hours that may be missing without shortening it: restarts of a collector.
 MAX_GAP_SHARE: Final = 0.02
+#: Why a proposal is not ``stable`` that nothing was screened for.
+NOT_SCREENED: Final = "nothing could be screened"
+_UNSCREENED: Final = Assumption(
+    "not_screened",
+    "Too little of the window was heard to screen it: what looks odd is allowed here like everything else, "
+    "and no rule says how wanted its traffic is.",
+)
 _HOUR_US: Final = 3600 * 1_000_000
 _DAY_US: Final = 24 * _HOUR_US
 
@@ -46,6 +53,8 @@ class Observed:
         Start of what was listened to, microseconds since the epoch.
     assumptions
         What had to be taken for granted.
+    screened
+        Whether enough was heard to tell what looks odd.
     """
 
     effective_days: float
@@ -54,6 +63,23 @@ class Observed:
     lost_events: int
     start_us: int
     assumptions: tuple[Assumption, ...] = ()
+    screened: bool = True
+
+    def unscreened(self) -> "Observed":
+        """The same where nothing could be screened, which is said."""
+        return replace(self, assumptions=(*self.assumptions, _UNSCREENED), screened=False)
+
+    def matured(self, effective_days: float) -> tuple[Maturity, str]:
+        """
+        Maturity after so many effective days, and in words why it is not ``stable``; "" where it is.
+
+        What was not screened may hold an attack, and is not ``stable`` however long it was looked at.
+        """
+        by_days = maturity(effective_days)
+        if by_days != "stable":
+            needed = STABLE_FROM_DAYS if by_days == "maturing" else MATURING_FROM_DAYS
+            return by_days, f"less than {needed:.0f} effective days were observed"
+        return ("stable", "") if self.screened else ("maturing", NOT_SCREENED)
 
     def age_days(self, workload: Workload) -> float:
         """Effective days on which the workload could have been seen: not before it existed."""

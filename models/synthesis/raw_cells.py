@@ -6,14 +6,14 @@ resolver; a cell is between workloads and names, which do not.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from models.domain.workload import Workload
 from models.frames import Observations
 from models.learning.cells import CELL_KEY, cell_ids, group_codes, to_cells
-from models.learning.days import ObservedDays, observed_days
+from models.learning.days import ObservedDays, window_days
 from models.learning.incidence import SUMS, DayIncidence
 from models.synthesis.cell_pods import End, cell_pods
 from models.synthesis.edges import EdgeTable
@@ -35,7 +35,8 @@ class RawCells:
         ``subject_pod`` and ``peer_pod``: the name of the only one, and ``visible_days`` and
         ``answered_days``: edge-days on which a reply would have been seen, and was.
     days
-        Full and partial days of the window.
+        Days of the window (`window_days`): a cell between workloads has many records a day, and whatever has
+        one only is judged without its absence on any day.
     cell_of
         Cell by place of the edge.
     """
@@ -71,7 +72,7 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
         observations.edge_days[list(_MEASURES)],
         codes[table.row_edge],
         keys.set_index(cell_ids(keys)),
-        observed_days(_with_every_day(observations)),
+        window_days(observations),
     )
     cells = model.cells_.join(_pods(table, ids)).join(_answers(table, ids))
     return RawCells(cells, model.days_, tuple(ids.tolist()))
@@ -85,22 +86,6 @@ def _edge_frame(view: ClusterView, table: EdgeTable) -> pd.DataFrame:
     owners = {key: workload_id(workload) for key, workload in view.workloads.by_label_key.items()}
     entities = {("endpoint", key): ("entity", name) for key, name in view.workloads.entities.items()}
     return to_cells(frame, subjects=owners, peers=entities)
-
-
-def _with_every_day(observations: Observations) -> pd.DataFrame:
-    """
-    Coverage in which every day of an edge occurs.
-
-    Nobody recorded how well a day without a row was listened to, so it counts as not listened to at all:
-    what was seen on it was seen, and its silence proves nothing.
-    """
-    coverage = observations.coverage
-    missing = sorted(set(observations.edge_days["day"].unique()) - set(coverage["day"].unique()))
-    if not missing:
-        return coverage
-    blank: dict[str, Any] = dict.fromkeys(coverage.columns, 0)
-    blank |= {"cluster": observations.cluster, "expected_nodes": 1}
-    return pd.concat([coverage, pd.DataFrame([{**blank, "day": day} for day in missing])], ignore_index=True)
 
 
 def _pods(table: EdgeTable, ids: "pd.Series[str]") -> pd.DataFrame:

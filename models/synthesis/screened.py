@@ -7,16 +7,17 @@ edge, so that whoever builds rules can leave out what is held back and say why.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
 from models.domain.confidence import CALIBRATED, PRIOR
 from models.frames import Observations
 from models.learning.carried import UNWANTED_NAME, carry_verdicts
+from models.learning.days import MIN_HEARD
 from models.learning.evidence import Evidence
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED, decide_fates
-from models.learning.screening import Screening
+from models.learning.screening import MIN_SCREENED_DAYS, Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
 from models.learning.templates import used_templates
@@ -26,9 +27,6 @@ from models.synthesis.questions_asked import Tunnel, find_tunnels
 from models.synthesis.raw_cells import RawCells, raw_cells
 from models.synthesis.surroundings import surroundings
 from models.synthesis.view import ClusterView, Posture, is_dns
-
-#: Full days below which nothing can be told from anything: everything was seen on a day or two.
-MIN_SCREENED_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,17 @@ class Screened:
     screening: Screening | None
     tunnels: tuple[Tunnel, ...] = ()
     deployed: frozenset[str] = frozenset()
+
+    @property
+    def unscreened(self) -> str:
+        """Why nothing was screened, in words; empty where it was, and where there was nothing to screen."""
+        if self.screening is not None or not len(self.facts):
+            return ""
+        heard, all_days = self.raw.days.heard_count, len(self.raw.days.exposure)
+        return (
+            f"nothing was screened: at least {MIN_HEARD:.0%} of the capture arrived on {heard} of {all_days} "
+            f"days, {MIN_SCREENED_DAYS} such days are needed; what looks odd is allowed like everything else"
+        )
 
     def held(self) -> dict[int, str]:
         """Reason code by place of the edge, of everything that gets no rule."""
@@ -138,15 +147,15 @@ def screen(
     raw = raw_cells(observations, view, table)
     around = surroundings(observations, view)
     cells = raw.cells.join(_templates(observations, table, raw, around.rolled_out))
-    facts = screening_features(cells, around)
+    facts = screening_features(cells, around, raw.days)
     verdicts = pd.Series(dict(memory.verdicts), dtype="str")
     screening = None
     reasons = pd.Series("", index=facts.index, dtype="str", name="reasons")
-    if raw.days.count >= MIN_SCREENED_DAYS and len(facts):
+    if raw.days.heard_count >= MIN_SCREENED_DAYS and len(facts):
         screening = Screening(lone_sighting=posture != "generous", two_evidence=posture == "strict")
         lessons = verdicts.loc[~verdicts.index.isin(memory.echoes)]
         spared = facts.index[_resolvers(view, table, raw, facts)]
-        reasons = screening.fit(facts, raw.days.count, lessons, spared).reasons_
+        reasons = screening.fit(facts, raw.days.heard_count, lessons, spared).reasons_
     holding, doubtful = carry_verdicts(verdicts, facts.index)
     for cell in sorted(doubtful):
         reasons.loc[cell] = ";".join(filter(None, (reasons.loc[cell], UNWANTED_NAME)))

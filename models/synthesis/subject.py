@@ -22,7 +22,7 @@ from models.synthesis.http_lists import HttpLists
 from models.synthesis.leftovers import left_out, peer_text
 from models.synthesis.lines import Grouping
 from models.synthesis.map_budget import MapBudget
-from models.synthesis.maturity import Observed, maturity
+from models.synthesis.maturity import Observed
 from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.questions_asked import QuestionsAsked
 from models.synthesis.reasons import HELD_BACK
@@ -230,6 +230,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         reasons.append("These are bare pods without an owner: nothing starts them again.")
     if any(rule.direction == "egress" for rule in rules):
         reasons.append("Apply the ingress of the servers it calls before, or together with, this egress.")
+    matured, why_not_stable = setting.observed.matured(facts.effective_days)
     return Proposal(
         key=about.key,
         cluster=setting.cluster,
@@ -241,7 +242,8 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         ingress=outcome.ingress,
         egress=outcome.egress,
         left_out=left_out(setting.view, outcome.excluded),
-        maturity=maturity(facts.effective_days),
+        maturity=matured,
+        why_not_stable=why_not_stable,
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
         effective_days=facts.effective_days,
         assumptions=assumptions_of(

@@ -29,7 +29,8 @@ def print_proposal(
     print_text(f"{found['namespace']}/{found['name']}   {found['key']}")
     in_force = f", version {found['approved_version']} is in force" if found["approved_version"] else ""
     print_text(f"version {found['version']} ({found['version_state']}), {found['state']}{in_force}")
-    print_text(f"{found['maturity']}: {found['effective_days']:g} effective days of observation")
+    why = f"; not stable: {found['maturity_reason']}" if found["maturity_reason"] else ""
+    print_text(f"{found['maturity']}: {found['effective_days']:g} effective days of observation{why}")
     if weighed := objective_line(found):
         print_text(f"weighs {weighed}")
     for workload in found["subject"]["workloads"]:

@@ -120,7 +120,9 @@ def _record_one(
     if outcome == "unchanged" and stored is not None:
         # Newer evidence, same meaning: reviewers see it at once, files when it says something new.
         exported = exported_body(stored)
-        stored.exported_body = exported if exported["maturity"] == proposal.maturity else None
+        said = exported["maturity"], exported.get("maturity_reason", "")
+        same_age = said == (proposal.maturity, proposal.why_not_stable)
+        stored.exported_body = exported if same_age else None
         stored.body, stored.last_proposed_at, stored.run_id = body, now, run_id
         return outcome, None
     version = ProposalVersionRow(

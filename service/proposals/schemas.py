@@ -99,6 +99,7 @@ class ProposalOut(_Out):
     state: ProposalState
     version_state: VersionState
     maturity: Literal["learning", "maturing", "stable"]
+    maturity_reason: str = Field(default="", description="What keeps it from being stable")
     cluster: str
     namespace: str
     name: str

@@ -27,7 +27,13 @@ from service.review.transitions import RuleState, RuleView, Standing, Verb
 NEEDS_REVIEW: Final = "needs_review"
 #: Assumptions that are the same for every policy of a cluster, whatever its rules.
 OF_ANY_POLICY: Final = frozenset(
-    {"cilium_version_unknown", "l7_not_asked", "deployed_policies_unread", "coverage_unknown"}
+    {
+        "cilium_version_unknown",
+        "coverage_unknown",
+        "deployed_policies_unread",
+        "l7_not_asked",
+        "not_screened",
+    }
 )
 
 

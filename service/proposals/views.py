@@ -46,6 +46,7 @@ def detail(session: Session, row: ProposalRow, version: int | None = None) -> di
         "version": number,
         "state": row.state,
         "version_state": standing.version_state(number),
+        "maturity_reason": body.get("maturity_reason", ""),
         "rules": [{**rule, "decision": _decision(standings.get(rule["id"]))} for rule in body["rules"]],
         "rejected_rules": _rejected(standings),
         "quarantine": with_verdicts(session, body["quarantine"]),

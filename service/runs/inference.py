@@ -113,6 +113,8 @@ def _infer(portolan: Portolan, options: InferOptions, run_id: str, both: Both) -
         windows.append(done.looked_at)
         if done.why_nothing:
             notes.append(f"nothing is proposed for cluster {cluster.name}: {done.why_nothing}")
+        if done.not_screened:
+            notes.append(f"cluster {cluster.name}: {done.not_screened}")
         for key, value in done.kept.items():
             total[key] = total.get(key, 0) + value
     if not windows:
@@ -144,6 +146,7 @@ class _Done:
 
     looked_at: dict[str, Any]
     why_nothing: str
+    not_screened: str
     kept: dict[str, int]
 
 
@@ -159,7 +162,7 @@ def _infer_and_keep(
 ) -> _Done:
     result = _infer_cluster(portolan, options, config, cluster, cron_jobs, both=both)
     kept = _keep(portolan, result, cluster.name, options.namespace, run_id)
-    return _Done(_looked_at(result), result.why_nothing(options.namespace), kept)
+    return _Done(_looked_at(result), result.why_nothing(options.namespace), result.not_screened, kept)
 
 
 def _infer_cluster(
@@ -201,6 +204,7 @@ def _looked_at(result: InferResult) -> dict[str, Any]:
         "end": result.window.end.isoformat(),
         "effective_days": result.effective_days,
         "without_proposal": len(result.unproposed),
+        "records": result.records,
     }
 
 

@@ -36,7 +36,7 @@ DAYS = day_names(14)
 EDGES = to_cells(estate(3, 14, workloads=25))
 INCIDENCE = DayIncidence().fit(EDGES, coverage(DAYS))
 CELLS, WINDOW = INCIDENCE.cells_, INCIDENCE.days_
-FACTS = screening_features(CELLS, Surroundings())
+FACTS = screening_features(CELLS, Surroundings(), WINDOW)
 PROFILES = pd.DataFrame({"workload": CELLS["subject"], "cell": CELLS["peer"].str.slice(0, 5)})
 NAMES = pd.DataFrame(
     [("w", f"shard-{i}.example.com", 1) for i in range(20)] + [("w", "api.stable.org", 14)],

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from jobs.propose import propose
-from models.confidence.policy_cells import policy_cells, window_days
+from models.confidence.policy_cells import policy_cells
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
+from models.learning.days import window_days
+from models.manifest.render import cilium_manifest
 from models.synthesis.draft import draft
 from tests.unit.synthesis.world import Pods, World
 
@@ -67,7 +69,7 @@ def test_trap_J11_a_week_is_too_little_for_a_number():
     proposal = next(one for one in made if one.name.startswith("portolan-api"))
     for rule in proposal.rules:
         assert (rule.confidence.confidence, rule.confidence.p_need_7d) == (None, None)
-        assert rule.confidence.reason == "too little seen"
+        assert rule.confidence.reason == "too little seen: 7 fully observed days, 10 are needed"
     assert proposal.ingress.completeness.no_denial is None
     assert proposal.ingress.completeness.reason.startswith("too little seen: 7 fully observed days")
 
@@ -203,7 +205,31 @@ def test_a_window_that_cannot_be_forecast_is_never_stable():
     for proposal in made:
         assert proposal.effective_days >= 14
         assert proposal.maturity == "maturing"
-    assert {one.maturity for one in propose(observations).proposals} == {"stable"}
+        assert proposal.why_not_stable == "fewer than 10 days were heard well enough for a forecast"
+    assert {(one.maturity, one.why_not_stable) for one in propose(observations).proposals} == {("stable", "")}
+
+
+def test_what_is_likely_to_deny_something_next_week_is_not_stable():
+    """Two weeks in which a client met somebody new every day: it will on the next days, too."""
+    world = estate()
+    crawler = world.pod("shop", "crawler")
+    for day in range(14):
+        for number in range(3):
+            world.edge(crawler, world.pod("shop", f"target-{day}-{number}"), 8080, days=[day])
+    made = {one.subject.workloads[0]: one for one in propose(world.observations()).proposals}
+    doubtful = made["Deployment/crawler"]
+    assert dict(doubtful.egress.completeness.ready)[0.2] is False
+    assert (doubtful.maturity, doubtful.effective_days) == ("maturing", 14.0)
+    assert doubtful.why_not_stable == (
+        "not ready at a risk of 20 % that egress denies something legitimate within 7 days"
+    )
+    assert (
+        doubtful.why_not_stable
+        in cilium_manifest(doubtful)["metadata"]["annotations"]["portolan.dev/evidence"]
+    )
+    for one in made.values():
+        ready = [dict(way.completeness.ready).get(0.2, True) for way in (one.ingress, one.egress)]
+        assert (one.maturity == "stable") == all(ready)
 
 
 def test_no_edges_at_all_make_no_numbers_and_no_error():

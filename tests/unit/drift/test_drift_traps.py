@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from models.domain.capabilities import CapabilityHints
 from models.drift.changed import Approved
 from models.drift.find import DriftInput, find_drift
+from models.drift.night import set_scene
+from models.drift.standing import stand
 from models.drift.timeline import Snapshot
 from tests.unit.drift.nights import DAYS, LAST, NOW, cluster, kinds, parts, policies_of, policy, report
 
@@ -20,6 +23,27 @@ def test_a_quiet_night_gives_an_empty_report():
     """Everything seen is allowed and nothing changed."""
     world, _ = cluster()
     assert report(world, policies_of(world)).findings == ()
+
+
+def test_a_quiet_hour_a_day_takes_no_night_away():
+    """Nor does a node that is there by day: three quarters of a day say what its refusals and its odd calls were."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    world.silent_hours = {24 * day + 3 for day in range(DAYS)}
+    history, night = parts(world)
+    scene = set_scene(night, history, (Snapshot(0, tuple(policies)),), CapabilityHints())
+    assert stand(scene).days.count == DAYS
+    assert not any("looks" in note for note in report(world, policies).notes)
+
+
+def test_a_history_of_which_little_was_heard_is_said():
+    """Nothing is screened in it, and a report without suspicions would read as if there were none."""
+    world, _ = cluster()
+    policies = policies_of(world)
+    history, night = parts(world)
+    deaf = replace(history, coverage=history.coverage.assign(expected_nodes=20))
+    made = find_drift(DriftInput(night, deaf, (Snapshot(0, tuple(policies)),)), NOW)
+    assert any(note.startswith("Enough was heard of 1 days only") for note in made.notes)
 
 
 def test_trap_K1_what_the_evaluator_cannot_decide_is_no_alarm():

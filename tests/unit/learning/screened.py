@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.learning.cells import to_cells
+from models.learning.days import MAX_DAY_LOSS
 from models.learning.incidence import DayIncidence
 from models.learning.screening import Screening
 from models.learning.screening_features import Surroundings, screening_features
@@ -24,7 +25,8 @@ def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -
     rows = estate(seed, 14, workloads=60).assign(pods=5, pod="")
     edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows
     edges["pod"] = edges["pod"].fillna("")
-    cells = DayIncidence().fit(to_cells(edges), coverage(DAYS)).cells_
+    found = DayIncidence(MAX_DAY_LOSS).fit(to_cells(edges), options.pop("hours", coverage(DAYS)))
+    cells = found.cells_
     pods = to_cells(edges).groupby(["subject", "peer", "port"])[["pods", "pod"]].max()
     keys = pd.MultiIndex.from_frame(cells[["subject", "peer", "port"]])
     seen, names = pods["pods"].reindex(keys).to_numpy(), pods["pod"].reindex(keys).to_numpy()
@@ -32,7 +34,7 @@ def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -
     cells = cells.assign(
         subject_pods=np.where(rare, 3, seen), peer_pods=1, subject_pod=names.astype(str), peer_pod=""
     )
-    facts = screening_features(cells, around)
+    facts = screening_features(cells, around, found.days_)
     said = Screening(**options).fit(facts, 14)
     return (
         cells.drop(columns="days")

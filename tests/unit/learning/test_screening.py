@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import BadInputError
+from models.errors import BadInputError, DefectError
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
 from models.learning.ledger import contributions
@@ -182,14 +182,15 @@ def test_strict_demands_two_kinds_of_evidence_outside() -> None:
 def test_popularity_never_counts_one_team_or_image_twice() -> None:
     """Ten workloads of one team, and ten of ten teams with one image, are no crowd."""
     rows = [edge(f"a{i}", "shared", day) for i in range(10) for day in DAYS[:2]]
-    cells = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(DAYS)).cells_
+    seen = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(DAYS))
+    cells, days = seen.cells_, seen.days_
     names = [f"a{i}" for i in range(10)]
     one_team = Surroundings(teams=dict.fromkeys(names, "t"))
     one_image = Surroundings(teams={n: n for n in names}, images=dict.fromkeys(names, "sha"))
     apart = Surroundings(teams={n: n for n in names})
-    assert screening_features(cells, one_team)["popularity"].eq(0).all()
-    assert screening_features(cells, one_image)["popularity"].eq(0).all()
-    assert screening_features(cells, apart)["popularity"].eq(9).all()
+    assert screening_features(cells, one_team, days)["popularity"].eq(0).all()
+    assert screening_features(cells, one_image, days)["popularity"].eq(0).all()
+    assert screening_features(cells, apart, days)["popularity"].eq(9).all()
 
 
 def test_a_new_image_puts_its_new_outside_calls_on_the_review_list() -> None:
@@ -469,8 +470,8 @@ def test_generated_domains_are_known_by_their_misses() -> None:
     assert features.loc[("w1", names[0]), "generated"]
     assert not features.loc[("w2", "example.com"), "generated"]
     calls = [edge("w1", "198.51.100.1", DAYS[3], peer_kind="ip", peer_names=names[0])]
-    cells = DayIncidence().fit(to_cells(pd.DataFrame(calls)), coverage(DAYS)).cells_
-    facts = screening_features(cells, Surroundings(questions=features))
+    seen = DayIncidence().fit(to_cells(pd.DataFrame(calls)), coverage(DAYS))
+    facts = screening_features(seen.cells_, Surroundings(questions=features), seen.days_)
     assert "generated_name" in Screening().fit(facts, 14).reasons_.iloc[0]
 
 
@@ -514,12 +515,12 @@ def test_every_cell_ends_in_one_place_and_flows_add_up(cells: dict[str, tuple[in
     fates = decide_fates(reasons.reindex(frame.index))
     total = int(frame["flows"].sum())
     assert sum(check_conservation(frame, fates, total).values()) == total
-    with pytest.raises(BadInputError, match="flows came in"):
+    with pytest.raises(DefectError, match="flows came in"):
         check_conservation(frame, fates, total + 1)
     if len(frame):
-        with pytest.raises(BadInputError, match="same cells"):
+        with pytest.raises(DefectError, match="same cells"):
             check_conservation(frame, fates.iloc[1:], total)
-        with pytest.raises(BadInputError, match="unknown fate"):
+        with pytest.raises(DefectError, match="unknown fate"):
             check_conservation(frame, fates.assign(fate="lost"), total)
 
 

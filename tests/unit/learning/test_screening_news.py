@@ -9,7 +9,7 @@ from models.learning.questions import question_features
 from models.learning.scans import scan_flags
 from models.learning.screening_features import Surroundings
 from tests.unit.learning.screened import DAY_US, DAYS, HOUR_US, TEAMS, WORKLOADS, screened
-from tests.unit.learning.worlds import edge
+from tests.unit.learning.worlds import coverage, edge
 
 
 def call(
@@ -183,6 +183,31 @@ def test_what_began_without_a_release_and_stays_is_held_back(
     before = call("www.example.net", range(3), pods=replicas or 1) if known else []
     found = reasons([*news, *before], around=around)["api.example.net"]
     assert ("began_without_release" in found.split(";")) == held
+
+
+def heard(days: range, share: float) -> pd.DataFrame:
+    """Coverage of the window of which that share arrived on some days."""
+    hours = coverage(DAYS)
+    some = hours["day"].isin([DAYS[day] for day in days])
+    return hours.assign(nodes=hours["nodes"].where(~some, share * hours["expected_nodes"]))
+
+
+@pytest.mark.parametrize(("began", "held"), [(5, False), (6, True)])
+def test_that_it_was_not_there_counts_by_what_was_heard_of_the_days_before(began: int, held: bool) -> None:
+    """Of six days three quarters are four and a half; of five, less than the four that a birth takes."""
+    around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
+    news = call("api.example.net", range(began, 14))
+    found = reasons(news, around=around, hours=heard(range(6), 0.75))["api.example.net"]
+    assert ("began_without_release" in found.split(";")) == held
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_call_on_a_day_of_which_little_was_heard_is_a_call(there: bool) -> None:
+    """Whoever was seen on it did not begin five days later."""
+    around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
+    days = ([1] if there else []) + list(range(7, 14))
+    found = reasons(call("api.example.net", days), around=around, hours=heard(range(1, 2), 0.1))
+    assert ("began_without_release" in found["api.example.net"].split(";")) != there
 
 
 def test_what_comes_now_and_then_did_not_begin() -> None:

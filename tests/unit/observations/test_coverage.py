@@ -43,11 +43,27 @@ def test_trap_A2_a_node_that_could_not_be_reached_is_a_gap_of_that_node_and_hour
     assert [(row["nodes"], row["expected_nodes"]) for row in rows] == [(2, 3), (1, 3)]
 
 
-def test_a_silent_node_is_expected_for_the_rest_of_its_day(tmp_path):
-    """Two nodes in the first hour, one in the second."""
-    records = [flow(WEB, API), flow(WEB, API, node="node-2"), flow(WEB, API, time=at(60))]
+def counted(tmp_path, hours):
+    """Nodes that delivered and nodes that were expected, by hour, from the hours in which each delivered."""
+    records = [flow(WEB, API, node=node, time=at(60 * hour)) for node, some in hours.items() for hour in some]
     rows = hour_rows(observe(tmp_path, records))
-    assert [(row["nodes"], row["expected_nodes"]) for row in rows] == [(2, 2), (1, 2)]
+    return [(row["nodes"], row["expected_nodes"]) for row in rows]
+
+
+def test_a_node_that_falls_silent_and_comes_back_is_a_gap(tmp_path):
+    """In the middle of the day, and across midnight where it otherwise delivers all day."""
+    short = counted(tmp_path / "day", {"node-1": range(4), "node-2": (0, 3)})
+    assert short == [(2, 2), (1, 2), (1, 2), (2, 2)]
+    night = [hour for hour in range(24 * 7) if not 68 <= hour < 76]
+    long = counted(tmp_path / "night", {"node-1": range(24 * 7), "node-2": night})
+    assert [hour for hour, (heard, there) in enumerate(long) if heard < there] == list(range(68, 76))
+
+
+def test_a_node_that_comes_and_goes_is_no_gap(tmp_path):
+    """An autoscaler's by day, one that was added, and one that was removed."""
+    daily = [24 * day + hour for day in range(4) for hour in range(8, 18)]
+    hours = {"node-1": range(96), "node-2": daily, "node-3": range(60, 96), "node-4": range(30)}
+    assert all(heard == there for heard, there in counted(tmp_path, hours))
 
 
 def test_two_sources_of_one_node_listen_once(tmp_path):

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from models.domain.window import Window
-from models.learning.quarantine import check_conservation
 from models.synthesis.draft import draft
+from service.checkup import examine
 from service.db.tables import NightRow
 from service.observed.folded import FoldedObservations
 from service.proposals import repository as proposals
@@ -194,16 +194,30 @@ def test_every_edge_of_the_window_ends_in_exactly_one_place(portolan, verdict):
     with portolan.database.read() as session:
         memory = nights.memory(session, "default", nights.remembered(session, "default").night)
     window = Window.ending(until, 10 * DAY)
-    made = draft(FoldedObservations(portolan.store).observations("default", window), memory=memory)
+    observations = FoldedObservations(portolan.store).observations("default", window)
+    made = draft(observations, memory=memory)
     assert made.table.edges
     for edge in made.table.edges:
         assert (edge.place in made.ledger.rules_of) != (edge.place in made.ledger.reason_of)
-    cells = made.screened.raw.cells
-    sums = check_conservation(cells, made.screened.fates, int(cells["flows"].sum()))
-    assert sums["admitted"] > 0
-    assert (sums["excluded"] > 0) == (verdict == "unwanted")
+    assert made.records["admitted"] > 0
+    assert (made.records["excluded"] > 0) == (verdict == "unwanted")
+    assert made.records["set_aside"] == observations.set_aside["flows"].sum()
     held = {one.cell for one in made.quarantine}
     assert held == set(made.screened.held_back())
+
+
+def test_the_doctor_says_where_nothing_could_be_screened(portolan):
+    """An empty quarantine after five days does not mean that nothing was odd."""
+
+    def said():
+        return [one for one in examine(portolan) if one.subject == "screening of default"]
+
+    night(portolan, 4)
+    (found,) = said()
+    assert found.status == "note"
+    assert found.detail.startswith("nothing was screened: at least 25% of the capture arrived on ")
+    night(portolan, 9)
+    assert said() == []
 
 
 def test_fifty_verdicts_turn_the_prior_into_a_calibrated_probability(tmp_path):
