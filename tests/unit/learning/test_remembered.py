@@ -157,10 +157,8 @@ def test_what_worked_no_more_is_remembered_while_it_is_seen() -> None:
 
 def test_another_name_inherits_and_what_is_gone_is_forgotten() -> None:
     """A destination that got one more name is another cell; one that both nights have is its own."""
-    old, more, twin = (
-        f"w|egress|fqdn|{names}|TCP|443|443|-1" for names in ("x.io", "x.io,y.io", "x.io,z.io")
-    )
-    gone = "w|egress|ip|192.0.2.1|TCP|443|443|-1"
+    old, more, twin = (f"w|egress|fqdn|{names}|TCP|443" for names in ("x.io", "x.io,y.io", "x.io,z.io"))
+    gone = "w|egress|ip|192.0.2.1|TCP|443"
     verdicts = pd.Series(dtype="str")
     tonight = pd.DataFrame({"first_us": [1]}, index=[more])
     assert recall({old: held(), gone: held()}, verdicts, tonight, UNTIL).cells == {more: held()}
