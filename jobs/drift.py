@@ -10,6 +10,7 @@ from models.domain.capabilities import CapabilityHints
 from models.domain.window import Window
 from models.drift.baseline import BASELINE_NIGHTS
 from models.drift.changed import Approved
+from models.drift.confirmed import Word
 from models.drift.find import DriftInput, find_drift
 from models.drift.regrouped import ProposedGroup
 from models.drift.report import DriftReport
@@ -58,6 +59,7 @@ def run_drift(
     hints: CapabilityHints | None = None,
     exempt: frozenset[tuple[str, str]] = frozenset(),
     held: frozenset[str] = frozenset(),
+    said: Mapping[str, Word] | None = None,
     denials_counted: float | None = None,
     proposed: Sequence[ProposedGroup] = (),
     calibration: Mapping[str, Any] | None = None,
@@ -75,6 +77,7 @@ def run_drift(
         hints=hints or CapabilityHints(),
         exempt=exempt,
         held=held,
+        said=said or {},
         denials_counted=denials_counted,
         proposed=tuple(proposed),
         calibration=calibration,

@@ -10,31 +10,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from models.domain.held_cell import HeldCell, held_cell_from_json
 from models.synthesis.learned import NOTHING_LEARNED, Learned, learned_from_json
 
 #: Windows whose ends are at least this far apart belong to two nights; a nightly run may be a few hours late.
 ANOTHER_NIGHT: Final = timedelta(hours=20)
 
-#: ``fate`` and ``wanted`` by cell (see ``models.learning.quarantine.decide_fates``).
-Fates = Mapping[str, tuple[str, str]]
+#: What is remembered of cells that are or were held back (see ``models.learning.remembered``).
+Fates = Mapping[str, HeldCell]
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Fates of what was held back, and the roles and patterns that were found."""
+    """What is remembered of what was held back, and the roles and patterns that were found."""
 
     fates: Fates
     learned: Learned = NOTHING_LEARNED
 
     def to_json(self) -> dict[str, Any]:
         """Form to be stored; keys sorted."""
-        fates = {cell: list(fate) for cell, fate in sorted(self.fates.items())}
+        fates = {cell: one.to_json() for cell, one in sorted(self.fates.items())}
         return {"fates": fates, "learned": self.learned.to_json()}
 
 
 def night_from_json(form: Mapping[str, Any]) -> Night:
     """Inverse of `Night.to_json`."""
-    fates = {str(cell): (str(fate), str(wanted)) for cell, (fate, wanted) in form["fates"].items()}
+    fates = {str(cell): held_cell_from_json(one) for cell, one in form["fates"].items()}
     return Night(fates, learned_from_json(form["learned"]))
 
 

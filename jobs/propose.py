@@ -10,6 +10,7 @@ from models.confidence.attach import confident
 from models.domain.agent import NEWEST
 from models.domain.capabilities import CapabilityHints
 from models.domain.cron_job import CronJob
+from models.domain.held_cell import HeldCell
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.proposal_json import left_out_to_json, proposal_to_json
 from models.domain.quarantine import Quarantined
@@ -57,7 +58,7 @@ class InferResult:
     lost_events: int
     set_aside: dict[str, int]
     quarantine: tuple[Quarantined, ...]
-    fates: dict[str, tuple[str, str]]
+    fates: dict[str, HeldCell]
     learned: Learned
     calibration: dict[str, Any]
     forecast: dict[str, Any]
@@ -166,7 +167,7 @@ def propose(
         lost_events=made.observed.lost_events,
         set_aside={str(reason): int(flows) for reason, flows in set_aside.items()},
         quarantine=made.quarantine,
-        fates=made.screened.held_back(),
+        fates=made.screened.remembered(),
         learned=made.learned,
         calibration=sure.calibration,
         forecast=sure.forecast,

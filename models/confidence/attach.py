@@ -157,7 +157,7 @@ def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
     """
     legit = np.clip(cells["p_legit"].fillna(1.0).to_numpy(dtype=np.float64), 0.0, 1.0 - 1e-9)
     known = cells["provenance"].to_numpy() == domain.CALIBRATED
-    fired = np.array([len(draft.screened.reasons(_cell(draft, place))) for place in cells["place"]])
+    fired = np.array([draft.screened.fired(_cell(draft, place)) for place in cells["place"]])
     fired = np.where(known, 0, fired)
     odds = legit / (1.0 - legit) / FIRED_RATIO ** fired.astype(np.float64)
     return cells.assign(p_need=cells["p_need_7d"], p_legit=odds / (1.0 + odds))

@@ -15,6 +15,7 @@ from models.domain.capabilities import CapabilityHints
 from models.domain.policy import UndecidablePeer
 from models.drift.baseline import MIN_CLUSTER_NIGHTS
 from models.drift.changed import Approved, Compared, compare
+from models.drift.confirmed import Word, confirmed_traffic, unwanted_cells
 from models.drift.coverage import NightCoverage, night_coverage, unheard, unseen_denials
 from models.drift.distrust import distrust
 from models.drift.finding import Finding, Kind, Severity, SubjectRef, Suggestion
@@ -60,6 +61,8 @@ class DriftInput:
         (namespace, ``Kind/name``) of workloads for which inference said why they get no policy.
     held
         Ids of what inference holds back for a person to decide: that it is denied is on purpose.
+    said
+        What people said about calls, by cell at both of their ends: what is unwanted is never legitimate.
     denials_counted
         Packets that the agents' own counters say policy dropped in the window; ``None``: not asked.
     proposed
@@ -75,6 +78,7 @@ class DriftInput:
     hints: CapabilityHints = field(default_factory=CapabilityHints)
     exempt: frozenset[tuple[str, str]] = frozenset()
     held: frozenset[str] = frozenset()
+    said: Mapping[str, Word] = field(default_factory=dict)
     denials_counted: float | None = None
     proposed: tuple[ProposedGroup, ...] = ()
     calibration: Mapping[str, Any] | None = None
@@ -110,7 +114,9 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
     counts = _counts(scene, compared)
     notes: list[str] = []
     if not coverage.silent:
-        standing = stand(scene, given.held)
+        words = unwanted_cells(scene.rows["cell"], given.said)
+        standing = stand(scene, given.held, frozenset(words))
+        findings += confirmed_traffic(scene, words, Changes(scene))
         findings += _traffic(scene, standing, coverage, counts, notes)
         if scene.history is not None and standing.days.heard_count < MIN_SCREENED_DAYS:
             notes.append(

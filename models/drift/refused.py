@@ -85,7 +85,8 @@ def refused_traffic(
     # Stopped by what has been mended since is no news, and files do not say since when they are in force.
     since = scene.timeline.starts[-1] if scene.timeline.snapshots > 1 else int(rows["last_us"].max()) + 1
     mended = (rows["verdict"] == ALLOW) & (rows["last_us"] < since)
-    chosen = rows[(rows["stopped"] > 0) & ~mended & ~rows["cell"].isin(told | standing.held)]
+    known = told | standing.held | standing.confirmed
+    chosen = rows[(rows["stopped"] > 0) & ~mended & ~rows["cell"].isin(known)]
     if chosen.empty:
         return []
     stops = _stops(scene, standing, chosen)

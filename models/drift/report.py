@@ -8,6 +8,7 @@ from typing import Any
 
 from models.domain.peer import EndpointPeer
 from models.domain.window import Window
+from models.drift.confirmed import CONFIRMED
 from models.drift.coverage import NightCoverage
 from models.drift.finding import KINDS, SEVERITIES, Finding, Kind, SubjectRef, order
 
@@ -112,24 +113,25 @@ def _joined(finding: Finding, others: list[Finding]) -> Finding:
     if suggestion is not None and end.suggestion is not None and end.suggestion.policy:
         text = f"{suggestion.text} The other end needs a change to {end.suggestion.policy} too."
         suggestion = replace(suggestion, text=text)
+    seen = "seen" if finding.detector == CONFIRMED else "denied"
     return replace(
         finding,
         kind=kind,
         severity=worst.severity,
         policy=policies,
         suggestion=suggestion,
-        merged=tuple(dict.fromkeys((*finding.merged, f"also denied at {end.subject.title}"))),
+        merged=tuple(dict.fromkeys((*finding.merged, f"also {seen} at {end.subject.title}"))),
     )
 
 
 def _connection(finding: Finding) -> tuple[Any, ...]:
-    """Both ends of a connection, caller first."""
+    """Both ends of a connection, caller first, and what else it is about."""
     peer = finding.peer
     if not isinstance(peer, EndpointPeer):
         return ()
     mine = (finding.subject.namespace, finding.subject.workload)
     theirs = (peer.namespace, " + ".join(peer.workloads))
-    return (mine, theirs) if finding.direction == "egress" else (theirs, mine)
+    return (*((mine, theirs) if finding.direction == "egress" else (theirs, mine)), finding.about)
 
 
 def _same_workload(subject: SubjectRef, peer: EndpointPeer) -> bool:

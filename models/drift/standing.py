@@ -55,6 +55,8 @@ class Standing:
         Callers that rules let call many workloads of other namespaces.
     held
         Cells that inference holds back for a person to decide.
+    confirmed
+        Cells that a person confirmed as unwanted: `models.drift.confirmed` tells of them, and nobody else.
     """
 
     cells: pd.DataFrame
@@ -65,6 +67,7 @@ class Standing:
     odd: "pd.Series[Any]"
     sociable: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
+    confirmed: frozenset[str] = frozenset()
 
     def looks(self, cells: frozenset[str], callers: frozenset[str]) -> tuple[float | None, tuple[str, ...]]:
         """
@@ -81,7 +84,9 @@ class Standing:
         return float(self.legit[known].min()), tuple(sorted(codes))
 
 
-def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
+def stand(
+    scene: Scene, held: frozenset[str] = frozenset(), confirmed: frozenset[str] = frozenset()
+) -> Standing:
     """
     Judge every cell by its days, and those by their looks that no rule allows.
 
@@ -91,6 +96,8 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
         The night, and the history where there is one.
     held
         Ids of what inference holds back.
+    confirmed
+        Cells that a person confirmed as unwanted.
     """
     # What is new tonight and has its rule needs no judgement: on a large night that is nearly everything.
     known = scene.rows["cell"].isin(set(scene.past["cell"])) if scene.history is not None else True
@@ -111,7 +118,7 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     estate = cells.index.difference(asked)
     if not asked or len(cells) < MIN_ESTATE or days.heard_count < MIN_SCREENED_DAYS:
         nothing = pd.Series(dtype="float64"), pd.Series(dtype="str")
-        return Standing(cells, days, need, new, *nothing, held=kept)
+        return Standing(cells, days, need, new, *nothing, held=kept, confirmed=confirmed)
     if len(estate) > MAX_ESTATE:
         estate = estate[:: -(-len(estate) // MAX_ESTATE)]
     around = surroundings(scene.everything, scene.view)
@@ -120,7 +127,7 @@ def stand(scene: Scene, held: frozenset[str] = frozenset()) -> Standing:
     screening = Screening().fit(facts, days.heard_count)
     odd = screening.reasons_.loc[asked].fillna("")
     legit = screening.p_legit_.loc[asked]
-    return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept)
+    return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept, confirmed)
 
 
 def _kept_back(scene: Scene, held: frozenset[str]) -> frozenset[str]:

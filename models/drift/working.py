@@ -99,7 +99,7 @@ def working_traffic(scene: Scene, standing: Standing, by_caller: GateSeries, cha
     changes
         Finds the rules to suggest.
     """
-    rows = scene.rows
+    rows = scene.rows[~scene.rows["cell"].isin(standing.confirmed)]
     passes = rows["flows"] + rows["audited"] > 0
     odd = frozenset(cell for cell, codes in standing.odd.items() if codes)
     unruled = (rows["verdict"] == ALLOW) & (rows["part"] < 0) & (rows["closed"] == 0)

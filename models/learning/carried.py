@@ -64,6 +64,33 @@ def carry_verdicts(verdicts: pd.Series[Any], cells: pd.Index[Any]) -> tuple[pd.S
     return pd.concat([verdicts, pd.Series(found, dtype="str")]), frozenset(doubtful)
 
 
+def renamed(gone: Iterable[str], cells: pd.Index[Any]) -> dict[str, str]:
+    """
+    Cells of tonight that call a name of a cell which is there no more, and that cell.
+
+    Parameters
+    ----------
+    gone
+        Ids of cells that are not among ``cells``; of several that share a name, the first by id is meant.
+    cells
+        Ids (`models.learning.cells.cell_ids`).
+    """
+    owners: dict[tuple[_Call, str], str] = {}
+    for cell in sorted(gone):
+        call, names = _call(cell)
+        for name in names:
+            owners.setdefault((call, name), cell)
+    found: dict[str, str] = {}
+    if not owners:
+        return found
+    for cell in map(str, cells):
+        call, names = _call(cell)
+        known = sorted(owners[(call, name)] for name in names if (call, name) in owners)
+        if known:
+            found[cell] = known[0]
+    return found
+
+
 def _undecided(cells: Iterable[str], verdicts: pd.Series[Any]) -> Iterable[str]:
     decided = {cell for cell, verdict in verdicts.items() if verdict in {ADMIT, UNWANTED}}
     return (cell for cell in cells if cell not in decided)

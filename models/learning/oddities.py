@@ -38,10 +38,20 @@ MAX_BURST_DAYS: Final = 3
 MIN_MANY: Final = 5
 
 
+def origin_first_us(cells: pd.DataFrame, origin: pd.Series[Any]) -> pd.Series[Any]:
+    """First sight of the origin of each cell in the window, in microseconds."""
+    return cells["first_us"].groupby(origin).transform("min")
+
+
 def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
-    """Whether a cell began when its origin had been known for two days."""
-    begun = cells["first_us"].groupby(origin).transform("min")
-    return (cells["first_us"] - begun >= SETTLED_US).to_numpy(dtype=np.bool_)
+    """
+    Whether a cell began when its origin had been known for two days.
+
+    What an earlier night knew to be so (the optional column ``news``) stays so when the beginning slides out
+    of the window.
+    """
+    late = (cells["first_us"] - origin_first_us(cells, origin) >= SETTLED_US).to_numpy(dtype=np.bool_)
+    return late | cells["news"].to_numpy(dtype=np.bool_) if "news" in cells else late
 
 
 def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
@@ -58,9 +68,7 @@ def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Seri
     origin
         Who opens the connection, by cell.
     """
-    known = "templates" in cells
-    templates = cells["templates"].to_numpy(dtype=np.float64) if known else np.ones(len(cells))
-    together = cells["together"].to_numpy(dtype=np.bool_) if known else np.zeros(len(cells), dtype=np.bool_)
+    templates, together = _templates(cells)
     pods = facts["pods"].to_numpy(dtype=np.float64)
     replicas = facts["replicas"].to_numpy(dtype=np.float64)
     attempts = np.minimum(
@@ -72,6 +80,21 @@ def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Seri
     # among a thousand rare calls, ten have a chance of a hundredth: the limit is for all together
     found: Bools = tested & (log_chance <= math.log(MAX_ACCIDENTS / max(int(tested.sum()), 1)))
     return found
+
+
+def of_several_replicas(cells: pd.DataFrame, facts: pd.DataFrame) -> Bools:
+    """Cells that more than one replica of a workload shows: no rollout explains so many pods."""
+    templates, together = _templates(cells)
+    pods = facts["pods"].to_numpy(dtype=np.float64)
+    found: Bools = (facts["replicas"].to_numpy(dtype=np.float64) >= 2) & ((pods > templates) | together)
+    return found
+
+
+def _templates(cells: pd.DataFrame) -> tuple[npt.NDArray[np.float64], Bools]:
+    """Pod templates under which each cell was used, and whether several replicas were at work at once."""
+    if "templates" not in cells:
+        return np.ones(len(cells)), np.zeros(len(cells), dtype=np.bool_)
+    return cells["templates"].to_numpy(dtype=np.float64), cells["together"].to_numpy(dtype=np.bool_)
 
 
 def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mapping[str, str]) -> Bools:

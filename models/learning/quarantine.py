@@ -2,14 +2,18 @@
 Where every cell ends: admitted, quarantined with its reasons, or excluded with a code.
 
 People overrule the screening, one cell at a time: a verdict speaks for no other call, though a name may make
-the same one another cell (`models.learning.carried`). And what the last night alone turned from held back to
-admitted waits one night more, so that two days of patience buy an intruder nothing.
+the same one another cell (`models.learning.carried`). What was held back stays held back until a person
+decides, or until evidence acquits it (`models.learning.remembered`): that nothing fires because the window
+slid on is none. And what the last night alone turned from held back to admitted waits one night more, so that
+two days of patience buy an intruder nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.errors import BadInputError, DefectError
@@ -21,8 +25,17 @@ QUARANTINED: Final = "quarantined"
 EXCLUDED: Final = "excluded"
 FATES: Final = (ADMITTED, QUARANTINED, EXCLUDED)
 
+#: A reviewer's word for a cell about which to ask again: it teaches nothing, and holds until its day.
+LATER: Final = "later"
+
 #: Reason while a flip to admitted waits for a second night.
 WAITING: Final = "waits_one_night"
+#: Reason beside the old ones where nothing fires any more, and nothing acquits it either.
+HELD_BEFORE: Final = "held_before"
+#: Reason while a reviewer wants to be asked again, and nothing else is known.
+PUT_OFF: Final = "put_off"
+#: Reasons that no test of the screening gives.
+FROM_MEMORY: Final = frozenset({WAITING, HELD_BEFORE, PUT_OFF})
 #: Exclusion code of what a reviewer confirmed as unwanted.
 REVIEWED: Final = "reviewed_unwanted"
 
@@ -32,6 +45,7 @@ def decide_fates(
     excluded: pd.Series[Any] | None = None,
     verdicts: pd.Series[Any] | None = None,
     previous: pd.DataFrame | None = None,
+    acquitted: pd.Series[Any] | None = None,
 ) -> pd.DataFrame:
     """
     Fate of every cell.
@@ -43,9 +57,13 @@ def decide_fates(
     excluded
         Reason code by cell for what no policy can hold (probes, unresolved peers, ...).
     verdicts
-        ``admit``, ``unwanted`` or ``later`` by cell; the last asks again and changes nothing.
+        ``admit``, ``unwanted`` or ``later`` by cell; the last holds it back whatever fires.
     previous
-        Last night's result of this function.
+        ``fate``, ``wanted`` and ``reasons`` of last night by cell: result of this function, or what is
+        remembered of it (`models.learning.remembered.Recall.frame`).
+    acquitted
+        Whether it counts for a cell that nothing fires (`models.learning.remembered.acquitted`); ``None``
+        is yes for all.
 
     Returns
     -------
@@ -62,20 +80,29 @@ def decide_fates(
         twice = reasons.index[reasons.index.duplicated()][0]
         raise BadInputError(f"the cell {twice!r} is listed twice: it can end in one place only")
     why = reasons.copy().astype("str")
-    fate = pd.Series(ADMITTED, index=reasons.index, dtype="str").where(why == "", QUARANTINED)
+    held = why.index[:0]
+    if previous is not None:
+        require(previous, ("fate", "wanted", "reasons"), "last night's fates")
+        before = previous.loc[previous.index.isin(why.index) & (previous["fate"] == QUARANTINED).to_numpy()]
+        held = before.index[before["wanted"] != ADMITTED]
+        stuck = held[(why.loc[held] == "").to_numpy() & _not_acquitted(acquitted, held)]
+        why.loc[stuck] = (before.loc[stuck, "reasons"].astype("str") + f";{HELD_BEFORE}").str.lstrip(";")
+        off = _cells(verdicts, LATER, before.index)
+        off = off[(why.loc[off] == "").to_numpy()]
+        why.loc[off] = before.loc[off, "reasons"].astype("str")
+    off = _cells(verdicts, LATER, why.index)
+    why.loc[off] = why.loc[off].where(why.loc[off] != "", PUT_OFF)
+    fate = pd.Series(ADMITTED, index=why.index, dtype="str").where(why == "", QUARANTINED)
     for verdict, to, reason in ((ADMIT, ADMITTED, ""), (UNWANTED, EXCLUDED, REVIEWED)):
-        cells = _cells(verdicts, verdict, reasons.index)
+        cells = _cells(verdicts, verdict, why.index)
         fate.loc[cells], why.loc[cells] = to, reason
     if excluded is not None:
-        codes = excluded.loc[excluded.index.isin(reasons.index)]
+        codes = excluded.loc[excluded.index.isin(why.index)]
         fate.loc[codes.index], why.loc[codes.index] = EXCLUDED, codes.astype("str")
     wanted = fate.copy()
-    if previous is not None:
-        require(previous, ("fate", "wanted"), "last night's fates")
-        held = previous.index[(previous["fate"] == QUARANTINED) & (previous["wanted"] != ADMITTED)]
-        flips = fate.index[(fate == ADMITTED) & fate.index.isin(held)]
-        waiting = flips.difference(_cells(verdicts, ADMIT, reasons.index))
-        fate.loc[waiting], why.loc[waiting] = QUARANTINED, WAITING
+    flips = held[(fate.loc[held] == ADMITTED).to_numpy()]
+    waiting = flips.difference(_cells(verdicts, ADMIT, why.index))
+    fate.loc[waiting], why.loc[waiting] = QUARANTINED, WAITING
     return pd.DataFrame({"fate": fate, "reasons": why, "wanted": wanted})
 
 
@@ -106,6 +133,13 @@ def check_conservation(cells: pd.DataFrame, fates: pd.DataFrame, flows: int) -> 
     if sum(sums.values()) != flows:
         raise DefectError(f"{flows} flows came in, {sum(sums.values())} are accounted for")
     return sums
+
+
+def _not_acquitted(acquitted: pd.Series[Any] | None, cells: pd.Index[Any]) -> npt.NDArray[np.bool_]:
+    """Cells that do not go although nothing fires."""
+    if acquitted is None:
+        return np.zeros(len(cells), dtype=np.bool_)
+    return ~acquitted.loc[cells].to_numpy(dtype=np.bool_)
 
 
 def _cells(verdicts: pd.Series[Any] | None, verdict: str, known: pd.Index[Any]) -> pd.Index[Any]:

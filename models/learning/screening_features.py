@@ -22,6 +22,8 @@ from models.learning.oddities import (
     beside_lone_sightings,
     many_at_once,
     new_in_one_replica,
+    of_several_replicas,
+    origin_first_us,
     settled,
     stranger_days,
     strangers_at_once,
@@ -153,8 +155,9 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         `DayIncidence.cells_`, with the optional columns ``subject_pods`` and ``peer_pods`` (distinct pods
         at either end), ``subject_pod`` and ``peer_pod`` (the only one; "" where that is not known),
         ``regularity`` (1 minus the coefficient of variation of at least 20 gaps) and ``upload`` (log10 of
-        bytes up over bytes down), ``templates`` with ``together`` (`models.learning.templates`), and
-        ``visible_days`` with ``answered_days`` (edge-days on which a reply would have been seen, and was).
+        bytes up over bytes down), ``templates`` with ``together`` (`models.learning.templates`),
+        ``visible_days`` with ``answered_days`` (edge-days on which a reply would have been seen, and
+        was), and ``news`` (`models.learning.remembered.Recall.news`).
     around
         What the cluster told.
     days
@@ -169,7 +172,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         ``accompanied``, ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was
         there on one day only), ``strange_days`` (days on which it called a nameless stranger),
         ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where ``days`` are the
-        holder's: bare addresses outside), ``only_failed``, ``only_dropped``.
+        holder's: bare addresses outside), ``only_failed``, ``only_dropped``, ``origin_us`` (first sight
+        of the origin in the window) and ``mates`` (several replicas do it).
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
@@ -203,6 +207,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     met = _after_rollout(holders.first_us, origin, around, SHOWN_US)
     facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met, days=days)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
+    facts["origin_us"], facts["mates"] = origin_first_us(cells, origin), of_several_replicas(cells, facts)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)

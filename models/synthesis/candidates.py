@@ -26,6 +26,9 @@ ADDRESS_BUDGET: Final = 20
 
 
 _NEW_WITH_RELEASE: Final = "It began within a day after a release: part of it, or of what came with it."
+_WAS_HELD_BACK: Final = (
+    "It was held back, and no person let it in: what was seen since speaks for it. Look before you approve."
+)
 
 
 @dataclass(slots=True)
@@ -45,6 +48,38 @@ class Excluded:
     edge: Edge
     workload: Workload | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """
+    Places of edges whose rules a person looks at.
+
+    Parameters
+    ----------
+    new_with_release
+        They came with a new image.
+    was_held_back
+        They were held back lately, and evidence released them.
+    """
+
+    new_with_release: Collection[int] = ()
+    was_held_back: Collection[int] = ()
+
+    def on(self, edge: Edge, target: Target) -> Target:
+        """The target with the flags and reasons of an edge."""
+        for flag, places, reason in (
+            ("new_with_release", self.new_with_release, _NEW_WITH_RELEASE),
+            ("was_held_back", self.was_held_back, _WAS_HELD_BACK),
+        ):
+            if edge.place in places:
+                flags = tuple(sorted({*target.flags, flag, "needs_review"}))
+                target = replace(target, flags=flags, reasons=(*target.reasons, reason))
+        return target
+
+
+#: No edge is marked.
+NO_MARKS: Final = Marks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +193,7 @@ def find_candidates(
     view: ClusterView,
     edges: Sequence[Edge],
     held: Mapping[int, str] = MappingProxyType({}),
-    review: Collection[int] = (),
+    marks: Marks = NO_MARKS,
 ) -> Candidates:
     """
     Sort every edge into a candidate rule or leave it out with a reason.
@@ -171,8 +206,8 @@ def find_candidates(
         All of the window.
     held
         Reason code by place of the edges that the screening holds back.
-    review
-        Places of the edges that came with a new image: a person looks at their rules.
+    marks
+        Edges whose rules a person looks at.
     """
     excluded: list[Excluded] = []
     groups: dict[tuple[object, ...], Candidate] = {}
@@ -189,12 +224,7 @@ def find_candidates(
         if target.outside and never_answered(edge):
             excluded.append(Excluded(edge, workload, "unanswered"))
             continue
-        if edge.place in review:
-            target = replace(
-                target,
-                flags=tuple(sorted({*target.flags, "new_with_release", "needs_review"})),
-                reasons=(*target.reasons, _NEW_WITH_RELEASE),
-            )
+        target = marks.on(edge, target)
         key = (workload.label_keys, edge.direction, target.peers, target.ports)
         candidate = groups.setdefault(key, Candidate(workload, edge.direction, target))
         if candidate.target != target:

@@ -15,7 +15,7 @@ from models.domain.workload import Workload
 from models.errors import BadInputError
 from models.frames import Observations
 from models.synthesis.aside import aside_edges
-from models.synthesis.candidates import Candidate, Excluded, find_candidates
+from models.synthesis.candidates import Candidate, Excluded, Marks, find_candidates
 from models.synthesis.conservation import conserved
 from models.synthesis.edges import EdgeTable, fold_edges
 from models.synthesis.evidence import DayIndex
@@ -144,7 +144,8 @@ def draft(
     odd = quarantine(observations.cluster, view, table, screened)
     held, view = screened.held(), population.view
     families = find_families(view, table.edges, held, rates, previous.families)
-    candidates = find_candidates(view, table.edges, held, screened.review_places())
+    marks = Marks(screened.review_places(), screened.released_places())
+    candidates = find_candidates(view, table.edges, held, marks)
     index = DayIndex(table)
     seen = observed(observations)
     candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)

@@ -33,6 +33,9 @@ WHY_ODD: Final = MappingProxyType(
         "debug_or_exec": "It comes from a debug container or an exec session.",
         "dns_information": "The names asked for carry more than names do: data may leave in them.",
         "generated_name": "The name looks generated, and many like it were asked for in vain.",
+        "held_before": (
+            "It was held back on an earlier night. Nothing fires tonight, and nothing seen since explains it."
+        ),
         "lone_sighting": "Outside, on one day and from one replica only.",
         "looks_like_attack": "A model trained on attacks finds it among the oddest percent of the cluster.",
         "low_evidence": "Its evidence is among the weakest percent of the cluster, and speaks against it.",
@@ -41,6 +44,7 @@ WHY_ODD: Final = MappingProxyType(
         "one_replica_began": "One replica of several began this; a release would have changed all of them.",
         "only_dropped": "Every attempt was dropped.",
         "ownerless_pod": "It comes from a pod without an owner that was there for a few days at most.",
+        "put_off": "A reviewer wants to be asked again; until then it stays held back.",
         "scan": "It belongs to a run of contacts most of which failed, as a scan makes them.",
         "strangers_at_once": "Several workloads of other teams were met within one hour, and hardly again.",
         "too_little_evidence": "Strict wants two of: two replicas, three days, another team that uses it.",

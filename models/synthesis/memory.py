@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from models.domain.held_cell import HeldCell
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -13,16 +15,16 @@ class Memory:
     Parameters
     ----------
     verdicts
-        ``admit``, ``unwanted`` or ``later`` by cell.
+        ``admit``, ``unwanted`` or ``later`` by cell; a ``later`` whose day has come is none.
     fates
-        Last night's ``fate`` and ``wanted`` by cell, of what was held back; ``None`` on the first night.
+        What last night remembered, by cell; ``None`` on the first night.
     echoes
         Cells of ``verdicts`` that only follow from the other end of the same call: a verdict holds for
         them, and teaches nothing twice.
     """
 
     verdicts: Mapping[str, str]
-    fates: Mapping[str, tuple[str, str]] | None = None
+    fates: Mapping[str, HeldCell] | None = None
     echoes: frozenset[str] = frozenset()
 
 

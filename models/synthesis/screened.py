@@ -7,16 +7,25 @@ edge, so that whoever builds rules can leave out what is held back and say why.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from models.domain.confidence import CALIBRATED, PRIOR
+from models.domain.held_cell import HeldCell
 from models.frames import Observations
 from models.learning.carried import UNWANTED_NAME, carry_verdicts
 from models.learning.days import MIN_HEARD
 from models.learning.evidence import Evidence
-from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, REVIEWED, decide_fates
+from models.learning.quarantine import (
+    ADMITTED,
+    EXCLUDED,
+    FROM_MEMORY,
+    LATER,
+    QUARANTINED,
+    REVIEWED,
+    decide_fates,
+)
+from models.learning.remembered import NOTHING_RECALLED, Recall, acquitted, recall, remember
 from models.learning.screening import MIN_SCREENED_DAYS, Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
@@ -48,6 +57,8 @@ class Screened:
         Domains whose names carry data and that nobody admitted.
     deployed
         Workloads (`raw_cells.workload_id`) that got a new pod template in the window.
+    recalled
+        What the night before remembered, and people said, of these cells.
     """
 
     raw: RawCells
@@ -56,6 +67,7 @@ class Screened:
     screening: Screening | None
     tunnels: tuple[Tunnel, ...] = ()
     deployed: frozenset[str] = frozenset()
+    recalled: Recall = NOTHING_RECALLED
 
     @property
     def unscreened(self) -> str:
@@ -77,20 +89,26 @@ class Screened:
         return {place: code_of[cell] for place, cell in enumerate(self.raw.cell_of) if cell in code_of}
 
     def release(self, places: Collection[int]) -> "Screened":
-        """The same with the quarantined cells of some edges admitted after all."""
+        """The same with the quarantined cells of some edges admitted, except those that people put off."""
         cells = {self.raw.cell_of[place] for place in places}
+        cells -= {cell for cell, verdict in self.recalled.verdicts.items() if verdict == LATER}
         freed = self.fates.index.isin(cells) & (self.fates["fate"] == QUARANTINED).to_numpy()
         fates = self.fates.copy()
         fates.loc[freed, ["fate", "reasons"]] = [ADMITTED, ""]
         return replace(self, fates=fates)
 
-    def held_back(self) -> dict[str, tuple[str, str]]:
-        """``fate`` and ``wanted`` by cell of what is held back: what tomorrow's run is told."""
-        rows = self.fates.loc[self.fates["fate"] == QUARANTINED].sort_index()
-        return {
-            str(cell): (str(fate), str(wanted))
-            for cell, fate, wanted in zip(rows.index, rows["fate"], rows["wanted"], strict=True)
-        }
+    def held_back(self) -> frozenset[str]:
+        """Cells that wait for a person."""
+        return frozenset(self.fates.index[self.fates["fate"] == QUARANTINED])
+
+    def remembered(self) -> dict[str, HeldCell]:
+        """What tomorrow's run is to know of cells that are or were held back."""
+        return remember(self.recalled, self.fates, self.raw.cells, self.facts)
+
+    def released_places(self) -> frozenset[int]:
+        """Places of the edges that were held back lately and that evidence, not a person, released."""
+        cells = {cell for cell, one in self.remembered().items() if not one.held}
+        return frozenset(place for place, cell in enumerate(self.raw.cell_of) if cell in cells)
 
     def review_places(self) -> frozenset[int]:
         """Places of the edges that a person should look at whatever their score."""
@@ -103,6 +121,11 @@ class Screened:
         """Codes of what fired for a cell; empty where nothing did."""
         text = str(self.fates["reasons"].get(cell, ""))
         return tuple(part for part in text.split(";") if part)
+
+    def fired(self, cell: str) -> int:
+        """Tests that speak against a cell: at least one where it is held back for what fired before."""
+        codes = self.reasons(cell)
+        return max(len(frozenset(codes) - FROM_MEMORY), min(len(codes), 1))
 
     def p_legit(self, cell: str) -> float | None:
         """Probability that a cell is wanted; ``None`` where too little was seen."""
@@ -146,9 +169,12 @@ def screen(
     """
     raw = raw_cells(observations, view, table)
     around = surroundings(observations, view)
-    cells = raw.cells.join(_templates(observations, table, raw, around.rolled_out))
-    facts = screening_features(cells, around, raw.days)
     verdicts = pd.Series(dict(memory.verdicts), dtype="str")
+    holding, doubtful = carry_verdicts(verdicts, raw.cells.index)
+    until_us = int(observations.window.end.timestamp()) * 1_000_000
+    recalled = recall(memory.fates or {}, holding, raw.cells, until_us)
+    cells = raw.cells.join(_templates(observations, table, raw, around.rolled_out))
+    facts = screening_features(cells.assign(news=recalled.news(cells.index)), around, raw.days)
     screening = None
     reasons = pd.Series("", index=facts.index, dtype="str", name="reasons")
     if raw.days.heard_count >= MIN_SCREENED_DAYS and len(facts):
@@ -156,13 +182,14 @@ def screen(
         lessons = verdicts.loc[~verdicts.index.isin(memory.echoes)]
         spared = facts.index[_resolvers(view, table, raw, facts)]
         reasons = screening.fit(facts, raw.days.heard_count, lessons, spared).reasons_
-    holding, doubtful = carry_verdicts(verdicts, facts.index)
     for cell in sorted(doubtful):
         reasons.loc[cell] = ";".join(filter(None, (reasons.loc[cell], UNWANTED_NAME)))
-    fates = decide_fates(reasons, _unworkable(facts), holding, _previous(memory, facts.index))
+    # without screening nothing can be told, and that nothing fires says nothing
+    clear = acquitted(recalled, facts) if screening else facts.index.to_series().map(lambda _: False)
+    fates = decide_fates(reasons, _unworkable(facts), holding, recalled.frame(), clear)
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
     refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
-    return Screened(raw, facts, fates, screening, refused, around.new_images)
+    return Screened(raw, facts, fates, screening, refused, around.new_images, recalled)
 
 
 def _templates(
@@ -199,10 +226,3 @@ def _unworkable(facts: pd.DataFrame) -> "pd.Series[str]":
     codes = pd.Series("", index=facts.index, dtype="str")
     codes = codes.mask(facts["only_failed"], "unanswered").mask(facts["only_dropped"], "dropped")
     return codes.loc[codes != ""]
-
-
-def _previous(memory: Memory, cells: "pd.Index[Any]") -> pd.DataFrame | None:
-    if memory.fates is None:
-        return None
-    rows = {cell: fates for cell, fates in memory.fates.items() if cell in cells}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["fate", "wanted"])

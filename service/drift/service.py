@@ -15,9 +15,11 @@ from jobs.drift_counters import count_denials
 from jobs.observations.clusters import ObservedCluster
 from jobs.runs import RunRequest, RunResult
 from models.drift.changed import Approved
+from models.drift.confirmed import Word
 from models.drift.regrouped import ProposedGroup
 from models.drift.report import DriftReport
 from models.errors import UnsupportedError
+from models.learning.second_channel import ADMIT, UNWANTED
 from service.calibration.views import calibration_of
 from service.db.tables import QuarantineRow
 from service.drift import notify, repository, snapshots
@@ -27,6 +29,7 @@ from service.observed.folded import FoldedObservations
 from service.proposals import repository as proposals
 from service.proposals.repository import ProposalFilter
 from service.proposals.service import exportable
+from service.quarantine import service as quarantine
 from service.quarantine.verdicts import EntryState
 from service.simulation.service import chosen_version, observed_cluster
 from service.wiring import Portolan
@@ -136,7 +139,7 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
         before = snapshots.earlier(session, cluster.name, deployed.source, window.end)
         approved = approved_policies(session, cluster.name, chosen_version(portolan, None))
         exempt = _exempt(session, cluster.name)
-        held = _held(session, cluster.name)
+        held, said = _held(session, cluster.name), _said(session, cluster.name)
         proposed = _proposed(session, cluster.name)
         calibration = calibration_of(session, cluster.name)
     counted = None if settings.prometheus_url is None else count_denials(settings.prometheus_url, window)
@@ -148,6 +151,7 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
         hints=portolan.infer_config().capabilities,
         exempt=exempt,
         held=held,
+        said=said,
         denials_counted=counted,
         proposed=proposed,
         calibration=calibration,
@@ -228,3 +232,14 @@ def _held(session: Session, cluster: str) -> frozenset[str]:
     rows = session.scalars(select(QuarantineRow).where(QuarantineRow.cluster == cluster))
     kept = [row for row in rows if row.held and row.state != EntryState.ADMITTED]
     return frozenset(one for row in kept for one in (row.id, row.other_end) if one)
+
+
+def _said(session: Session, cluster: str) -> dict[str, Word]:
+    """What reviewers decided, by cell at both ends of each call."""
+    found: dict[str, Word] = {}
+    for row in quarantine.decided(session, cluster):
+        verdict = UNWANTED if row.state == EntryState.UNWANTED else ADMIT
+        word = Word(verdict, row.reviewer or "", row.decided_at)
+        for cell in filter(None, (row.form["cell"], row.form["mirror"])):
+            found.setdefault(cell, word)
+    return found

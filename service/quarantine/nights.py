@@ -33,15 +33,18 @@ def remembered(session: Session, cluster: str) -> Remembered | None:
     return Remembered(row.until, night_from_json(row.night), before)
 
 
-def memory(session: Session, cluster: str, night: Night | None) -> Memory:
+def memory(session: Session, cluster: str, night: Night | None, now: datetime | None = None) -> Memory:
     """
     What people said about cells, and what the night before held back.
 
-    A verdict holds at both ends of a call, and is one lesson: the other end is an echo.
+    A verdict holds at both ends of a call, and is one lesson: the other end is an echo. What was to be asked
+    again by ``now`` holds no longer; without a time, every verdict does.
     """
     said: dict[str, str] = {}
     echoes: set[str] = set()
     for row in repository.decided_entries(session, cluster):
+        if now is not None and row.ask_again_at is not None and row.ask_again_at <= now:
+            continue
         verdict = _SAID[EntryState(row.state)]
         cell, mirror = row.form["cell"], row.form["mirror"]
         if cell not in said:

@@ -15,7 +15,7 @@ from service.db.tables import QuarantineRow, QuarantineVerdictRow
 from service.errors import PreconditionFailedError
 from service.quarantine import repository, verdicts
 from service.quarantine.repository import QuarantineFilter
-from service.quarantine.verdicts import EntryState, Standing, Verdict
+from service.quarantine.verdicts import DECIDED, EntryState, Standing, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ def resolve(session: Session, reference: str) -> QuarantineRow:
         choices = ", ".join(row.id for row in found[:5])
         raise BadInputError(f"{reference!r} fits {len(found)} entries: {choices}")
     return found[0]
+
+
+def decided(session: Session, cluster: str) -> list[QuarantineRow]:
+    """Entries of a cluster that were admitted or confirmed as unwanted, by id."""
+    return [row for row in repository.decided_entries(session, cluster) if row.state in DECIDED]
 
 
 def open_count(session: Session, *, now: datetime, cluster: str | None = None) -> int:

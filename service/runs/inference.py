@@ -180,7 +180,7 @@ def _infer_cluster(
     with portolan.database.read() as session:
         rejected = repository.rejected_rules(session, cluster.name)
         night = told(nights.remembered(session, cluster.name), until)
-        memory = nights.memory(session, cluster.name, night)
+        memory = nights.memory(session, cluster.name, night, portolan.clock())
     return run_infer(
         FoldedObservations(portolan.store),
         cluster=cluster.name,

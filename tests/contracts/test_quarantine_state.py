@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.memory import Night
+from models.domain.held_cell import HeldCell
 from models.errors import BadInputError, ConflictError, NotFoundError
 from models.synthesis.learned import Learned
 from service.errors import PreconditionFailedError
@@ -225,7 +226,7 @@ def test_hostile_names_are_kept_and_found(database):
 
 def test_nights_are_kept_and_told(database):
     """Fates and roles come back as they went; the night before stays until the next one."""
-    first = Night({"cell": ("quarantined", "quarantined")}, Learned({"shop/web": "shop/web"}, {}, {}))
+    first = Night({"cell": HeldCell("quarantined", "scan", 2, 1)}, Learned({"shop/web": "shop/web"}, {}, {}))
     second = Night({}, Learned({}, {"shop/web": "web"}, {"shop/web": ("*.example.com",)}))
 
     def told():

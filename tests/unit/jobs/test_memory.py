@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from jobs.memory import Night, Remembered, night_from_json, remember, told
+from models.domain.held_cell import HeldCell
 from models.synthesis.learned import Learned
 
 UNTIL = datetime(2026, 3, 15, 2, tzinfo=UTC)
@@ -11,7 +12,7 @@ HOUR = timedelta(hours=1)
 
 def night(name):
     """Something to tell apart."""
-    return Night({name: ("quarantined", "quarantined")}, Learned({name: name}, {name: name}, {name: (name,)}))
+    return Night({name: HeldCell(reasons="scan")}, Learned({name: name}, {name: name}, {name: (name,)}))
 
 
 def test_the_first_night_is_told_nothing():
@@ -60,6 +61,12 @@ def test_a_run_for_one_namespace_keeps_what_was_learned_of_the_others():
 
 def test_a_night_survives_its_stored_form():
     """And is written in one order."""
-    both = Night({"b": ("x", "y"), "a": ("x", "z")}, night("c").learned)
+    both = Night({"b": HeldCell("admitted", "scan", 3, 2, 1), "a": HeldCell()}, night("c").learned)
     assert night_from_json(both.to_json()) == both
     assert list(both.to_json()["fates"]) == ["a", "b"]
+
+
+def test_a_night_that_an_older_release_left_is_understood():
+    """It knew of a cell only what was wanted of it."""
+    form = {"fates": {"a": ["quarantined", "admitted"]}, "learned": night("c").learned.to_json()}
+    assert night_from_json(form) == Night({"a": HeldCell("admitted")}, night("c").learned)

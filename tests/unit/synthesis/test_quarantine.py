@@ -110,10 +110,10 @@ def test_what_the_last_night_alone_turned_waits_one_night(made):
     days = made.edge_days
     tamed = replace(made, edge_pods=made.edge_pods.assign(subject_pods=3), edge_days=days)
     assert not draft(tamed, hints=HINTS).quarantine
-    fates = {cell: ("quarantined", "quarantined")}
+    fates = {cell: first.screened.remembered()[cell]}
     waiting = draft(tamed, hints=HINTS, memory=Memory({}, fates))
     assert beacon(waiting).reasons == ("waits_one_night",)
-    fates = {cell: ("quarantined", "admitted")}
+    fates = {cell: waiting.screened.remembered()[cell]}
     assert not draft(tamed, hints=HINTS, memory=Memory({}, fates)).quarantine
 
 
