@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from models.confidence.calendar import CRON_COLUMNS
 from models.confidence.calibration import carry_horizon
 from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
 from models.confidence.legitimacy import Legitimacy
 from models.confidence.policy_cells import PolicyCells, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
-from models.confidence.scheduled import jobs_of, never_ran, unseen_key, with_runs
-from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
+from models.confidence.scheduled import by_schedule, jobs_of, never_ran, unseen_key, with_runs
+from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
@@ -43,7 +44,7 @@ ASSUMED: Final = "assumed: nothing of it was seen"
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
 #: What is said of the cells that a rule's numbers come from.
-_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "denied", "rhythm"]
+_SHOWN: Final = ["p_need_7d", "days_seen", "returns", "opportunities", "last_date", "denied", "rhythm"]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 
@@ -131,14 +132,24 @@ def _deployed(draft: Draft) -> frozenset[str]:
 def _scored(
     cells: PolicyCells, legit: Legitimacy, report: CalibrationReport, timed: pd.DataFrame
 ) -> pd.DataFrame:
-    """Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``."""
+    """
+    Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``.
+
+    ``p_habit`` is ``p_need`` without what schedules say: no held-out week knew of them, so neither the
+    calibration nor the way from one horizon to the other may see them.
+    """
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
     near = model.predict(timed, cells.days)
     far = model.predict(timed, cells.days, CONFIDENCE_HORIZON)
     shown = report.recalibration.predict(near, cells.cells["zone"])
-    return cells.cells.join(legit.of_cell).assign(
-        p_need_7d=shown,
-        p_need=carry_horizon(shown, near, far),
+    carried = carry_horizon(shown, near, far)
+    week, month = by_schedule(shown, timed, HORIZON), by_schedule(carried, timed, CONFIDENCE_HORIZON)
+    moved = (week - shown).abs().combine((month - carried).abs(), max)
+    return timed.join(legit.of_cell).assign(
+        p_need_7d=week,
+        p_need=month,
+        p_habit=carried,
+        schedule_moved=moved.where(timed["cron_expected"].notna()) if "cron_expected" in timed else np.nan,
         rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
 
@@ -172,7 +183,9 @@ class _Ledger:
         self, legit: Legitimacy, cells: PolicyCells, scored: pd.DataFrame, scores: pd.DataFrame
     ) -> None:
         self._days = cells.days
-        self._rows = scored.loc[pd.Index(scores["needed"]).unique(), _SHOWN].to_dict("index")
+        told = pd.Index(scores["needed"]).union(pd.Index(scores["scheduled"])).intersection(scored.index)
+        columns = [*_SHOWN, *scored.columns.intersection([*CRON_COLUMNS])]
+        self._rows = scored.loc[told, columns].to_dict("index")
         self._scores = scores.to_dict("index")
         self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
 
@@ -189,7 +202,7 @@ class _Ledger:
         needed = self._rows[score["needed"]]
         arguments: list[Evidence] = []
         if numbers["p_need"] is not None:
-            arguments.append(need_evidence(needed, self._days, str(needed["rhythm"])))
+            arguments += need_ledger(score, needed, self._days, self._rows.get(score["scheduled"]))
         arguments += self._wanted.get(score["doubtful"], ())
         return domain.Confidence(
             **numbers,
