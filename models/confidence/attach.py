@@ -19,7 +19,7 @@ from models.confidence.calendar import CRON_COLUMNS
 from models.confidence.calibration import carry_horizon
 from models.confidence.completeness import NAMESPACE_SHOCK, READINESS_RISKS, Completeness
 from models.confidence.legitimacy import Legitimacy
-from models.confidence.policy_cells import PolicyCells, policy_cells
+from models.confidence.policy_cells import PolicyCells, cell_titles, cells_noun, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
 from models.confidence.scheduled import by_schedule, jobs_of, never_ran, unseen_key, with_runs
 from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
@@ -44,7 +44,16 @@ ASSUMED: Final = "assumed: nothing of it was seen"
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
 #: What is said of the cells that a rule's numbers come from.
-_SHOWN: Final = ["p_need_7d", "days_seen", "returns", "opportunities", "last_date", "denied", "rhythm"]
+_SHOWN: Final = [
+    "p_need_7d",
+    "p_habit",
+    "days_seen",
+    "returns",
+    "opportunities",
+    "last_date",
+    "denied",
+    "rhythm",
+]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 
@@ -202,7 +211,15 @@ class _Ledger:
         needed = self._rows[score["needed"]]
         arguments: list[Evidence] = []
         if numbers["p_need"] is not None:
-            arguments += need_ledger(score, needed, self._days, self._rows.get(score["scheduled"]))
+            several = score["cells"] > 1
+            arguments += need_ledger(
+                score,
+                needed,
+                self._days,
+                self._rows.get(score["scheduled"]),
+                among=f"{score['cells']} {cells_noun(rule)}" if several else "",
+                best=cell_titles(rule)[score["needed"]] if several else "",
+            )
         arguments += self._wanted.get(score["doubtful"], ())
         return domain.Confidence(
             **numbers,

@@ -158,6 +158,9 @@ def need_ledger(
     cell: Mapping[Any, Any],
     days: ObservedDays,
     scheduled: Mapping[Any, Any] | None = None,
+    *,
+    among: str = "",
+    best: str = "",
 ) -> list[Evidence]:
     """
     The sentences behind p_need.
@@ -174,6 +177,9 @@ def need_ledger(
     scheduled
         The ``scheduled`` cell, with ``p_need_7d`` and its runs (`models.confidence.scheduled.with_runs`);
         ``None`` without.
+    among, best
+        Of a rule with several cells: how many of what, and the name of the ``needed`` one, which then has
+        ``p_habit`` too. Any of them is use of the rule, so that one alone does not explain its number.
 
     Returns
     -------
@@ -182,7 +188,13 @@ def need_ledger(
     """
     habit, stated = float(score["p_habit"]), float(score["p_need"])
     bits = _log2_odds(habit)
-    text = f"{_seen(cell, days)}; returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}"
+    seen = _seen(cell, days)
+    text = f"{seen}; returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}"
+    if among:
+        text = (
+            f"any of {among} returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}; "
+            f"the best one alone, {best}: {_chance(float(cell['p_habit']))} ({seen})"
+        )
     ledger = [Evidence("recurrence", bits, text)]
     if scheduled is not None:
         week = f"returns within {HORIZON} days with probability {_chance(float(scheduled['p_need_7d']))}"
