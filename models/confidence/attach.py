@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 #: Why an assumed rule has no number.
 ASSUMED: Final = "assumed: nothing of it was seen"
+#: Chance of being wanted below which no automation may approve a rule: more speaks against it than for it.
+MIN_LEGIT: Final = 0.5
+REVIEW: Final = "needs_review"
+UNLIKELY: Final = "By its evidence it is more likely unwanted than wanted."
 #: Likelihood ratio at which the tests of the screening fire (method, section 5).
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
@@ -121,7 +125,7 @@ def confident(
     )
     ledger = _Ledger(legit, cells, scored, numbers)
     table = complete.completeness_.to_dict("index")
-    done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
+    done = [_reviewed(_attached(proposal, ledger, complete, table)) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
     forecast = _totals(complete, report, proposals, cron_jobs)
     forecast["not_observed"] += silent
@@ -197,6 +201,7 @@ class _Ledger:
         self._rows = scored.loc[told, columns].to_dict("index")
         self._scores = scores.to_dict("index")
         self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
+        self._doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique()).to_dict()
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
@@ -210,17 +215,21 @@ class _Ledger:
         }
         needed = self._rows[score["needed"]]
         arguments: list[Evidence] = []
+        several = score["cells"] > 1
+        titles = cell_titles(rule) if several else {}
         if numbers["p_need"] is not None:
-            several = score["cells"] > 1
             arguments += need_ledger(
                 score,
                 needed,
                 self._days,
                 self._rows.get(score["scheduled"]),
                 among=f"{score['cells']} {cells_noun(rule)}" if several else "",
-                best=cell_titles(rule)[score["needed"]] if several else "",
+                best=titles.get(score["needed"], ""),
             )
-        arguments += self._wanted.get(score["doubtful"], ())
+        doubtful = score["doubtful"]
+        whose = [titles[doubtful]] if several else []
+        whose += [self._doubted[doubtful]] if self._doubted.get(doubtful) else []
+        arguments += _whose(self._wanted.get(doubtful, ()), ": ".join(whose))
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),
@@ -229,6 +238,30 @@ class _Ledger:
             rhythm=str(needed["rhythm"]),
             ledger=tuple(domain.Argument(one.name, round(one.bits, 2), one.because) for one in arguments),
         )
+
+
+def _whose(arguments: Sequence[Evidence], name: str) -> list[Evidence]:
+    """Arguments about one of the ends that a rule has, with its name before what is said of it alone."""
+    if not name:
+        return list(arguments)
+    most = f"{name}, the most doubtful"
+    return [
+        replace(one, because=f"{name if number else most}: {one.because}")
+        for number, one in enumerate(arguments)
+    ]
+
+
+def _reviewed(proposal: Proposal) -> Proposal:
+    """Whose evidence speaks more against a rule than for it wants a person for that rule."""
+    rules = tuple(
+        replace(rule, flags=tuple(sorted({*rule.flags, REVIEW})), reasons=(*rule.reasons, UNLIKELY))
+        if rule.confidence.p_legit is not None and rule.confidence.p_legit < MIN_LEGIT
+        else rule
+        for rule in proposal.rules
+    )
+    doubted = any(UNLIKELY in rule.reasons for rule in rules)
+    flags = tuple(sorted({*proposal.flags, REVIEW})) if doubted else proposal.flags
+    return replace(proposal, rules=rules, flags=flags)
 
 
 def _probability(value: float) -> float | None:
