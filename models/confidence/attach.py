@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from models.confidence.calendar import CRON_COLUMNS
 from models.confidence.calibration import carry_horizon
 from models.confidence.completeness import MIN_DAYS, NAMESPACE_SHOCK, READINESS_RISKS, Completeness
 from models.confidence.legitimacy import Legitimacy
-from models.confidence.policy_cells import PolicyCells, policy_cells
+from models.confidence.policy_cells import PolicyCells, cell_titles, cells_noun, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
-from models.confidence.scheduled import jobs_of, never_ran, unseen_key, with_runs
-from models.confidence.score import TOO_LITTLE, RuleConfidence, need_evidence
+from models.confidence.scheduled import by_schedule, jobs_of, never_ran, unseen_key, with_runs
+from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
@@ -42,11 +43,24 @@ if TYPE_CHECKING:
 STABLE_RISK: Final = READINESS_RISKS[-1]
 #: Why an assumed rule has no number.
 ASSUMED: Final = "assumed: nothing of it was seen"
+#: Chance of being wanted below which no automation may approve a rule: more speaks against it than for it.
+MIN_LEGIT: Final = 0.5
+REVIEW: Final = "needs_review"
+UNLIKELY: Final = "By its evidence it is more likely unwanted than wanted."
 #: Likelihood ratio at which the tests of the screening fire (method, section 5).
 FIRED_RATIO: Final = 100.0
 _UNIT: Final = ["subject", "direction"]
 #: What is said of the cells that a rule's numbers come from.
-_SHOWN: Final = ["p_need", "days_seen", "returns", "opportunities", "last_date", "denied", "rhythm"]
+_SHOWN: Final = [
+    "p_need_7d",
+    "p_habit",
+    "days_seen",
+    "returns",
+    "opportunities",
+    "last_date",
+    "denied",
+    "rhythm",
+]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
 _DIGITS: Final = 3
 
@@ -114,7 +128,7 @@ def confident(
     )
     ledger = _Ledger(legit, cells, scored, numbers, complete.reason_)
     table = complete.completeness_.to_dict("index")
-    done = [_attached(proposal, ledger, complete, table) for proposal in proposals]
+    done = [_reviewed(_attached(proposal, ledger, complete, table)) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
     forecast = _totals(complete, report, proposals, cron_jobs)
     forecast["not_observed"] += silent
@@ -134,14 +148,24 @@ def _deployed(draft: Draft) -> frozenset[str]:
 def _scored(
     cells: PolicyCells, legit: Legitimacy, report: CalibrationReport, timed: pd.DataFrame
 ) -> pd.DataFrame:
-    """Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``."""
+    """
+    Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``.
+
+    ``p_habit`` is ``p_need`` without what schedules say: no held-out week knew of them, so neither the
+    calibration nor the way from one horizon to the other may see them.
+    """
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
     near = model.predict(timed, cells.days)
     far = model.predict(timed, cells.days, CONFIDENCE_HORIZON)
     shown = report.recalibration.predict(near, cells.cells["zone"])
-    return cells.cells.join(legit.of_cell).assign(
-        p_need_7d=shown,
-        p_need=carry_horizon(shown, near, far),
+    carried = carry_horizon(shown, near, far)
+    week, month = by_schedule(shown, timed, HORIZON), by_schedule(carried, timed, CONFIDENCE_HORIZON)
+    moved = (week - shown).abs().combine((month - carried).abs(), max)
+    return timed.join(legit.of_cell).assign(
+        p_need_7d=week,
+        p_need=month,
+        p_habit=carried,
+        schedule_moved=moved.where(timed["cron_expected"].notna()) if "cron_expected" in timed else np.nan,
         rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
 
@@ -181,9 +205,12 @@ class _Ledger:
     ) -> None:
         self._too_little = too_little
         self._days = cells.days
-        self._rows = scored.loc[pd.Index(scores["needed"]).unique(), _SHOWN].to_dict("index")
+        told = pd.Index(scores["needed"]).union(pd.Index(scores["scheduled"])).intersection(scored.index)
+        columns = [*_SHOWN, *scored.columns.intersection([*CRON_COLUMNS])]
+        self._rows = scored.loc[told, columns].to_dict("index")
         self._scores = scores.to_dict("index")
         self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
+        self._doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique()).to_dict()
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
@@ -197,9 +224,21 @@ class _Ledger:
         }
         needed = self._rows[score["needed"]]
         arguments: list[Evidence] = []
+        several = score["cells"] > 1
+        titles = cell_titles(rule) if several else {}
         if numbers["p_need"] is not None:
-            arguments.append(need_evidence(needed, self._days, str(needed["rhythm"])))
-        arguments += self._wanted.get(score["doubtful"], ())
+            arguments += need_ledger(
+                score,
+                needed,
+                self._days,
+                self._rows.get(score["scheduled"]),
+                among=f"{score['cells']} {cells_noun(rule)}" if several else "",
+                best=titles.get(score["needed"], ""),
+            )
+        doubtful = score["doubtful"]
+        whose = [titles[doubtful]] if several else []
+        whose += [self._doubted[doubtful]] if self._doubted.get(doubtful) else []
+        arguments += _whose(self._wanted.get(doubtful, ()), ": ".join(whose))
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),
@@ -212,6 +251,30 @@ class _Ledger:
     def _missing(self, numbers: dict[str, float | None]) -> str:
         """Why there is no confidence."""
         return (self._too_little if numbers["p_need"] is None else "") or TOO_LITTLE
+
+
+def _whose(arguments: Sequence[Evidence], name: str) -> list[Evidence]:
+    """Arguments about one of the ends that a rule has, with its name before what is said of it alone."""
+    if not name:
+        return list(arguments)
+    most = f"{name}, the most doubtful"
+    return [
+        replace(one, because=f"{name if number else most}: {one.because}")
+        for number, one in enumerate(arguments)
+    ]
+
+
+def _reviewed(proposal: Proposal) -> Proposal:
+    """Whose evidence speaks more against a rule than for it wants a person for that rule."""
+    rules = tuple(
+        replace(rule, flags=tuple(sorted({*rule.flags, REVIEW})), reasons=(*rule.reasons, UNLIKELY))
+        if rule.confidence.p_legit is not None and rule.confidence.p_legit < MIN_LEGIT
+        else rule
+        for rule in proposal.rules
+    )
+    doubted = any(UNLIKELY in rule.reasons for rule in rules)
+    flags = tuple(sorted({*proposal.flags, REVIEW})) if doubted else proposal.flags
+    return replace(proposal, rules=rules, flags=flags)
 
 
 def _probability(value: float) -> float | None:

@@ -56,7 +56,7 @@ def recurrence_labels(
 
 
 def _label(cells: pd.DataFrame, days: ObservedDays, origin: int, horizon: int) -> pd.DataFrame:
-    known = as_of(cells, days, origin).drop(columns=["cron_ok"], errors="ignore")
+    known = as_of(cells, days, origin)
     then = days.head(origin)
     model = Recurrence(horizon).fit(known, then)
     bitmap = cells.loc[known.index, "days"].to_numpy(dtype=np.uint64)

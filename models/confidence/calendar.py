@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
+from models.learning import bitmaps
 from models.learning.base import require
-from models.learning.schedules import parse_schedule
+from models.learning.schedules import Schedule, parse_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ MIN_JOBS_FOR_MEAN: Final = 5
 MIN_WEEKDAY_COUNT: Final = 2
 _WEEKDAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _QUARTER_MONTHS: Final = (1, 4, 7, 10)
+#: Runs that showed of those due, days with traffic of those on which none was due, days until the next run.
+CRON_COLUMNS: Final = ("cron_ok", "cron_expected", "cron_off", "cron_free", "cron_next_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,19 @@ class Job:
         Five-field cron text.
     enabled
         Not suspended.
+    zone
+        Time zone of the schedule.
     """
 
     subject: str
     schedule: str
     enabled: bool = True
+    zone: str = "UTC"
+
+    @property
+    def parsed(self) -> Schedule:
+        """The schedule, read."""
+        return parse_schedule(self.schedule, self.zone)
 
 
 def cron_columns(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, horizon: int) -> pd.DataFrame:
@@ -66,18 +78,16 @@ def cron_columns(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, h
     Returns
     -------
     pandas.DataFrame
-        ``cron_ok``, ``cron_expected``, ``cron_next_days`` keyed by cell; NaN where no job owns the
-        cell, and a NaN next run where none is due. Only full days since first sight count as due.
+        `CRON_COLUMNS`, keyed by cell; NaN where no job owns the cell, and a NaN next run where none is due.
+        Only full days since first sight are counted, as due or as free.
 
     Raises
     ------
     BadInputError
         If a schedule cannot be read.
     """
-    require(cells, ("subject", "days", "first_day"), "cells")
-    out = pd.DataFrame(
-        float("nan"), index=cells.index, columns=["cron_ok", "cron_expected", "cron_next_days"]
-    )
+    require(cells, ("subject", "days", "first_date"), "cells")
+    out = pd.DataFrame(float("nan"), index=cells.index, columns=[*CRON_COLUMNS])
     if not days.full:
         return out
     by_subject: dict[str, list[Job]] = {}
@@ -86,21 +96,22 @@ def cron_columns(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, h
             by_subject.setdefault(job.subject, []).append(job)
     subjects = cells["subject"].to_numpy()
     end = date.fromisoformat(days.full[-1])
+    # the first full day that is not before first sight
+    since = days.index_before(cells["first_date"]) + ~cells["first_date"].isin(days.full).to_numpy()
     for subject, owned in sorted(by_subject.items()):
-        schedules = [parse_schedule(job.schedule) for job in owned]
+        schedules = [job.parsed for job in owned]
         due = [any(s.fires_on(date.fromisoformat(day)) for s in schedules) for day in days.full]
         ahead = [wait for s in schedules if (wait := s.days_until(end, horizon)) is not None]
-        mine = cells.loc[subjects == subject, ["days", "first_day"]]
-        counted = [_runs(int(bits), int(first), due) for bits, first in mine.itertuples(index=False)]
-        out.loc[mine.index, "cron_ok"] = [float(ok) for ok, _ in counted]
-        out.loc[mine.index, "cron_expected"] = [float(expected) for _, expected in counted]
-        out.loc[mine.index, "cron_next_days"] = float(min(ahead)) if ahead else float("nan")
+        mine = subjects == subject
+        bits = cells.loc[mine, "days"].to_numpy(dtype=np.uint64)
+        age = bitmaps.mask_of(np.ones(days.count, dtype=np.bool_)) >> since[mine].astype(np.uint64)
+        lived = age << since[mine].astype(np.uint64)
+        fires = bitmaps.mask_of(np.array(due, dtype=np.bool_))
+        counts = (bits & lived & fires, lived & fires, bits & lived & ~fires, lived & ~fires)
+        for name, counted in zip(CRON_COLUMNS, counts, strict=False):
+            out.loc[mine, name] = bitmaps.count_bits(counted).astype(np.float64)
+        out.loc[mine, "cron_next_days"] = float(min(ahead)) if ahead else float("nan")
     return out
-
-
-def _runs(bits: int, first: int, due: Sequence[bool]) -> tuple[int, int]:
-    since = [d for d, fires in enumerate(due) if fires and d >= max(first, 0)]
-    return sum(bits >> d & 1 for d in since), len(since)
 
 
 def jobs_ahead(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, horizon: int) -> pd.DataFrame:
@@ -117,7 +128,7 @@ def jobs_ahead(jobs: Sequence[Job], cells: pd.DataFrame, days: ObservedDays, hor
     end = date.fromisoformat(days.full[-1])
     due: dict[str, int] = {}
     for job in jobs:
-        fires = job.enabled and parse_schedule(job.schedule).days_until(end, horizon) is not None
+        fires = job.enabled and job.parsed.days_until(end, horizon) is not None
         if fires and job.subject not in seen:
             due[job.subject] = due.get(job.subject, 0) + 1
     count = pd.Series(due, dtype="int64").sort_index()

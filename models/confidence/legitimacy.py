@@ -1,29 +1,34 @@
 """
 How wanted each cell of a drafted policy looks, with the arguments and where they come from.
 
-A cell is as wanted as its most doubtful edge: its members are workloads, names and networks that somebody
-could allow one by one, and one bad one among them is what a reviewer has to see. The callers of a port that
-faces the internet are no such members: each comes once, nobody could list them, and the rule would be the
-less wanted the more visitors it serves. There the evidence is that of all callers together.
+A cell inside the cluster is as wanted as its most doubtful edge: its members are workloads that somebody
+could allow one by one, and one bad one among them is what a reviewer has to see. The names under a pattern
+and the addresses of a prefix are no such members, nor are the callers of a port that faces the internet:
+each comes once, nobody could list them, and the rule would be the less wanted the more of them it serves.
+There the evidence is that of all of them together (docs/decisions/0072).
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from models.domain.confidence import PRIOR
+from models.confidence.pooled import pooled_facts
+from models.domain.confidence import CALIBRATED, PRIOR, shown_probability
 from models.domain.rule import opens_world
+from models.learning.evidence import Evidence, total_bits
 from models.learning.screening_features import FEATURES
 
 if TYPE_CHECKING:
     from models.confidence.policy_cells import PolicyCells
-    from models.learning.evidence import Evidence
     from models.synthesis.draft import Draft
 
-_COLUMNS: Final = ("p_legit", "place", "provenance")
+_COLUMNS: Final = ("p_legit", "place", "provenance", "doubted")
+#: What of a raw cell tells it from others of its policy cell, in words.
+_NAMED: Final = {"subject": "{}", "peer": "{}", "port": "port {}"}
 
 
 class Legitimacy:
@@ -39,19 +44,29 @@ class Legitimacy:
     ----------
     of_cell : pandas.DataFrame
         Keyed by cell: ``p_legit`` (NaN where too little was seen to screen, or of an edge that was not
-        screened), ``place`` of the most doubtful edge, ``provenance``.
+        screened), ``place`` of the most doubtful edge, ``provenance``, and ``doubted``: which of several
+        ends of the cell's calls the number is of, "" where it is of all.
     """
 
     def __init__(self, draft: Draft, cells: PolicyCells) -> None:
         self._screened = draft.screened
-        self._crowds: dict[str, tuple[Evidence, ...]] = {}
+        self._together: dict[str, tuple[Evidence, ...]] = {}
         self.of_cell = _doubtful(draft, cells)
         if draft.screened.screening is not None:
+            rate = draft.screened.screening.rate
             crowds = _crowds(draft, cells)
-            rated = draft.screened.screening.rate(crowds)
-            self._crowds = dict(zip(rated.index, rated["ledger"], strict=True))
-            self.of_cell.loc[rated.index, "p_legit"] = rated["p_legit"]
-            self.of_cell.loc[rated.index, "provenance"] = PRIOR
+            self._put(rate(crowds).assign(doubted=""))
+            pooled = pooled_facts(draft, cells)
+            rated = rate(pooled).join(pooled[["cell", "subject"]]).sort_values(["cell", "p_legit", "subject"])
+            several = rated["cell"].duplicated(keep=False)
+            rated["doubted"] = rated["subject"].str.removeprefix(_home(draft)).where(several, "")
+            self._put(rated.drop_duplicates("cell").set_index("cell"))
+
+    def _put(self, rated: pd.DataFrame) -> None:
+        """Say of cells what was found for all their edges together."""
+        self._together |= dict(zip(rated.index, rated["ledger"], strict=True))
+        self.of_cell.loc[rated.index, ["p_legit", "doubted"]] = rated[["p_legit", "doubted"]]
+        self.of_cell.loc[rated.index, "provenance"] = PRIOR
 
     def ledgers(self, cells: pd.Index[str]) -> dict[str, tuple[Evidence, ...]]:
         """Arguments behind ``p_legit``, by cell; of cells that have one."""
@@ -62,10 +77,24 @@ class Legitimacy:
         raw = {
             cell: self._screened.raw.cell_of[int(place)]
             for cell, place in rows["place"].items()
-            if cell not in self._crowds
+            if cell not in self._together
         }
         known = screening.ledgers(raw.values())
-        return {str(cell): self._crowds.get(cell) or known[raw[cell]] for cell in rows.index}
+        return {
+            cell: self._together.get(cell) or _calibrated(known[raw[cell]], float(legit), provenance)
+            for cell, legit, provenance in zip(
+                map(str, rows.index), rows["p_legit"], rows["provenance"], strict=True
+            )
+        }
+
+
+def _calibrated(ledger: tuple[Evidence, ...], legit: float, provenance: str) -> tuple[Evidence, ...]:
+    """Arguments that add up to the number: what verdicts made of them is one of its own."""
+    if provenance != CALIBRATED:
+        return ledger
+    shown = shown_probability(legit)
+    gap = math.log2(shown / (1.0 - shown)) - total_bits(ledger)
+    return (*ledger, Evidence("verdicts", gap, "what reviewers of this estate said of such traffic"))
 
 
 def _doubtful(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
@@ -75,7 +104,34 @@ def _doubtful(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
     told = cells.places.assign(p_legit=[legit.get(cell_of[place], np.nan) for place in cells.places["place"]])
     told = told.sort_values(["cell", "p_legit", "place"], na_position="first").drop_duplicates("cell")
     told["provenance"] = [draft.screened.provenance(cell_of[place]) for place in told["place"]]
+    told["doubted"] = _ends(draft, cells.places, told)
     return told.set_index("cell").reindex(cells.cells.index)[list(_COLUMNS)]
+
+
+def _home(draft: Draft) -> str:
+    """How `workload_id` begins for workloads of the draft's own cluster, which goes without saying."""
+    return f"{draft.proposals[0].cluster}:" if draft.proposals else ""
+
+
+def _ends(draft: Draft, places: pd.DataFrame, told: pd.DataFrame) -> list[str]:
+    """Of the ends in which the raw cells of each policy cell differ, those of the most doubtful one."""
+    raw, cell_of = draft.screened.raw.cells[[*_NAMED]], draft.screened.raw.cell_of
+    every = raw.reindex([cell_of[place] for place in places["place"]]).reset_index(drop=True)
+    every["cell"] = places["cell"].to_numpy()
+    own = raw.reindex([cell_of[place] for place in told["place"]])
+    home = _home(draft)
+    counts = [every[["cell", name]].drop_duplicates().groupby("cell").size() for name in _NAMED]
+    differ = pd.concat(counts, axis=1, keys=[*_NAMED]) > 1
+    return [
+        ", ".join(
+            text.format(str(value).removeprefix(home))
+            for (name, text), value in zip(_NAMED.items(), row, strict=True)
+            if several[name]
+        )
+        for several, row in zip(
+            differ.loc[told["cell"]].to_dict("records"), own.itertuples(index=False), strict=True
+        )
+    ]
 
 
 def _crowds(draft: Draft, cells: PolicyCells) -> pd.DataFrame:

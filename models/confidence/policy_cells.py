@@ -158,6 +158,26 @@ def cell_id(rule: Rule, member: EndpointPeer | FqdnPeer | None, port: Port | Non
     return "|".join(parts)
 
 
+def cell_titles(rule: Rule) -> dict[str, str]:
+    """Names for sentences of the cells that a rule may have, by cell."""
+    peers = rule.peer.members if isinstance(rule.peer, EndpointPeer | FqdnPeer) else ()
+    ports = rule.ports if len(rule.ports) > 1 else ()
+    titles = {}
+    for member, port in product(peers or (None,), ports or (None,)):
+        named = [] if member is None else [member.title]
+        named += [] if port is None else [port.text]
+        titles[cell_id(rule, member, port)] = " on ".join(named) or rule.peer.title
+    return titles
+
+
+def cells_noun(rule: Rule) -> str:
+    """What several cells of a rule are: members of its peers, of its ports, or pairs of both."""
+    listed = isinstance(rule.peer, EndpointPeer | FqdnPeer) and bool(rule.peer.members)
+    if len(rule.ports) == 1:
+        return "peers"
+    return "pairs of peer and port" if listed else "ports"
+
+
 def _port_of(rule: Rule, edge: Edge) -> Port | None:
     """Port or range of a rule's list that an edge uses; ``None`` for rules of one."""
     if len(rule.ports) == 1:

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.completeness import MIN_DAYS
-from models.domain.confidence import PRIOR
+from models.confidence.scheduled import schedule_sentence
+from models.domain.confidence import PRIOR, shown_probability
 from models.errors import BadInputError
 from models.learning.base import Estimator, require
 from models.learning.evidence import Evidence
-from models.learning.recurrence import CONFIDENCE_HORIZON
+from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +33,6 @@ HIGH: Final = 0.95
 MEDIUM: Final = 0.8
 #: Full days since first sight below which a cell of a long window is called young.
 MIN_AGE: Final = 3
-#: Bits beyond which a need is called certain: one in a thousand either way.
-MAX_NEED_BITS: Final = 10.0
-
 _SURE: Final = 0.995  # would be written as 1.00
 
 TOO_LITTLE: Final = "too little seen"
@@ -64,7 +62,8 @@ class RuleConfidence(Estimator):
         Keyed by rule, sorted: ``p_need``, ``p_legit``, ``confidence`` (NaN where too little was seen),
         ``band``, ``provenance`` of p_legit, ``cells`` (count), ``days_seen`` (most of any cell),
         ``young`` (no cell has had `MIN_AGE` days to return), ``doubtful`` (the cell behind p_legit),
-        ``needed`` (the cell most likely to return).
+        ``needed`` (the cell most likely to return), ``p_habit`` (p_need without what schedules say),
+        ``scheduled`` (of the cells with a known schedule the one that it moved most, else "").
     """
 
     def __init__(self, min_days: int = MIN_DAYS) -> None:
@@ -85,7 +84,8 @@ class RuleConfidence(Estimator):
             ``rule``, ``cell``: which cells each rule admits.
         cells
             Keyed by cell: ``p_need`` (over 35 days, recalibrated), ``p_legit``, ``days_seen``,
-            ``opportunities``, and ``provenance`` of p_legit if that is no prior.
+            ``opportunities``; ``p_habit`` (p_need without schedules) and ``schedule_moved`` (how far they
+            moved it; NaN without one) where jobs are known; ``provenance`` of p_legit if it is no prior.
         days
             The window.
 
@@ -102,10 +102,11 @@ class RuleConfidence(Estimator):
             raise BadInputError(f"a rule admits the cell {unknown.iloc[0]!r}, which was not scored")
         known = cells[["p_need", "p_legit", "days_seen", "opportunities"]].rename_axis(None)
         known["provenance"] = cells.get("provenance", PRIOR)
+        known["p_habit"] = cells.get("p_habit", cells["p_need"])
+        known["schedule_moved"] = cells.get("schedule_moved", np.nan)
         rows = pairs.merge(known, left_on="cell", right_index=True).sort_values(["rule", "p_legit", "cell"])
-        rows["log_unneeded"] = np.log1p(-np.clip(rows["p_need"], 0.0, 1.0 - 1e-12))
         grouped = rows.groupby("rule", sort=True)
-        out = pd.DataFrame({"p_need": -np.expm1(grouped["log_unneeded"].sum())})
+        out = pd.DataFrame({name: _any_of(rows[name], rows["rule"]) for name in ("p_need", "p_habit")})
         out["p_legit"] = grouped["p_legit"].first()
         out["confidence"] = out["p_need"] * out["p_legit"]
         if days.count < self.min_days:
@@ -121,8 +122,19 @@ class RuleConfidence(Estimator):
             ["rule", "told", "days_seen", "cell"], ascending=[True, False, False, True]
         )
         out["needed"] = most.groupby("rule", sort=True)["cell"].first()
+        moved = rows.dropna(subset="schedule_moved").sort_values(
+            ["rule", "schedule_moved", "cell"], ascending=[True, False, True]
+        )
+        out["scheduled"] = moved.groupby("rule", sort=True)["cell"].first()
+        out["scheduled"] = out["scheduled"].fillna("")
         self.scores_ = out
         return self
+
+
+def _any_of(chance: pd.Series[Any], rule: pd.Series[Any]) -> pd.Series[Any]:
+    """Probability that any cell of each rule is used, taking them to come independently."""
+    unused = np.log1p(-chance.clip(0.0, 1.0 - 1e-12)).groupby(rule, sort=True).sum()
+    return pd.Series(-np.expm1(unused), index=unused.index)
 
 
 def band(confidence: float) -> Band:
@@ -141,37 +153,71 @@ def band(confidence: float) -> Band:
     return Band.MEDIUM if confidence >= MEDIUM else Band.LOW
 
 
-def need_evidence(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "") -> Evidence:
+def need_ledger(
+    score: Mapping[Any, Any],
+    cell: Mapping[Any, Any],
+    days: ObservedDays,
+    scheduled: Mapping[Any, Any] | None = None,
+    *,
+    among: str = "",
+    best: str = "",
+) -> list[Evidence]:
     """
-    The sentence behind p_need.
+    The sentences behind p_need.
 
     Parameters
     ----------
+    score
+        Row of `RuleConfidence.scores_`.
     cell
-        A row with ``p_need``, ``days_seen``, ``returns``, ``opportunities``, ``last_date`` and ``denied``.
+        The ``needed`` cell of the rule: a row with ``days_seen``, ``returns``, ``opportunities``,
+        ``last_date``, ``denied`` and ``rhythm``.
     days
         The window.
-    rhythm
-        `models.learning.rhythms.Rhythm` of the cell, to be named.
+    scheduled
+        The ``scheduled`` cell, with ``p_need_7d`` and its runs (`models.confidence.scheduled.with_runs`);
+        ``None`` without.
+    among, best
+        Of a rule with several cells: how many of what, and the name of the ``needed`` one, which then has
+        ``p_habit`` too. Any of them is use of the rule, so that one alone does not explain its number.
 
     Returns
     -------
-    Evidence
-        Its bits are the log2 odds of return within 35 days, at most `MAX_NEED_BITS` either way.
+    list of Evidence
+        Their bits sum to the log2 odds of the probability that is shown, of use within 35 days.
     """
-    chance = min(max(float(cell["p_need"]), 1e-9), 1.0 - 1e-9)
-    bits = math.log2(chance) - math.log2(1.0 - chance)
+    habit, stated = float(score["p_habit"]), float(score["p_need"])
+    bits = _log2_odds(habit)
+    seen = _seen(cell, days)
+    text = f"{seen}; returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}"
+    if among:
+        text = (
+            f"any of {among} returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}; "
+            f"the best one alone, {best}: {_chance(float(cell['p_habit']))} ({seen})"
+        )
+    ledger = [Evidence("recurrence", bits, text)]
+    if scheduled is not None:
+        week = f"returns within {HORIZON} days with probability {_chance(float(scheduled['p_need_7d']))}"
+        said = f"{schedule_sentence(scheduled, CONFIDENCE_HORIZON)}; {week}"
+        ledger.append(Evidence("schedule", _log2_odds(stated) - bits, said))
+    return ledger
+
+
+def _log2_odds(chance: float) -> float:
+    """Of a probability as it is shown: what is said of it adds up to that."""
+    shown = shown_probability(chance)
+    return math.log2(shown) - math.log2(1.0 - shown)
+
+
+def _seen(cell: Mapping[Any, Any], days: ObservedDays) -> str:
+    """On how many days a cell was seen, in which rhythm, and when last."""
     seen = int(cell["days_seen"])
     # a first sight on a partial day is in none of them
     since = int(cell["opportunities"]) + seen - int(cell["returns"])
     last = _ago(str(cell["last_date"]), days)
-    named = f", {rhythm.replace('_', ' ')}" if rhythm else ""
+    named = f", {str(cell['rhythm']).replace('_', ' ')}" if cell["rhythm"] else ""
     verb = "seen or refused" if cell["denied"] else "seen"
-    text = (
-        f"{verb} on {seen} of {since} full days since first sight{named}, last {last}; "
-        f"returns within {CONFIDENCE_HORIZON} days with probability {_chance(chance)}"
-    )
-    return Evidence("recurrence", min(max(bits, -MAX_NEED_BITS), MAX_NEED_BITS), text)
+    return f"{verb} on {seen} of {since} full days since first sight{named}, last {last}"
 
 
 def _ago(last: str, days: ObservedDays) -> str:

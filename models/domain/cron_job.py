@@ -16,9 +16,12 @@ class CronJob:
         As Kubernetes reads it; known to be readable.
     enabled
         Not suspended.
+    zone
+        Time zone that the schedule is read in; known to the time zone database.
     """
 
     namespace: str
     name: str
     schedule: str
     enabled: bool = True
+    zone: str = "UTC"

@@ -118,6 +118,8 @@ def _days(facts: Row) -> str:
     text = f"seen on {days:.0f} {'day' if days == 1 else 'days'}"
     if callers > 1:
         return f"{text}, from {callers:,} outside callers together"
+    if facts.get("together"):
+        return f"{text}, {facts['together']} together"
     return text if days <= facts["own_days"] else f"{text}, with other addresses of the same network"
 
 

@@ -3,9 +3,8 @@ p_need: the probability that a cell is used again within a stated horizon.
 
 A mixture of habits per zone, fitted to how cells of the estate came and went (`models.learning.returns`).
 A cell that keeps to working days lives by a calendar without weekends, or every Sunday would look like its
-death. Two overrides come from the calendar: a cell seen on one weekday only, and a cell whose CronJob will
-run. Overrides only ever raise the probability, because the model knows nothing of schedules and reads their
-silence as death.
+death, and one seen on one weekday only by that weekday. Of schedules that the cluster told of the model
+knows nothing: what they change is changed after it was calibrated (`models.confidence.scheduled`).
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ MAX_STRAYS: Final = 2
 _COUNTS: Final = ("returns", "last_return", "opportunities")
 _SATURDAY: Final = 5
 _DAYS: Final = 3  # place of ``days`` in the columns of `Histories`
-_CRON: Final = ("cron_ok", "cron_expected", "cron_next_days")
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,9 +73,7 @@ class Recurrence(Estimator):
         Parameters
         ----------
         cells
-            `DayIncidence.cells_`; optionally ``cron_ok``, ``cron_expected`` (runs that showed and runs
-            that were due since first sight) and ``cron_next_days`` (days until the next run, NaN when
-            none is due) from `models.learning.schedules`.
+            `DayIncidence.cells_`.
         days
             `DayIncidence.days_`.
         """
@@ -92,7 +88,7 @@ class Recurrence(Estimator):
 
     def predict(self, cells: pd.DataFrame, days: ObservedDays, horizon: int | None = None) -> pd.Series[Any]:
         """
-        Probability of presence within ``horizon`` days, with the calendar overrides.
+        Probability of presence within ``horizon`` days.
 
         Parameters
         ----------
@@ -102,9 +98,7 @@ class Recurrence(Estimator):
             Days ahead; the constructor's when left out.
         """
         ahead = self.horizon if horizon is None else horizon
-        need = self._by_zone(cells, histories(cells, days, ahead))
-        need = np.maximum(need, _cron_need(cells, ahead))
-        return series(need, cells.index, "p_need")
+        return series(self._by_zone(cells, histories(cells, days, ahead)), cells.index, "p_need")
 
     def _by_zone(self, cells: pd.DataFrame, seen: Histories) -> Floats:
         self.check_fitted("habits_")
@@ -213,19 +207,3 @@ def _weekday_occurrences(cells: pd.DataFrame, days: ObservedDays) -> bitmaps.Int
         only = enough & ((bitmap & ~mask) == 0)
         occurrences[only] = bitmaps.count_bits(mask >> since[only])
     return occurrences
-
-
-def _weekly_need(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Floats:
-    occurrences = _weekday_occurrences(cells, days)
-    seen = bitmaps.count_bits(cells["days"].to_numpy(dtype=np.uint64))
-    weeks = -(-horizon // DAYS_PER_WEEK)
-    share = (seen + 1.0) / (occurrences + 2.0)
-    return np.where(occurrences > 0, 1.0 - (1.0 - np.minimum(share, 1.0)) ** weeks, 0.0)
-
-
-def _cron_need(cells: pd.DataFrame, horizon: int) -> Floats:
-    if not set(_CRON) <= set(cells.columns):
-        return np.zeros(len(cells))
-    ok, expected, ahead = (cells[column].to_numpy(dtype=np.float64) for column in _CRON)
-    share = np.clip((ok + 1.0) / (expected + 2.0), 0.0, 1.0)
-    return np.where(ahead <= horizon, share, 0.0)  # NaN compares false: nothing is due

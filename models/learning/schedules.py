@@ -1,15 +1,16 @@
 """
 CronJob schedules as prior knowledge: on which days a job runs.
 
-Days are all the models need, so hours and minutes only have to be readable. Times are UTC; a schedule in
-another zone may fall on the neighbouring day, which a horizon of weeks forgives.
+Days of UTC, because those are what traffic is counted by: a job that starts at midnight of the first in
+Tokyo runs on the last day of the month before. Hours and minutes serve that shift and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from models.errors import BadInputError
 
@@ -27,6 +28,11 @@ _MACROS: Final = {
 _BOUNDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _FIELDS: Final = ("minute", "hour", "day of month", "month", "day of week")
 _SUNDAY: Final = 7  # cron's second name for 0
+_MINUTES_PER_HOUR: Final = 60
+_MINUTES_PER_DAY: Final = 24 * _MINUTES_PER_HOUR
+#: Zone of a schedule that names none: that of the controllers that start jobs.
+DEFAULT_ZONE: Final = "UTC"
+_LONGEST_ZONE: Final = 64  # characters of a name in the time zone database
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +42,42 @@ class Schedule:
 
     Parameters
     ----------
-    days_of_month, months, weekdays
+    minutes, hours, days_of_month, months, weekdays
         Accepted values; weekdays count from Sunday = 0.
     any_day_of_month, any_weekday
         The field was ``*``. When both are restricted, cron fires if *either* fits.
+    zone
+        Name of the time zone that the fields are read in; known to the time zone database.
     """
 
+    minutes: frozenset[int]
+    hours: frozenset[int]
     days_of_month: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
     any_day_of_month: bool
     any_weekday: bool
+    zone: str = DEFAULT_ZONE
 
     def fires_on(self, day: date) -> bool:
-        """Whether the job runs at least once on that day."""
+        """Whether the job starts at least once on that day of UTC."""
+        if self.zone == DEFAULT_ZONE:
+            return self._fits(day)
+        zone = ZoneInfo(self.zone)
+        midnight = datetime.combine(day, time(), UTC)
+        begin, end = midnight.astimezone(zone), (midnight + timedelta(days=1)).astimezone(zone)
+        return (self._fits(begin.date()) and self._starts(_minute(begin), _MINUTES_PER_DAY)) or (
+            self._fits(end.date()) and self._starts(0, _minute(end))
+        )
+
+    def _starts(self, low: int, high: int) -> bool:
+        """Whether it starts at a minute of the day from ``low`` up to, not including, ``high``."""
+        return any(
+            low <= hour * _MINUTES_PER_HOUR + minute < high for hour in self.hours for minute in self.minutes
+        )
+
+    def _fits(self, day: date) -> bool:
+        """Whether a day of the schedule's own zone is one of its days."""
         if day.month not in self.months:
             return False
         in_month = day.day in self.days_of_month
@@ -66,7 +94,29 @@ class Schedule:
         return None
 
 
-def parse_schedule(text: str) -> Schedule:
+def _minute(moment: datetime) -> int:
+    return moment.hour * _MINUTES_PER_HOUR + moment.minute
+
+
+def known_zone(name: object) -> bool:
+    """
+    Whether the time zone database has a zone of this name.
+
+    Examples
+    --------
+    >>> known_zone("Asia/Tokyo"), known_zone("Mars/Base"), known_zone("../../etc/passwd"), known_zone(None)
+    (True, False, False, False)
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_ZONE:
+        return False
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # OSError: a folder of the database, as "America"
+        return False
+    return True
+
+
+def parse_schedule(text: str, zone: str = DEFAULT_ZONE) -> Schedule:
     """
     Read a Kubernetes CronJob schedule.
 
@@ -74,6 +124,8 @@ def parse_schedule(text: str) -> Schedule:
     ----------
     text
         Five fields with ``*``, ``?``, lists, ranges, steps and English names, or a macro.
+    zone
+        A `known_zone`: that of the CronJob's ``timeZone``.
 
     Raises
     ------
@@ -87,17 +139,22 @@ def parse_schedule(text: str) -> Schedule:
     (True, False)
     >>> parse_schedule("0 6 * * MON-FRI").days_until(date(2026, 3, 6), 7)
     3
+    >>> parse_schedule("0 0 1 * *", "Asia/Tokyo").fires_on(date(2026, 2, 28))
+    True
     """
     fields = _MACROS.get(text.strip().lower(), text).split()
     if len(fields) != len(_FIELDS):
         raise BadInputError(f"schedule {text!r} has {len(fields)} fields instead of {len(_FIELDS)}")
     values = [_field(field, index, text) for index, field in enumerate(fields)]
     return Schedule(
+        minutes=values[0],
+        hours=values[1],
         days_of_month=values[2],
         months=values[3],
         weekdays=frozenset(0 if value == _SUNDAY else value for value in values[4]),
         any_day_of_month=fields[2] in ("*", "?"),
         any_weekday=fields[4] in ("*", "?"),
+        zone=zone,
     )
 
 

@@ -299,14 +299,9 @@ def _add_concentration(
     if "subject_pods" in cells:
         pods = cells["subject_pods"].where(cells["direction"] == "egress", cells["peer_pods"])
         seen = pods.to_numpy(dtype=np.float64)
-    known = ours & ~np.isnan(seen) & (seen >= 1) & (replicas >= MIN_REPLICAS)
-    count = np.where(known, replicas, MIN_REPLICAS)
-    attempts = np.maximum(facts["attempts"].to_numpy(dtype=np.float64), 1.0)
-    spread = count * (1.0 - (1.0 - 1.0 / count) ** attempts)
-    tellable = known & (spread > 1.5)  # one attempt comes from one replica, whoever made it
-    raw = 1.0 - (seen - 1.0) / np.where(tellable, spread - 1.0, 1.0)
-    value = np.where(tellable, np.clip(raw, 0.0, 1.0), UNKNOWN_CONCENTRATION)
-    high = pd.Series(tellable & (value > LEADER_CONCENTRATION), index=facts.index).astype(float)
+    attempts = facts["attempts"].to_numpy(dtype=np.float64)
+    value = np.where(ours, concentration(seen, replicas, attempts), UNKNOWN_CONCENTRATION)
+    high = pd.Series(value > LEADER_CONCENTRATION, index=facts.index).astype(float)
     # a leader's work is there from the first day: whoever breaks in must not become one by what he does
     early = high.mask(settled(cells, origin))
     leader = early.groupby(origin).transform("mean").to_numpy() >= LEADER_SHARE
@@ -316,6 +311,35 @@ def _add_concentration(
     if "subject_pod" in cells:
         facts["pod"] = cells["subject_pod"].where(cells["direction"] == "egress", cells["peer_pod"])
     facts["single_replica"] = (seen <= 1) & ours & ~leader
+
+
+def concentration(seen: Floats | float, replicas: Floats | float, attempts: Floats | float) -> Floats:
+    """
+    How far attempts came from fewer replicas than they would spread over (method, section 5).
+
+    Parameters
+    ----------
+    seen, replicas
+        Distinct pods that made the attempts, and pods that the workload runs; NaN is unknown.
+    attempts
+        How many there were.
+
+    Returns
+    -------
+    numpy.ndarray
+        In [0, 1], 1 for all from one; `UNKNOWN_CONCENTRATION` where nothing can be told.
+
+    Examples
+    --------
+    >>> concentration(np.array([1.0, 4.0, 1.0]), 4.0, np.array([50.0, 50.0, 1.0])).tolist()
+    [1.0, 0.0, 0.5]
+    """
+    known = (np.asarray(seen) >= 1) & (np.asarray(replicas) >= MIN_REPLICAS)  # NaN compares false
+    count = np.where(known, replicas, MIN_REPLICAS)
+    spread = count * (1.0 - (1.0 - 1.0 / count) ** np.maximum(attempts, 1.0))
+    tellable = known & (spread > 1.5)  # one attempt comes from one replica, whoever made it
+    raw = 1.0 - (np.asarray(seen) - 1.0) / np.where(tellable, spread - 1.0, 1.0)
+    return np.where(tellable, np.clip(raw, 0.0, 1.0), UNKNOWN_CONCENTRATION)
 
 
 def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) -> Floats:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from models.domain.cron_job import CronJob
 from models.errors import BadInputError
-from models.learning.schedules import parse_schedule
+from models.learning.schedules import DEFAULT_ZONE, known_zone, parse_schedule
 
 _SHOWN: Final = 100  # characters of a name in a complaint
 
@@ -22,8 +22,9 @@ def parse_cron_jobs(objects: Iterable[Mapping[str, Any]]) -> tuple[tuple[CronJob
     Returns
     -------
     tuple
-        The jobs, sorted, each once; and why the others could not be read, sorted: one job with a schedule
-        that cannot be read is no reason to know nothing of the rest.
+        The jobs, sorted, each once; and what could not be read of them or of others, sorted: one job with a
+        schedule that cannot be read is no reason to know nothing of the rest, and a time zone that nobody
+        knows is none to forget the schedule, which is then read in UTC.
     """
     found: set[CronJob] = set()
     refused: set[str] = set()
@@ -31,9 +32,15 @@ def parse_cron_jobs(objects: Iterable[Mapping[str, Any]]) -> tuple[tuple[CronJob
         if item.get("kind") != "CronJob":
             continue
         try:
-            found.add(_cron_job(item))
+            job = _cron_job(item)
         except BadInputError as error:
             refused.add(str(error))
+            continue
+        found.add(job)
+        zone = _part(item, "spec").get("timeZone")
+        if zone is not None and not known_zone(zone):
+            place = f"CronJob {job.namespace}/{job.name}"[:_SHOWN]
+            refused.add(f"{place}: nobody knows the time zone {str(zone)[:_SHOWN]!r}, so it is read in UTC")
     return tuple(sorted(found)), tuple(sorted(refused))
 
 
@@ -59,7 +66,14 @@ def _cron_job(item: Mapping[str, Any]) -> CronJob:
         parse_schedule(schedule)
     except BadInputError as error:
         raise BadInputError(f"{place}: {error}") from None
-    return CronJob(namespace, name, schedule, enabled=suspended is not True)
+    zone = spec.get("timeZone")
+    return CronJob(
+        namespace,
+        name,
+        schedule,
+        enabled=suspended is not True,
+        zone=zone if isinstance(zone, str) and known_zone(zone) else DEFAULT_ZONE,
+    )
 
 
 def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:

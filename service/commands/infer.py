@@ -79,6 +79,8 @@ def infer(
         f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"
     )
     if counts["cron_jobs"] or counts["cron_jobs_unread"]:
-        print_text(f"{counts['cron_jobs']} CronJobs known, {counts['cron_jobs_unread']} could not be read")
+        print_text(
+            f"{counts['cron_jobs']} CronJobs known, {counts['cron_jobs_unread']} could not be read wholly"
+        )
     if counts["quarantine_open"]:
         print_text(f"{counts['quarantine_open']} held back until somebody decides: 'portolan quarantine'")

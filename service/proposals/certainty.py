@@ -9,6 +9,8 @@ from models.domain.confidence import confidence_from_json
 _MAPS: Final = {"none": "as the model says", "sigmoid": "bent by a sigmoid", "isotonic": "bent by steps"}
 #: Arguments below this weight print as nothing; the JSON has all of them.
 MIN_SHOWN_BITS: Final = 0.05
+#: But for this one, which may move the week alone.
+SCHEDULE: Final = "schedule"
 _CAUSES: Final = {
     "rare": "rare traffic not seen yet",
     "births": "releases to come",
@@ -38,8 +40,9 @@ def confidence_line(rule: Mapping[str, Any]) -> str:
 
 
 def argument_lines(rule: Mapping[str, Any]) -> list[str]:
-    """The arguments for and against a rule that weigh something, each with its weight."""
-    weighty = [one for one in confidence_from_json(rule).ledger if abs(one.bits) >= MIN_SHOWN_BITS]
+    """The arguments for and against a rule that weigh something, each with its weight, and its schedule."""
+    ledger = confidence_from_json(rule).ledger
+    weighty = [one for one in ledger if abs(one.bits) >= MIN_SHOWN_BITS or one.name == SCHEDULE]
     return [f"{one.bits:+.1f} bits: {one.because}" for one in weighty]
 
 

@@ -6,6 +6,7 @@ evaluator of policy meaning, edge of the truth by edge of the truth.
 """
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ import pytest
 import yaml
 
 from models.domain.agent import AgentConfig
+from models.domain.confidence import shown_probability
 from models.domain.policy import Direction, PolicySet
+from models.learning.evidence import probability
 from models.manifest.parse import parse_objects
 from models.simulation.context import PolicyFlow, Side
 from models.simulation.decision import Verdict
@@ -199,3 +202,20 @@ def _port(row: dict[str, Any]) -> str:
     if "icmp_type" in row:
         return f"{row['protocol']} type {row['icmp_type']}"
     return f"{row['protocol']}/{row['port']}"
+
+
+def test_every_number_of_a_rule_is_what_its_ledger_adds_up_to(outcome: Outcome) -> None:
+    """Of rules of one cell and of many, as both probabilities are stated."""
+    of_need = {"recurrence", "schedule"}
+    scored = 0
+    for rule in (rule for proposal in outcome.proposals for rule in proposal["rules"]):
+        if rule["p_need"] is None:
+            continue
+        ledger = rule["evidence"]["ledger"]
+        for field_, mine in (("p_need", True), ("p_legit", False)):
+            bits = math.fsum(one["bits"] for one in ledger if (one["name"] in of_need) == mine)
+            assert shown_probability(probability(bits)) == pytest.approx(rule[field_], abs=5e-3), rule[
+                "title"
+            ]
+        scored += 1
+    assert scored > 100

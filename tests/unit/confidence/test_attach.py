@@ -1,5 +1,6 @@
 """Confidence beside rules and directions: counted on what a rule admits, never on how often it was recorded."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from jobs.propose import propose
 from models.confidence.policy_cells import policy_cells
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.learning.days import window_days
+from models.learning.evidence import probability
 from models.manifest.render import cilium_manifest
 from models.synthesis.draft import draft
 from tests.unit.synthesis.world import Pods, World
@@ -39,6 +41,36 @@ def test_every_rule_has_its_numbers_and_its_arguments():
     assert sure.provenance == "prior, not calibrated on this estate"
     assert {one.name for one in sure.ledger} >= {"recurrence", "external", "days"}
     assert sure.ledger[0].because.startswith("seen on 14 of 14 full days since first sight")
+
+
+def test_the_ledger_of_a_rule_of_several_peers_adds_up_to_any_of_them():
+    """Five clients on two days each: hardly one is needed, and one of them nearly certainly."""
+    world = World()
+    server = world.pod("shop", "server")
+    for number in range(5):
+        world.edge(world.pod("shop", f"r{number}"), server, days=[number, number + 6])
+    (made,) = [one for one in propose(world.observations()).proposals if "server" in one.name]
+    (rule,) = made.rules
+    assert len(rule.peer.members) == 5
+    said = rule.confidence.ledger[0]
+    assert probability(said.bits) == pytest.approx(rule.confidence.p_need, abs=2e-3)
+    assert said.because.startswith("any of 5 peers returns within 35 days with probability ")
+    alone = re.search(
+        r"; the best one alone, r\d in shop: 0\.\d\d \(seen on 2 of \d+ full days", said.because
+    )
+    assert alone
+
+
+def test_ports_of_a_rule_are_told_as_ports():
+    """Which of them is the best one is said by its number."""
+    world = World()
+    web, resolver = world.pod("shop", "web"), world.kube_dns()
+    world.edge(web, world.pod("shop", "api"))
+    world.edge(web, resolver, 53, "UDP")
+    world.edge(web, resolver, 53, "TCP", days=[2, 9])
+    said = rule_of(world, "coredns").confidence.ledger[0].because
+    assert said.startswith("any of 2 ports returns within 35 days with probability above 0.99; ")
+    assert "the best one alone, UDP/53: above 0.99 (seen on 14 of 14 full days" in said
 
 
 def test_trap_J9_what_stopped_is_needed_less_than_what_goes_on():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,11 +22,14 @@ from models.confidence.metrics import (
     interval_coverage,
     reliability_table,
 )
-from models.confidence.score import RuleConfidence, need_evidence
+from models.confidence.score import RuleConfidence, need_ledger
 from models.errors import BadInputError
 from models.learning.days import ObservedDays
 from models.learning.evidence import Evidence, probability, total_bits
 from tests.unit.learning.worlds import day_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def labels(count: int, seed: int = 0, tilt: float = 1.0, zone: str = "internal") -> pd.DataFrame:
@@ -206,23 +211,30 @@ def test_a_rule_over_an_unscored_cell_is_refused() -> None:
         RuleConfidence().fit(members.assign(cell="z"), cells, days)
 
 
+def told(cell: Mapping[Any, Any], days: ObservedDays, rhythm: str = "") -> Evidence:
+    """What is said of a rule of one cell."""
+    score = {"p_need": cell["p_need"], "p_habit": cell["p_need"]}
+    (said,) = need_ledger(score, {**cell, "rhythm": rhythm}, days)
+    return said
+
+
 def test_the_need_has_a_sentence() -> None:
     """Days, recency, rhythm and the number."""
     _, cells, days = rules()
-    said = need_evidence(cells.loc["b"], days, "workday")
+    said = told(cells.loc["b"], days, "workday")
     assert said.because == (
         "seen on 3 of 11 full days since first sight, workday, last 4 full days before the end; "
         "returns within 35 days with probability 0.50"
     )
     assert said.bits == pytest.approx(0.0)
-    assert "on the last full day" in need_evidence(cells.loc["a"], days).because
+    assert "on the last full day" in told(cells.loc["a"], days).because
 
 
 def test_first_and_last_sight_on_partial_days_are_told_as_what_they_are() -> None:
     """No full day is counted that lies before first sight, and silence on full days is not the end of it."""
     _, cells, days = rules()
     begun = cells.loc["b"].to_dict() | {"returns": 3, "last_date": "2026-12-24"}
-    said = need_evidence(begun, days).because
+    said = told(begun, days).because
     assert said.startswith(
         "seen on 3 of 10 full days since first sight, last on 2026-12-24, which was seen in"
     )
@@ -231,7 +243,7 @@ def test_first_and_last_sight_on_partial_days_are_told_as_what_they_are() -> Non
 def test_attempts_that_a_policy_of_today_refuses_are_told_as_such() -> None:
     """They count as days of use, and nobody shall look for flows that passed."""
     _, cells, days = rules()
-    assert need_evidence(cells.loc["c"], days).because.startswith("seen or refused on 1 of 2 full days")
+    assert told(cells.loc["c"], days).because.startswith("seen or refused on 1 of 2 full days")
 
 
 def test_of_certain_cells_the_one_that_most_days_show_is_told() -> None:

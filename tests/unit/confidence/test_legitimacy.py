@@ -68,7 +68,7 @@ def test_one_doubtful_member_of_a_list_lowers_the_rule():
     rules = proposal_for(propose(world.observations()), "api").rules
     assert [len(found) for found in (sure, rules)] == [1, 1]
     assert rules[0].confidence.p_legit < sure[0].confidence.p_legit - 0.01
-    assert "seen on 1 day" in {one.because for one in rules[0].confidence.ledger}
+    assert "admin in shop: seen on 1 day" in {one.because for one in rules[0].confidence.ledger}
 
 
 def strangers() -> World:
@@ -100,3 +100,105 @@ def test_verdicts_count_in_the_forecast_and_are_named_only_where_they_speak():
     provenance = {rule.peer.title: rule.confidence.provenance for rule in webs[1].rules}
     assert provenance["api.example.net"].startswith("prior")
     assert {text for title, text in provenance.items() if "45." in title} == told
+
+
+def caller() -> tuple[World, object]:
+    """A service of three replicas, which always calls something inside."""
+    world = World()
+    pods = [f"web-6d4b75cb6d-{letter * 5}" for letter in "abc"]
+    web = world.pod("shop", "web", pod_names=pods)
+    world.edge(web, world.pod("shop", "api"), subject_pods=3)
+    return world, web
+
+
+def one_pod(number: int) -> dict[str, object]:
+    """Only one of the three replicas."""
+    name = f"web-6d4b75cb6d-{'abc'[number % 3] * 5}"
+    return {"subject_pods": 1, "subject_pod": (name, name)}
+
+
+def two_pods(number: int) -> dict[str, object]:
+    """Two of the three replicas."""
+    names = sorted(f"web-6d4b75cb6d-{'abc'[(number + more) % 3] * 5}" for more in (0, 1))
+    return {"subject_pods": 2, "subject_pod": tuple(names)}
+
+
+def rule_to_title(world: World, title: str):
+    """Rule of the service to a peer of this title."""
+    made = propose(world.observations(), capabilities=CapabilityHints(fqdn=True))
+    return next(rule for rule in proposal_for(made, "web").rules if rule.peer.title == title)
+
+
+def test_a_name_is_judged_by_all_its_days_and_not_by_a_day_of_two_names():
+    """An address that two names had on one day makes a pair, which nobody allows or refuses."""
+    world, web = caller()
+    for day in range(14):
+        world.to(web, "ip", f"20.5.0.{day}", 443, names="files.example.net", days=[day], **one_pod(day))
+    alone = rule_to_title(world, "files.example.net").confidence.p_legit
+    world.to(web, "ip", "20.5.1.1", 443, names="files.example.net,other.example.org", days=[3], **one_pod(0))
+    sure = rule_to_title(world, "files.example.net").confidence
+    assert sure.p_legit == pytest.approx(alone, abs=0.01)
+    assert {"seen on 14 days", "seen from 3 of 3 replicas"} <= {one.because for one in sure.ledger}
+
+
+def test_a_pattern_is_judged_by_all_its_names():
+    """Each was called on one day, by two replicas; one of them is, every day, by every replica."""
+    world, web = caller()
+    for number in range(28):
+        name = f"edge-{number:03d}.contentnet.net"
+        world.to(web, "ip", f"23.5.0.{number}", 443, names=name, days=[number // 2], **two_pods(number))
+    rule = rule_to_title(world, "edge-*.contentnet.net")
+    sure = rule.confidence
+    assert sure.p_legit > 0.9
+    assert "seen on 14 days, 28 names together" in {one.because for one in sure.ledger}
+    assert "needs_review" not in rule.flags
+    bits = math.fsum(one.bits for one in sure.ledger if one.name != "recurrence")
+    assert 1.0 / (1.0 + 2.0**-bits) == pytest.approx(sure.p_legit, abs=2e-3)
+
+
+def test_of_several_peers_the_most_doubtful_is_named():
+    """Its days and pods are not those in the header of the rule."""
+    world = World()
+    api = world.pod("shop", "api")
+    world.edge(world.pod("shop", "web"), api)
+    world.edge(world.pod("shop", "admin"), api, days=[13])
+    (rule,) = proposal_for(propose(world.observations()), "api").rules
+    said = [one.because for one in rule.confidence.ledger if one.name != "recurrence"]
+    assert said[0] == "admin in shop, the most doubtful: the peer is inside the cluster"
+    assert "admin in shop: seen on 1 day" in said
+
+
+def test_a_rule_that_is_more_likely_unwanted_wants_a_person():
+    """No automation approves what its evidence speaks against."""
+    world, web = caller()
+    world.to(web, "ip", "20.9.9.9", 443, names="api.example.net", days=[13], **two_pods(0))
+    rule = rule_to_title(world, "api.example.net")
+    assert rule.confidence.p_legit < 0.5
+    assert "needs_review" in rule.flags
+    assert rule.reasons[-1] == "By its evidence it is more likely unwanted than wanted."
+    made = propose(world.observations(), capabilities=CapabilityHints(fqdn=True))
+    assert "needs_review" in proposal_for(made, "web").flags
+
+
+def test_workloads_under_one_policy_are_not_taken_together():
+    """What one of them did on one day stays to be seen, with its name."""
+    world = World()
+    for name in ("a", "b", "c"):
+        client = world.pod("shop", name, {"app": "client", "part": name})
+        world.edge(client, world.pod("shop", "api"))
+        days = range(14) if name != "c" else [5]
+        for day in days:
+            world.to(client, "ip", f"20.5.0.{day}", 443, names="files.example.net", days=[day])
+            if name == "c":
+                world.to(client, "ip", "20.5.0.77", 443, names="files.example.net,x.example.org", days=[day])
+    made = propose(world.observations(), capabilities=CapabilityHints(fqdn=True))
+    rules = [
+        rule
+        for one in made.proposals
+        if len(one.subject.workloads) > 1
+        for rule in one.rules
+        if rule.peer.title.startswith("files.example.net")
+    ]
+    assert [len(rule.peer.members) for rule in rules] == [2]
+    said = {one.because for one in rules[0].confidence.ledger}
+    assert "files.example.net: shop/Deployment/c: seen on 1 day" in said

@@ -1,8 +1,15 @@
 """CronJobs that the cluster told of, beside what was seen of them."""
 
+from functools import cache
+
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobs.propose import propose
+from models.confidence.scheduled import by_schedule
 from models.domain.cron_job import CronJob
 from tests.unit.synthesis.world import World
 
@@ -33,6 +40,26 @@ def needs(*cron_jobs: CronJob) -> dict[str, tuple[float, str]]:
     return found
 
 
+#: The window of four weeks is March 1 to 28, 2026: two runs, and the next one in April.
+SIXTH = CronJob("shop", "closing", "0 4 6,20 * *")
+
+
+@cache
+def regular(*cron_jobs: CronJob) -> tuple[float, float, str]:
+    """``p_need_7d`` and ``p_need`` of a job that ran on both due days of four weeks, and what is said of them."""
+    world = World(days=28)
+    store = world.pod("shop", "store", kind="StatefulSet")
+    for number in range(40):
+        days = range(number % 7, 28, 1 + number % 9)
+        world.edge(world.pod("shop", f"web-{number}"), store, 5432, days=days)
+    job = world.pod("shop", "closing", kind="CronJob", pod_names=["closing-29301840-k8r4n"], days=[5, 19])
+    world.edge(job, store, 5432, days=[5, 19])
+    made = propose(world.observations(), cron_jobs=cron_jobs).proposals
+    rules = next(one for one in made if one.subject.workloads == ("CronJob/closing",)).rules
+    sure = next(rule for rule in rules if rule.ports[0].number == 5432).confidence
+    return sure.p_need_7d, sure.p_need, sure.ledger[1].because
+
+
 def test_a_monthly_job_that_ran_once_is_needed_within_a_month():
     """One sighting in two weeks looks like the end of something, unless the schedule says when it returns."""
     unknown, told = needs(), needs(MONTHLY)
@@ -43,6 +70,53 @@ def test_a_monthly_job_that_ran_once_is_needed_within_a_month():
 def test_a_suspended_job_is_not_expected():
     """It keeps what was seen of it and nothing more."""
     assert needs(CronJob("shop", "closing", "0 4 3 * *", enabled=False)) == needs()
+
+
+def test_a_job_that_is_not_due_next_week_is_not_expected_next_week():
+    """Habits know nothing of the day; here nobody but the job calls."""
+    week, month, said = regular(SIXTH)
+    plain = regular()
+    assert week < plain[0]
+    assert week < 0.2 < month
+    assert said.startswith(
+        "its schedule runs next 9 days after the last full day; "
+        "seen on 2 of 2 days on which a run was due and on 0 of 21 others; returns within 7 days with probability 0.1"
+    )
+
+
+def test_a_known_schedule_that_was_kept_never_lowers_the_month():
+    """The calibration is fitted to weeks that knew of no schedule, and bends what it was not fitted to."""
+    (_, plain, _), (_, told, _) = regular(), regular(SIXTH)
+    assert told >= plain
+
+
+@pytest.mark.parametrize(("zone", "runs"), [("UTC", "0 of 2"), ("Asia/Tokyo", "2 of 2")])
+def test_runs_are_counted_on_the_days_of_the_schedule_s_zone(zone, runs):
+    """Midnight of the 7th in Tokyo is the 6th of UTC, on which it was seen."""
+    said = regular(CronJob("shop", "closing", "0 0 7,21 * *", zone=zone))[2]
+    assert f"seen on {runs} days on which a run was due" in said
+
+
+@given(
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 1.0),
+    st.lists(st.integers(0, 60), min_size=4, max_size=4),
+    st.one_of(st.none(), st.integers(1, 35)),
+    st.booleans(),
+)
+def test_a_schedule_keeps_the_month_above_the_week(one, other, counts, ahead, whole):
+    """And lowers nothing where a run is due, nor where others call too."""
+    ok, expected, off, free = min(counts[:2]), max(counts[:2]), min(counts[2:]), max(counts[2:])
+    runs = {"cron_ok": ok, "cron_expected": expected, "cron_off": off, "cron_free": free}
+    cells = pd.DataFrame([{**runs, "cron_next_days": np.nan if ahead is None else ahead}], dtype=float)
+    cells["cron_whole"] = whole
+    model = [pd.Series([value]) for value in sorted((one, other))]
+    week, month = (
+        float(by_schedule(need, cells, days)[0]) for need, days in zip(model, (7, 35), strict=True)
+    )
+    assert 0.0 <= week <= month + 1e-12 <= 1.0 + 1e-12
+    if not whole or (ahead or 99) <= 7:
+        assert week >= float(model[0][0])
 
 
 @pytest.mark.parametrize(("job", "due"), [(WEEKLY, True), (CronJob("shop", "yearly", "0 0 1 1 *"), False)])

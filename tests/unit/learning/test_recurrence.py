@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scipy.special import beta as beta_function
 
 from models.confidence.calendar import Job, cron_columns
 from models.confidence.metrics import expected_calibration_error
+from models.confidence.scheduled import by_schedule
 from models.errors import BadInputError
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
@@ -204,17 +205,29 @@ def test_trap_J1_a_weekly_cell_is_needed_next_week() -> None:
 
 
 def test_a_monthly_job_is_needed_when_its_schedule_says_so() -> None:
-    """Two weeks never show the second run; the schedule does."""
+    """Two weeks never show the second run; the schedule does, and says that none is due next week."""
     rows = [edge("job", "db", DAYS[3])] + [edge("w", "p", day) for day in DAYS]
     cells, incidence = fitted(rows)
     jobs = [Job("job", "0 3 5 * *")]
-    with_cron = cells.join(cron_columns(jobs, cells, incidence.days_, 35))
-    plain = Recurrence(35).fit(cells, incidence.days_).p_need_
-    told = Recurrence(35).fit(with_cron, incidence.days_).p_need_
+    runs = cron_columns(jobs, cells, incidence.days_, 35).assign(cron_whole=cells["subject"] == "job")
+    plain, told = {}, {}
+    for horizon in (7, 35):
+        plain[horizon] = Recurrence(horizon).fit(cells, incidence.days_).p_need_
+        told[horizon] = by_schedule(plain[horizon], runs, horizon)
     cell = cells.index[cells["subject"] == "job"][0]
-    assert told[cell] >= 2 / 3 > plain[cell]
+    assert told[35][cell] >= 2 / 3 > plain[35][cell]
+    assert told[7][cell] <= plain[7][cell]
     other = cells.index[cells["subject"] == "w"][0]
-    assert told[other] == plain[other]
+    assert told[35][other] == plain[35][other]
+
+
+def test_runs_on_full_days_since_first_sight_are_counted() -> None:
+    """Every third day is due: seen on two of those, and on one other day."""
+    rows = [edge("job", "db", DAYS[day]) for day in (3, 6, 7)]
+    cells, incidence = fitted(rows)
+    numbers = ",".join(str(date.fromisoformat(DAYS[day]).day) for day in (0, 3, 6, 9, 12))
+    runs = cron_columns([Job("job", f"0 3 {numbers} * *")], cells, incidence.days_, 35).iloc[0]
+    assert runs[["cron_ok", "cron_expected", "cron_off", "cron_free"]].tolist() == [2.0, 4.0, 1.0, 7.0]
 
 
 def test_a_suspended_job_promises_nothing() -> None:
@@ -344,6 +357,24 @@ def test_schedules_fire_as_cron_does() -> None:
     every_other = parse_schedule("0 0 1-10/3 * ?")
     assert [day for day in range(1, 32) if every_other.fires_on(date(2026, 3, day))] == [1, 4, 7, 10]
     assert parse_schedule("0 0 31 * *").days_until(date(2026, 2, 1), 20) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "fires"),
+    [
+        ("0 0 1 * *", "Asia/Tokyo", [28]),
+        ("0 9 1 * *", "Asia/Tokyo", [1]),
+        ("0 22 1 * *", "America/Los_Angeles", [2]),
+        ("*/30 * 1 * *", "Asia/Kolkata", [28, 1]),
+        ("29 5 1 * *", "Asia/Kolkata", [28]),
+        ("30 5 1 * *", "Asia/Kolkata", [1]),
+        ("0 0 1 * *", "Etc/UTC", [1]),
+    ],
+)
+def test_days_of_a_schedule_are_days_of_utc(text: str, zone: str, fires: list[int]) -> None:
+    """Midnight of the first in Tokyo is the afternoon before; a whole local day touches two."""
+    days = [date(2026, 2, 27) + timedelta(days=ahead) for ahead in range(6)]
+    assert [day.day for day in days if parse_schedule(text, zone).fires_on(day)] == fires
 
 
 def test_a_million_cells_are_scored_in_seconds() -> None:

@@ -26,6 +26,23 @@ def test_jobs_are_read_from_lists_once_each_and_other_kinds_passed_over():
     assert refused == ()
 
 
+def test_the_time_zone_of_a_schedule_is_read():
+    """Midnight in Sydney is the afternoon before in UTC."""
+    found, refused = parse_cron_jobs([cron_job(timeZone="Australia/Sydney")])
+    assert found == (CronJob("shop", "nightly", "0 3 * * *", zone="Australia/Sydney"),)
+    assert refused == ()
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "/etc/passwd", "", "a" * 9999, ["x"], 7])
+def test_a_zone_that_nobody_knows_is_said_and_read_as_utc(zone):
+    """The schedule is still worth more than nothing."""
+    found, refused = parse_cron_jobs([cron_job(timeZone=zone)])
+    assert found == (CronJob("shop", "nightly", "0 3 * * *"),)
+    (reason,) = refused
+    assert reason.startswith("CronJob shop/nightly: nobody knows the time zone ")
+    assert len(reason) < 300
+
+
 @pytest.mark.parametrize(
     ("job", "why"),
     [
