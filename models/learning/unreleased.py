@@ -29,6 +29,8 @@ Bools = npt.NDArray[np.bool_]
 MIN_BEFORE: Final = 4
 MIN_SINCE: Final = 3
 MIN_SHARE: Final = 0.7
+#: Full days that differ by MIN_BEFORE lie more than this apart.
+_APART_US: Final = (MIN_BEFORE - 1) * 24 * 3_600_000_000
 
 
 def began_without_release(
@@ -63,6 +65,9 @@ def began_without_release(
     there = cells["first_day"].where(cells["first_day"] >= 0, days).groupby(cells["subject"])
     since = days - first
     born = (first >= 0) & (first - there.transform("min") >= MIN_BEFORE) & (since >= MIN_SINCE)
+    # Bits are of full days: what was called on a partial one, as the first of most windows is, was there.
+    met = holders.first_us - cells["first_us"].groupby(cells["subject"]).transform("min")
+    born &= met > _APART_US
     stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * since.to_numpy()
     found: Bools = (outgoing & born).to_numpy(dtype=np.bool_) & stays & ~adjacent
     return found

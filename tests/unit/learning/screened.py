@@ -20,11 +20,12 @@ TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
 
 def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -> pd.DataFrame:
     """Cells of an ordinary estate with planted edges, their facts and what screening said."""
+    lossy = options.pop("lossy", ())
     around = options.pop("around", Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS))
     rows = estate(seed, 14, workloads=60).assign(pods=5, pod="")
     edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows
     edges["pod"] = edges["pod"].fillna("")
-    cells = DayIncidence().fit(to_cells(edges), coverage(DAYS)).cells_
+    cells = DayIncidence().fit(to_cells(edges), coverage(DAYS, lossy)).cells_
     pods = to_cells(edges).groupby(["subject", "peer", "port"])[["pods", "pod"]].max()
     keys = pd.MultiIndex.from_frame(cells[["subject", "peer", "port"]])
     seen, names = pods["pods"].reindex(keys).to_numpy(), pods["pod"].reindex(keys).to_numpy()
