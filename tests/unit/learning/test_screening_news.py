@@ -210,6 +210,18 @@ def test_a_call_on_a_day_of_which_little_was_heard_is_a_call(there: bool) -> Non
     assert ("began_without_release" in found["api.example.net"].split(";")) != there
 
 
+@pytest.mark.parametrize("called", [True, False])
+def test_what_was_called_on_the_partial_first_day_did_not_begin_later(called: bool) -> None:
+    """A window that begins at noon has no full first day, and what was there from its first hour is no news."""
+    replicas = dict.fromkeys(WORKLOADS, 5) | {"w001": 1}
+    around = Surroundings(replicas=replicas, teams=TEAMS, rolled_out={"w001": ()})
+    before = call("www.example.net", [0]) if called else []
+    found = reasons(
+        [*call("api.example.net", range(6, 14)), *before], around=around, hours=heard(range(1), 0.4)
+    )["api.example.net"]
+    assert ("began_without_release" in found.split(";")) != called
+
+
 def test_what_comes_now_and_then_did_not_begin() -> None:
     """A rare call from the middle of the window on is rare, and no change."""
     replicas = dict.fromkeys(WORKLOADS, 5) | {"w001": 1}
