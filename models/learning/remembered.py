@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.domain.held_cell import HeldCell
+from models.domain.held_cell import FROM_MEMORY, HeldCell
 from models.learning.carried import UNWANTED_NAME, renamed
 from models.learning.oddities import SETTLED_US
-from models.learning.quarantine import ADMITTED, FROM_MEMORY, QUARANTINED
+from models.learning.quarantine import ADMITTED, QUARANTINED
 from models.learning.second_channel import ADMIT
 
 if TYPE_CHECKING:
