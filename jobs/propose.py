@@ -13,7 +13,7 @@ from models.domain.cron_job import CronJob
 from models.domain.held_cell import HeldCell
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.proposal_json import left_out_to_json, proposal_to_json
-from models.domain.quarantine import Quarantined
+from models.domain.quarantine import Quarantined, Sighting
 from models.domain.window import Window
 from models.frames import Observations
 from models.manifest.lists import LIST
@@ -26,6 +26,7 @@ from models.synthesis.draft import Draft, Unproposed, draft
 from models.synthesis.learned import NOTHING_LEARNED, Learned
 from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.nothing import why_nothing
+from models.synthesis.sightings import sightings
 from models.synthesis.view import Posture
 
 #: Edges from which a second process earns more than it costs.
@@ -41,9 +42,9 @@ class InferResult:
     are their objects by proposal key, in enforce mode with all rules, a ``List`` of parts where one was
     split. ``calibration`` says how forecasts of this estate fared on weeks that they had not seen,
     ``forecast`` what all policies would deny together; ``records`` where the records of the window ended,
-    ``not_screened`` why nothing could be called odd where too little was heard for it. ``quarantine`` is all
-    that was held back, also of workloads without a proposal; ``fates`` (of what was held back, by cell) and
-    ``learned`` are for the next night's run.
+    ``not_screened`` why nothing could be called odd where too little was heard for it. ``quarantine`` is
+    everything held back, also of workloads without a proposal, ``sightings`` what is still seen of calls that
+    people decided on; ``fates`` (of both, by cell) and ``learned`` are for the next night's run.
     """
 
     cluster: str
@@ -58,6 +59,7 @@ class InferResult:
     lost_events: int
     set_aside: dict[str, int]
     quarantine: tuple[Quarantined, ...]
+    sightings: tuple[Sighting, ...]
     fates: dict[str, HeldCell]
     learned: Learned
     calibration: dict[str, Any]
@@ -167,6 +169,7 @@ def propose(
         lost_events=made.observed.lost_events,
         set_aside={str(reason): int(flows) for reason, flows in set_aside.items()},
         quarantine=made.quarantine,
+        sightings=sightings(made.table, made.screened, memory),
         fates=made.screened.remembered(),
         learned=made.learned,
         calibration=sure.calibration,

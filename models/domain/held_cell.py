@@ -7,6 +7,15 @@ from typing import Any, Final
 #: Fate that the evidence of a night asks for, of a cell that it does not acquit.
 _QUARANTINED: Final = "quarantined"
 
+#: Reason while a flip to admitted waits for a second night.
+WAITING: Final = "waits_one_night"
+#: Reason beside the old ones where nothing fires any more, and nothing acquits it either.
+HELD_BEFORE: Final = "held_before"
+#: Reason while a reviewer wants to be asked again, and nothing else is known.
+PUT_OFF: Final = "put_off"
+#: Reasons that no test of the screening gives.
+FROM_MEMORY: Final = frozenset({WAITING, HELD_BEFORE, PUT_OFF})
+
 
 @dataclass(frozen=True, slots=True)
 class HeldCell:

@@ -130,6 +130,47 @@ class Quarantined:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """
+    What a window shows of a call that people decided on; fields as in `Quarantined`.
+
+    Parameters
+    ----------
+    cell
+        On which the verdict was given.
+    first_us, last_us, days_seen, flows, pods, samples
+        Of the window.
+    """
+
+    cell: str
+    first_us: int
+    last_us: int
+    days_seen: int
+    flows: int
+    pods: int
+    samples: tuple[str, ...]
+
+    def over(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Contract form of an entry with what is seen of it now; its first sight and why it was held back stay.
+
+        Parameters
+        ----------
+        form
+            `Quarantined.to_json` of the night that held it back.
+        """
+        return {
+            **form,
+            "first_seen": min(form["first_seen"], _iso(self.first_us)),
+            "last_seen": max(form["last_seen"], _iso(self.last_us)),
+            "days_seen": self.days_seen,
+            "flows": self.flows,
+            "pods": self.pods,
+            "samples": list(self.samples),
+        }
+
+
 def quarantined_from_json(form: Mapping[str, Any]) -> Quarantined:
     """Entry from its contract form; the inverse of `Quarantined.to_json` up to whole seconds."""
     kept = {key: value for key, value in form.items() if key not in ("first_seen", "last_seen")}

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.domain.held_cell import HELD_BEFORE, PUT_OFF, WAITING
 from models.errors import BadInputError, DefectError
 from models.learning.base import require
 from models.learning.second_channel import ADMIT, UNWANTED
@@ -28,14 +29,6 @@ FATES: Final = (ADMITTED, QUARANTINED, EXCLUDED)
 #: A reviewer's word for a cell about which to ask again: it teaches nothing, and holds until its day.
 LATER: Final = "later"
 
-#: Reason while a flip to admitted waits for a second night.
-WAITING: Final = "waits_one_night"
-#: Reason beside the old ones where nothing fires any more, and nothing acquits it either.
-HELD_BEFORE: Final = "held_before"
-#: Reason while a reviewer wants to be asked again, and nothing else is known.
-PUT_OFF: Final = "put_off"
-#: Reasons that no test of the screening gives.
-FROM_MEMORY: Final = frozenset({WAITING, HELD_BEFORE, PUT_OFF})
 #: Exclusion code of what a reviewer confirmed as unwanted.
 REVIEWED: Final = "reviewed_unwanted"
 

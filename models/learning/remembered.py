@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.domain.held_cell import HeldCell
+from models.domain.held_cell import FROM_MEMORY, HeldCell
 from models.learning.carried import UNWANTED_NAME, renamed
 from models.learning.oddities import SETTLED_US
-from models.learning.quarantine import ADMITTED, FROM_MEMORY, QUARANTINED
+from models.learning.quarantine import ADMITTED, QUARANTINED
 from models.learning.second_channel import ADMIT
 
 if TYPE_CHECKING:
@@ -189,11 +189,13 @@ def remember(
     found = {}
     for cell, fate, wanted, reasons, first_us, origin_us in rows:
         before = known.cells.get(cell)
+        fired = _own(reasons) if fate == QUARANTINED else ""
+        first, origin = _sights(before, first_us, origin_us, fired=bool(fired))
         one = HeldCell(
             wanted=wanted if fate == QUARANTINED else QUARANTINED,
-            reasons=_own(reasons if fate == QUARANTINED else "", before),
-            first_us=min(first_us, before.first_us or first_us) if before else first_us,
-            origin_us=before.origin_us if before else origin_us,
+            reasons=fired or (before.reasons if before else ""),
+            first_us=first,
+            origin_us=origin,
             released_us=0 if cell in known.verdicts else _released(known, fate, before),
         )
         if one.held or known.until_us - one.released_us < SHOWN_RELEASED_US:
@@ -201,10 +203,19 @@ def remember(
     return found
 
 
-def _own(reasons: str, before: HeldCell | None) -> str:
-    """What fired tonight, else what did when it was held back."""
-    fired = ";".join(code for code in reasons.split(";") if code and code not in FROM_MEMORY)
-    return fired or (before.reasons if before else "")
+def _sights(before: HeldCell | None, first_us: int, origin_us: int, *, fired: bool) -> tuple[int, int]:
+    """First sights of a cell and of its origin, as they were when it was first held back."""
+    if before is None:
+        return first_us, origin_us
+    if before.first_us:
+        return min(first_us, before.first_us), before.origin_us
+    # nobody kept them: tonight shows them only if what it was held back for shows, too
+    return first_us, origin_us if fired else 0
+
+
+def _own(reasons: str) -> str:
+    """What fired tonight."""
+    return ";".join(code for code in reasons.split(";") if code and code not in FROM_MEMORY)
 
 
 def _released(known: Recall, fate: str, before: HeldCell | None) -> int:

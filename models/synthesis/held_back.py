@@ -52,7 +52,8 @@ WHY_ODD: Final = MappingProxyType(
         "waits_one_night": "It was held back last night; what the last night alone turned waits one more.",
     }
 )
-_MAX_SAMPLES: Final = 3
+#: Flows that an entry names.
+MAX_SAMPLES: Final = 3
 QUESTIONS: Final = "DNS questions"
 
 
@@ -171,7 +172,7 @@ def _entry(view: ClusterView, screened: Screened, edges: Sequence[Edge], row: An
         flows=int(row.flows + row.audited),
         pods=int(row.subject_pods),
         replicas=replicas,
-        samples=tuple(sorted({sample for edge in edges for sample in edge.samples}))[:_MAX_SAMPLES],
+        samples=tuple(sorted({sample for edge in edges for sample in edge.samples}))[:MAX_SAMPLES],
         question=f"Does {workload} have {way} {title}? It began on {seen}.",
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from models.domain.confidence import CALIBRATED, PRIOR
-from models.domain.held_cell import HeldCell
+from models.domain.held_cell import FROM_MEMORY, HeldCell
 from models.frames import Observations
 from models.learning.carried import UNWANTED_NAME, carry_verdicts
 from models.learning.days import MIN_HEARD
@@ -19,7 +19,6 @@ from models.learning.evidence import Evidence
 from models.learning.quarantine import (
     ADMITTED,
     EXCLUDED,
-    FROM_MEMORY,
     LATER,
     QUARANTINED,
     REVIEWED,

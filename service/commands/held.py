@@ -35,6 +35,14 @@ def _from_pods(one: Mapping[str, Any]) -> str:
     return f" from {spread} pod{'' if max(pods, replicas) == 1 else 's'}"
 
 
+def _now(one: Mapping[str, Any]) -> str:
+    """What the newest run made of it."""
+    if one["held"]:
+        return "held back by the newest run"
+    seen = {True: ", still seen", False: ", not seen any more", None: ""}[one["still_seen"]]
+    return f"not held back by the newest run{seen}"
+
+
 def print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print a list of entries (``service.quarantine.views.entry``)."""
     print_table(
@@ -60,7 +68,7 @@ def print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
 def print_entry(one: Mapping[str, Any]) -> None:
     """Print one entry with its evidence and its verdicts (``service.quarantine.views.detail``)."""
     print_text(f"{one['namespace']}/{one['workload']} {one['direction']} {one['title']}   {one['id']}")
-    print_text(f"{one['state']}; {'held back' if one['held'] else 'not held back'} by the newest run")
+    print_text(f"{one['state']}; {_now(one)}")
     if one["verdict"]["ask_again_at"]:
         print_text(f"asks again {iso(one['verdict']['ask_again_at'])}")
     print_text()

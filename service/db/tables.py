@@ -195,7 +195,7 @@ class QuarantineRow(Row):
     workload: Mapped[str] = mapped_column(Text)
     reasons: Mapped[str] = mapped_column(Text)  # codes, each between two semicolons: what lists filter by
     form: Mapped[dict[str, Any]]  # models.domain.quarantine.Quarantined
-    held: Mapped[bool]  # by the newest run
+    held: Mapped[bool]  # by the newest run, or reopened since
     first_held_at: Mapped[datetime]
     last_held_at: Mapped[datetime]
     run_id: Mapped[str | None] = mapped_column(String(32))

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from jobs.memory import Night, Remembered, night_from_json, remember
+from models.domain.held_cell import FROM_MEMORY, HeldCell
 from models.synthesis.memory import Memory
 from service.db.tables import NightRow
 from service.quarantine import repository
@@ -52,7 +53,12 @@ def memory(session: Session, cluster: str, night: Night | None, now: datetime | 
             if mirror:
                 said[mirror] = verdict
                 echoes.add(mirror)
-    return Memory(said, None if night is None else night.fates, frozenset(echoes))
+    fates = dict(night.fates) if night is not None else {}
+    for row in repository.held_entries(session, cluster, None):
+        # a verdict was taken back that was given before nights remembered what it is about
+        if row.decided_at is not None and row.state == EntryState.OPEN and row.form["cell"] not in fates:
+            fates[row.form["cell"]] = HeldCell(reasons=";".join(sorted({*row.form["reasons"]} - FROM_MEMORY)))
+    return Memory(said, None if night is None and not fates else fates, frozenset(echoes))
 
 
 def keep_night(

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from models.domain.quarantine import Quarantined, quarantine_id
+from models.domain.quarantine import Quarantined, Sighting, quarantine_id
 from service.db.tables import QuarantineRow
 from service.quarantine import repository
-from service.quarantine.service import stand, standing_of
+from service.quarantine.service import STILL_SEEN, decided, stand, standing_of
 from service.quarantine.verdicts import EntryState
 
 
@@ -28,13 +28,18 @@ class Held:
 def record(
     session: Session,
     entries: Iterable[Quarantined],
+    sightings: Iterable[Sighting] = (),
     *,
     cluster: str,
     namespace: str | None,
     run_id: str | None,
     now: datetime,
 ) -> Held:
-    """Keep what a run held back; of other namespaces than the one it was for, nothing is changed."""
+    """
+    Keep what a run held back, and what it still saw of what people decided on.
+
+    Of other namespaces than the one it was for, nothing is changed.
+    """
     scope = [one for one in entries if namespace is None or one.namespace == namespace]
     known = repository.entries_by_id(session, {one.id for one in scope})
     other_end = {one.id: quarantine_id(cluster, one.mirror) if one.mirror else "" for one in scope}
@@ -51,6 +56,10 @@ def record(
         if row.id not in ids:
             row.held = False
             row.revision += 1
+    seen = {quarantine_id(cluster, one.cell): one for one in sightings}
+    for row in decided(session, cluster):
+        if row.id not in ids and namespace in {None, row.namespace}:
+            _see(row, seen.get(row.id))
     session.flush()
     return Held(len(scope), len(ids - known.keys()))
 
@@ -76,6 +85,15 @@ def _update(row: QuarantineRow, entry: Quarantined, run_id: str | None, now: dat
     row.form = entry.to_json()
     row.held, row.last_held_at, row.run_id = True, now, run_id
     row.revision += 1
+
+
+def _see(row: QuarantineRow, sighting: Sighting | None) -> None:
+    """Keep the evidence of a decided call up to date; why it was held back stays as it was."""
+    form = row.form if sighting is None else sighting.over(row.form)
+    form = {**form, STILL_SEEN: sighting is not None}
+    if form != row.form:
+        row.form = form
+        row.revision += 1
 
 
 def _storable(text: str) -> str:

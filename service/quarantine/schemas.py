@@ -35,6 +35,13 @@ class EntryOut(BaseModel):
     state: EntryState
     etag: str = Field(description="Entity tag: which state of the entry this is")
     held: bool = Field(description="The newest run holds it back")
+    still_seen: bool | None = Field(
+        description="The newest run saw it in its window, whatever was decided; null where it has not looked"
+    )
+    first_seen: str = Field(description="First sight, as far back as any night knew it")
+    last_seen: str = Field(description="Last sight, of the newest window that showed it")
+    days_seen: int = Field(description="Days of that window on which it was seen")
+    flows: int = Field(description="Request records of that window")
     reasons: list[str] = Field(description="Codes of what fired")
     why: list[str] = Field(description="A sentence for each")
     question: str = Field(description="What to ask the owner")

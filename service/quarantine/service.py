@@ -7,6 +7,7 @@ Everything here works inside a transaction that the caller opened.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,9 @@ from service.errors import PreconditionFailedError
 from service.quarantine import repository, verdicts
 from service.quarantine.repository import QuarantineFilter
 from service.quarantine.verdicts import DECIDED, EntryState, Standing, Verdict
+
+#: Key of an entry's form: whether the newest run saw a call on which people decided.
+STILL_SEEN: Final = "still_seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ def standing_of(row: QuarantineRow) -> Standing:
 def state_of(row: QuarantineRow, now: datetime) -> EntryState:
     """Where an entry stands."""
     return standing_of(row).shown(held=row.held, now=now)
+
+
+def still_seen(row: QuarantineRow) -> bool | None:
+    """Whether the newest run saw it in its window; ``None`` where none has looked since."""
+    return row.form.get(STILL_SEEN, True if row.held else None)
 
 
 def etag(row: QuarantineRow) -> str:
@@ -106,6 +115,8 @@ def decide(
     )
     for end in ends:
         stand(end, standing)
+        # what is reopened waits for somebody at once; the next run says whether it is still there
+        end.held = end.held or request.verdict is Verdict.REOPEN
         end.reviewer, end.reason, end.decided_at = request.reviewer, request.reason, now
         end.revision += 1
     days = standing.ask_again_at - now if standing.ask_again_at else None

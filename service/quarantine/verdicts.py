@@ -9,6 +9,8 @@ unwanted  confirmed as unwanted: it stays out for good
 lapsed    nobody decided, and the newest run holds it back no more
 ========  =====================================================================================
 
+What is reopened is open at once, and lapses with the next run that does not see it any more.
+
 A verdict speaks for one call, which is one cell at either end of it, and never for other cells.
 """
 

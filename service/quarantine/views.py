@@ -18,6 +18,7 @@ def entry(row: QuarantineRow, now: datetime) -> dict[str, Any]:
         "state": service.state_of(row, now),
         "etag": service.etag(row),
         "held": row.held,
+        "still_seen": service.still_seen(row),
         "first_held_at": row.first_held_at,
         "last_held_at": row.last_held_at,
         "run": row.run_id,

@@ -236,7 +236,13 @@ def _keep(
             session, result.proposals, cluster=cluster, namespace=namespace, run_id=run_id, now=now
         )
         held = record_held(
-            session, result.quarantine, cluster=cluster, namespace=namespace, run_id=run_id, now=now
+            session,
+            result.quarantine,
+            result.sightings,
+            cluster=cluster,
+            namespace=namespace,
+            run_id=run_id,
+            now=now,
         )
         night = Night(result.fates, result.learned)
         nights.keep_night(session, cluster, result.window.end, night, namespace=namespace, run_id=run_id)

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.memory import Night
 from models.domain.held_cell import HeldCell
+from models.domain.quarantine import Sighting
 from models.errors import BadInputError, ConflictError, NotFoundError
 from models.synthesis.learned import Learned
 from service.errors import PreconditionFailedError
@@ -23,12 +24,11 @@ __all__ = ["database"]
 HOUR = timedelta(hours=1)
 
 
-def keep(database, *entries, day=0, namespace=None, cluster="c"):
-    """What a run of this day held back."""
+def keep(database, *entries, day=0, namespace=None, cluster="c", seen=()):
+    """What a run of this day held back, and saw of what was decided."""
+    about = {"cluster": cluster, "namespace": namespace, "run_id": f"run{day}", "now": NOW + day * DAY}
     with database.write() as session:
-        return record(
-            session, entries, cluster=cluster, namespace=namespace, run_id=f"run{day}", now=NOW + day * DAY
-        )
+        return record(session, entries, seen, **about)
 
 
 def say(database, entry, verdict, *, reviewer="ana", reason="because", days=None, day=0, if_match=None):
@@ -126,6 +126,63 @@ def test_an_end_that_shows_up_later_takes_the_verdict_of_the_other(database):
     say(database, client, "unwanted")
     keep(database, client, server, day=1)
     assert listed(database) == {client.id: "unwanted", server.id: "unwanted"}
+
+
+@pytest.mark.parametrize("verdict", ["unwanted", "admit"])
+def test_what_was_decided_is_still_watched(database, verdict):
+    """Why it was held back stays as it was; how long it goes on is told, and when it is gone."""
+    one = held()
+    keep(database, one)
+    say(database, one, verdict)
+    day_us = DAY // timedelta(microseconds=1)
+    again = Sighting(one.cell, one.first_us + day_us, one.last_us + 9 * day_us, 9, 96, 2, ("u-9",))
+
+    def shown():
+        with database.read() as session:
+            row = service.get(session, one.id)
+            return views.entry(row, NOW), service.etag(row)
+
+    before, tag = shown()
+    keep(database, day=1, seen=[again])
+    entry, newer = shown()
+    assert (entry["flows"], entry["days_seen"], entry["pods"], entry["samples"]) == (96, 9, 2, ["u-9"])
+    assert (entry["first_seen"], entry["last_seen"]) == ("2026-03-02T00:00:00Z", "2026-03-11T00:01:00Z")
+    assert (entry["reasons"], entry["question"]) == (before["reasons"], before["question"])
+    assert (entry["still_seen"], entry["held"], newer != tag) == (True, False, True)
+    keep(database, day=2, namespace="data")
+    assert shown()[0]["still_seen"]
+    keep(database, day=3)
+    entry, _ = shown()
+    assert (entry["still_seen"], entry["flows"], entry["last_seen"]) == (False, 96, "2026-03-11T00:01:00Z")
+
+
+@pytest.mark.parametrize("verdict", ["unwanted", "admit"])
+def test_what_is_reopened_is_open_at_once(database, verdict):
+    """At both ends, in lists and counts, and the next run is told to hold it back; gone, it lapses."""
+    client, server = both_ends()
+    keep(database, client, server)
+    say(database, client, verdict)
+    keep(database, day=1)
+    say(database, server, "reopen", day=1)
+    assert listed(database, day=1, state="open") == {client.id: "open", server.id: "open"}
+    with database.read() as session:
+        assert service.open_count(session, now=NOW + DAY) == 2
+    known = HeldCell(reasons="lone_sighting;low_evidence")
+    assert memory(database).fates == {client.cell: known, server.cell: known}
+    better = HeldCell("quarantined", "scan", 2, 1)
+    assert memory(database, Night({client.cell: better})).fates == {client.cell: better, server.cell: known}
+    keep(database, day=2)
+    assert listed(database, day=2) == {client.id: "lapsed", server.id: "lapsed"}
+    assert memory(database).fates is None
+
+
+def test_later_holds_until_its_day(database):
+    """On that day it holds no more; it is asked about."""
+    keep(database, held())
+    say(database, held(), "later", days=7)
+    with database.read() as session:
+        told = [nights.memory(session, "c", None, NOW + day * DAY).verdicts for day in (6, 7)]
+    assert told == [{held().cell: "later"}, {}]
 
 
 def test_the_same_request_again_changes_nothing(database):

@@ -21,7 +21,6 @@ TEAMS = {name: f"team{i % 6}" for i, name in enumerate(WORKLOADS)}
 
 def screened(extra: list[dict[str, object]], seed: int = 0, **options: object) -> pd.DataFrame:
     """Cells of an ordinary estate with planted edges, their facts and what screening said."""
-    lossy = options.pop("lossy", ())
     around = options.pop("around", Surroundings(replicas=dict.fromkeys(WORKLOADS, 5), teams=TEAMS))
     rows = estate(seed, 14, workloads=60).assign(pods=5, pod="")
     edges = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True) if extra else rows

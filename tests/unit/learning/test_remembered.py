@@ -167,8 +167,12 @@ def test_another_name_inherits_and_what_is_gone_is_forgotten() -> None:
 
 
 def test_a_night_of_an_older_release_is_read() -> None:
-    """What it did not know is unknown, and held back strictly."""
+    """What it did not know is unknown, and held back strictly; what fires tonight is seen tonight."""
     one = held_cell_from_json(["quarantined", "admitted"])
     assert one == HeldCell(wanted=ADMITTED)
     assert held_cell_from_json(held().to_json()) == held()
     assert not counts(HeldCell(), facts(20 * DAY_US))
+    _, silent = night(Recall({"a": HeldCell()}, {}, UNTIL), "", clear=False)
+    assert silent == {"a": HeldCell(QUARANTINED, "", 12 * DAY_US, 0)}
+    _, fired = night(Recall({"a": HeldCell()}, {}, UNTIL), "scan", clear=False)
+    assert fired == {"a": HeldCell(QUARANTINED, "scan", 12 * DAY_US, 11 * DAY_US)}

@@ -32,7 +32,13 @@ def entry(**differs) -> dict:
         question="Why?",
     )
     verdict = {"ask_again_at": None}
-    return made.to_json() | {"state": "open", "held": True, "verdict": verdict, "verdicts": []}
+    return made.to_json() | {
+        "state": "open",
+        "held": True,
+        "still_seen": True,
+        "verdict": verdict,
+        "verdicts": [],
+    }
 
 
 @pytest.mark.parametrize(
