@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.observations.kept_days import kept
 from jobs.observations.schema import TABLES, VERSION
+from models.domain.window import MAX_GAP_SHARE, STABLE_FROM_DAYS
 from models.errors import PortolanError
 from service.db.migrate import revision
 from service.db.tables import LeaseRow
@@ -28,8 +29,8 @@ Status = Literal["ok", "note", "bad"]
 STALE_AFTER: Final = timedelta(hours=24)
 #: Below this the next nights would fill the disk.
 LITTLE_SPACE: Final = 1 << 30  # bytes
-#: Days below which no proposal is called stable.
-ENOUGH_DAYS: Final = 14
+#: Days below which no proposal is called stable, less what an inference forgives at their ends.
+ENOUGH_DAYS: Final = STABLE_FROM_DAYS * (1.0 - MAX_GAP_SHARE)
 #: Share of lost events above which silence says nothing.
 MUCH_LOST: Final = 0.01
 #: Nightly jobs may be an hour late before anybody should wonder.
@@ -120,7 +121,7 @@ def _clusters(portolan: Portolan) -> Iterator[Finding]:
         if lossy:
             parts.append("much was lost: silence proves little")
         if days < ENOUGH_DAYS:
-            parts.append(f"less than {ENOUGH_DAYS} days: nothing can be called stable yet")
+            parts.append(f"less than {STABLE_FROM_DAYS:.0f} days: nothing can be called stable yet")
         status: Status = "note" if stale or lossy or days < ENOUGH_DAYS else "ok"
         yield Finding(f"cluster {cluster.name}", status, "; ".join(parts))
         for note in cluster.notes():

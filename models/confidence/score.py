@@ -17,7 +17,7 @@ import pandas as pd
 
 from models.confidence.completeness import MIN_DAYS
 from models.confidence.scheduled import schedule_sentence
-from models.domain.confidence import PRIOR, shown_probability
+from models.domain.confidence import PRIOR, chance_text, shown_probability
 from models.errors import BadInputError
 from models.learning.base import Estimator, require
 from models.learning.evidence import Evidence
@@ -33,7 +33,6 @@ HIGH: Final = 0.95
 MEDIUM: Final = 0.8
 #: Full days since first sight below which a cell of a long window is called young.
 MIN_AGE: Final = 3
-_SURE: Final = 0.995  # would be written as 1.00
 
 TOO_LITTLE: Final = "too little seen"
 
@@ -189,15 +188,15 @@ def need_ledger(
     habit, stated = float(score["p_habit"]), float(score["p_need"])
     bits = _log2_odds(habit)
     seen = _seen(cell, days)
-    text = f"{seen}; returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}"
+    text = f"{seen}; returns within {CONFIDENCE_HORIZON} days with probability {chance_text(habit)}"
     if among:
         text = (
-            f"any of {among} returns within {CONFIDENCE_HORIZON} days with probability {_chance(habit)}; "
-            f"the best one alone, {best}: {_chance(float(cell['p_habit']))} ({seen})"
+            f"any of {among} returns within {CONFIDENCE_HORIZON} days with probability {chance_text(habit)}; "
+            f"the best one alone, {best}: {chance_text(float(cell['p_habit']))} ({seen})"
         )
     ledger = [Evidence("recurrence", bits, text)]
     if scheduled is not None:
-        week = f"returns within {HORIZON} days with probability {_chance(float(scheduled['p_need_7d']))}"
+        week = f"returns within {HORIZON} days with probability {chance_text(float(scheduled['p_need_7d']))}"
         said = f"{schedule_sentence(scheduled, CONFIDENCE_HORIZON)}; {week}"
         ledger.append(Evidence("schedule", _log2_odds(stated) - bits, said))
     return ledger
@@ -228,10 +227,3 @@ def _ago(last: str, days: ObservedDays) -> str:
     if not quiet:
         return "on the last full day"
     return f"{quiet} full {'day' if quiet == 1 else 'days'} before the end"
-
-
-def _chance(probability: float) -> str:
-    """Two digits, and never certain."""
-    if probability >= _SURE:
-        return "above 0.99"
-    return "below 0.01" if probability < 1.0 - _SURE else f"{probability:.2f}"

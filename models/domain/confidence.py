@@ -17,6 +17,7 @@ CALIBRATED: Final = "calibrated on this estate's verdicts"
 #: No probability is shown beyond this: nothing that was only observed is certain.
 MOST_CERTAIN: Final = 0.9999
 _DIGITS: Final = 4
+_SURE: Final = 0.995  # from here on two digits would say 1.00
 
 
 def shown_probability(value: float) -> float:
@@ -29,6 +30,34 @@ def shown_probability(value: float) -> float:
     (0.9999, 0.25, 0.0001)
     """
     return round(min(max(value, 1.0 - MOST_CERTAIN), MOST_CERTAIN), _DIGITS)
+
+
+def chance_text(probability: float) -> str:
+    """
+    Probability for people: two digits, never certain.
+
+    Examples
+    --------
+    >>> chance_text(0.9999), chance_text(0.25), chance_text(0.0001)
+    ('above 0.99', '0.25', 'below 0.01')
+    """
+    if probability >= _SURE:
+        return "above 0.99"
+    return "below 0.01" if probability < 1.0 - _SURE else f"{probability:.2f}"
+
+
+def percent_text(share: float) -> str:
+    """
+    The same in percent.
+
+    Examples
+    --------
+    >>> percent_text(0.9999), percent_text(0.25), percent_text(0.0)
+    ('above 99 %', '25%', 'below 1 %')
+    """
+    if share >= _SURE:
+        return "above 99 %"
+    return "below 1 %" if share < 1.0 - _SURE else f"{share:.0%}"
 
 
 @dataclass(frozen=True, slots=True)

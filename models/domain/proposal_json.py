@@ -222,7 +222,8 @@ def _rule(form: Mapping[str, Any]) -> Rule:
 
 def _widening(form: Mapping[str, Any]) -> Widening:
     terms = form["objective"]
-    counts = {name: form[name] for name in ("kind", "what", "covers", "pairs", "unseen")}
+    counts = {name: form[name] for name in ("kind", "what", "covers", "pairs")}
+    counts["unseen"] = form["unseen"] or 0
     return Widening(**counts, openings=terms["openings"], rules=-terms["rules"], denials=-terms["denials"])
 
 

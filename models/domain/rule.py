@@ -133,6 +133,10 @@ class RuleEvidence:
     assumed: bool = False
 
 
+#: Kinds of widening that open what nobody can count: paths of a form, names of a pattern, any clients.
+UNCOUNTED: Final = frozenset({"pattern", "route", "world"})
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Widening:
     """
@@ -150,7 +154,8 @@ class Widening:
     pairs
         Identity and port pairs inside the cluster that it opens today beyond what was seen.
     unseen
-        Addresses or ports that it opens beyond those that were seen; 0 where they cannot be counted.
+        Addresses or ports that it opens beyond those that were seen; of the kinds in `UNCOUNTED` 0 here, and
+        ``null`` in the contract form.
     openings, rules, denials
         Terms of the objective in units of one rule: what the openings cost, what the spared lines save
         and what the denials save that are expected otherwise; each at least 0.
@@ -178,7 +183,7 @@ class Widening:
             "what": self.what,
             "covers": self.covers,
             "pairs": self.pairs,
-            "unseen": self.unseen,
+            "unseen": None if self.kind in UNCOUNTED else self.unseen,
             "objective": {**{name: round(value, 3) for name, value in terms.items()}, "change": self.change},
         }
 

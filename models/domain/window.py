@@ -6,6 +6,9 @@ from typing import Final
 
 #: Full days before the first origin (method, section 3).
 FIRST_ORIGIN: Final = 14
+STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job cannot be told from an accident
+#: Share of the window's hours that may be missing without shortening it: restarts of a collector.
+MAX_GAP_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.domain.confidence import percent_text
 from models.domain.labels import LabelSet
 from models.domain.policy import Entry, PolicyRef
 from models.domain.selector import EndpointSelector
@@ -146,7 +147,7 @@ def _finding(scene: Scene, standing: Standing, entry: Entry, use: _Use) -> Findi
         rule=str(entry.ref()),
         about=f"{entry.policy} {part_text(entry)}",
         why=f"The rule {what} was used on {use.active} of {standing.days.count} days and not in the last "
-        f"{use.idle}: the chance that it is needed within 35 days is {use.need:.0%}.",
+        f"{use.idle}: the chance that it is needed within 35 days is {percent_text(use.need)}.",
         suggestion=Suggestion("remove_rule", text, str(entry.policy), patch),
     )
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning.evidence import Evidence
-from models.learning.screening_features import FEATURES, passing
+from models.learning.screening_features import FEATURES, MIN_REPLICAS, UNKNOWN_CONCENTRATION, passing
 
 Floats = npt.NDArray[np.float64]
 #: One row of a frame, by column.
@@ -29,6 +29,8 @@ DEBUG: Final = -4.0  # of a debug container, an exec session, and of a bare pod 
 DECLARED: Final = 1.5
 DEPLOY_ADJACENT: Final = 1.0
 UNNAMED: Final = 0.8
+#: How a share of replicas that says nothing is weighed: as one half, where the weight is above zero.
+_UNTOLD: Final = "which is weighed as a middling share of them"
 FAIL: Final = (6.0, 5.0)  # per share failed, and the most it takes
 
 
@@ -126,8 +128,14 @@ def _days(facts: Row) -> str:
 def _replicas(facts: Row) -> str:
     pods, replicas = facts["pods"], facts["replicas"]
     if math.isnan(pods) or math.isnan(replicas):
-        return "how many replicas show it is unknown"
+        return f"how many replicas show it is unknown, {_UNTOLD}"
     if pods > replicas:
         return f"seen from {pods:.0f} pods of a workload that runs {replicas:.0f} at a time"
     named = f" ({facts['pod'][:LONGEST_NAME]})" if facts["pod"] else ""
-    return f"seen from {pods:.0f} of {replicas:.0f} replicas{named}"
+    text = f"seen from {pods:.0f} of {replicas:.0f} replicas{named}"
+    if facts["concentration"] != UNKNOWN_CONCENTRATION:
+        return text
+    if facts["leader"]:
+        return f"{text}; the workload is taken to elect a leader, so this says nothing, {_UNTOLD}"
+    why = "of so few" if replicas < MIN_REPLICAS else "of so few calls"
+    return f"{text}; {why} this says nothing, {_UNTOLD}"

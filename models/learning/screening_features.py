@@ -310,6 +310,7 @@ def _add_concentration(
     facts["pod"] = ""
     if "subject_pod" in cells:
         facts["pod"] = cells["subject_pod"].where(cells["direction"] == "egress", cells["peer_pod"])
+    facts["leader"] = leader
     facts["single_replica"] = (seen <= 1) & ours & ~leader
 
 

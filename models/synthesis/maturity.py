@@ -12,17 +12,15 @@ import pandas as pd
 
 from models.domain.proposal import Assumption
 from models.domain.rule import Maturity
+from models.domain.window import MAX_GAP_SHARE, STABLE_FROM_DAYS
 from models.domain.workload import Workload
 from models.frames import Observations
 from models.learning.days import heard_share
 
 MATURING_FROM_DAYS: Final = 7.0  # one whole week: every weekday was seen once
-STABLE_FROM_DAYS: Final = 14.0  # every weekday twice; below, a weekly job cannot be told from an accident
 #: Share of lost events and unread records above which an hour proves presence but not absence (as
 #: `reference/inference.md` §1).
 MAX_LOSS_SHARE: Final = 0.02
-#: Share of the window's hours that may be missing without shortening it: restarts of a collector.
-MAX_GAP_SHARE: Final = 0.02
 #: Why a proposal is not ``stable`` that nothing was screened for.
 NOT_SCREENED: Final = "nothing could be screened"
 _UNSCREENED: Final = Assumption(

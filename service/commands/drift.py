@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from models.domain.confidence import percent_text
 from service.commands.options import (
     ConfigFile,
     DataDir,
@@ -110,7 +111,7 @@ def print_report(told: Told) -> None:
                     finding["severity"],
                     finding["kind"],
                     finding["news"] or finding["state"],
-                    f"{100 * finding['confidence']:.0f} %",
+                    percent_text(finding["confidence"]),
                     finding["why"],
                     (finding["suggestion"] or {}).get("text", ""),
                 )

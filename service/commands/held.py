@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.domain.confidence import PRIOR
+from models.domain.confidence import PRIOR, percent_text
 from service.commands.output import iso, print_table, print_text
 
 
@@ -85,7 +85,7 @@ def print_entry(one: Mapping[str, Any]) -> None:
         print_text(f"flows to look up: {', '.join(one['samples'])}")
     if one["p_legit"] is not None:
         before = " before these reasons are weighed" if one["provenance"] == PRIOR else ""
-        print_text(f"wanted with {one['p_legit']:.0%}{before} ({one['provenance']})")
+        print_text(f"wanted with {percent_text(one['p_legit'])}{before} ({one['provenance']})")
     if one["nearest_rule"]:
         print_text(f"most like rule {one['nearest_rule']} of {one['proposal']}")
     if one["ledger"]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from models.domain.confidence import confidence_from_json
+from models.domain.confidence import chance_text, confidence_from_json, percent_text
 
 #: What became of p_need on the estate's own weeks, for people.
 _MAPS: Final = {"none": "as the model says", "sigmoid": "bent by a sigmoid", "isotonic": "bent by steps"}
@@ -29,10 +29,10 @@ def confidence_line(rule: Mapping[str, Any]) -> str:
     """How sure a rule is, in one line."""
     found = confidence_from_json(rule)
     if found.confidence is None:
-        need = "" if found.p_need is None else f"; needed within 35 days: {found.p_need:.0%}"
+        need = "" if found.p_need is None else f"; needed within 35 days: {percent_text(found.p_need)}"
         return f"confidence: {found.reason or 'not calibrated yet'}{need}"
     parts = [
-        f"confidence {found.confidence:.2f} ({found.band})",
+        f"confidence {chance_text(found.confidence)} ({found.band})",
         f"needed within 35 days {_percent(found.p_need)}, within 7 days {_percent(found.p_need_7d)}",
         f"wanted {_percent(found.p_legit)} ({found.provenance})",
     ]
@@ -113,9 +113,7 @@ def reliability_rows(calibration: Mapping[str, Any] | None) -> Sequence[tuple[st
 
 
 def _percent(share: float | None) -> str:
-    if share is None:
-        return "unknown"
-    return "above 99 %" if share >= 0.995 else f"{share:.0%}"  # noqa: PLR2004  # would be written as 100 %
+    return "unknown" if share is None else percent_text(share)
 
 
 def total_lines(forecast: Mapping[str, Any] | None) -> list[str]:

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _OPENED: Final = {"pairs": "pairs inside the cluster", "unseen": "unseen addresses or ports"}
+#: What a widening opens that cannot be counted, by its kind.
+_UNCOUNTED: Final = {
+    "pattern": "every other name of this pattern",
+    "route": "every other path of this form",
+    "world": "every other client, wherever it is",
+}
 
 
 def evidence_line(evidence: Mapping[str, Any]) -> str:
@@ -58,7 +64,9 @@ def objective_line(proposal: Mapping[str, Any]) -> str:
 def _opened(one: Mapping[str, Any]) -> str:
     text = f"{one['kind']} {one['what']} stands for {one['covers']:,} that were seen"
     opened = [f"{one[name]:,} {what}" for name, what in _OPENED.items() if one[name]]
-    return f"{text} and opens {' and '.join(opened) or 'nothing that could be counted'} beyond"
+    if one["kind"] in _UNCOUNTED:
+        opened.append(f"{_UNCOUNTED[one['kind']]}, which nobody can count,")
+    return f"{text} and opens {' and '.join(opened) or 'nothing'} beyond"
 
 
 def _terms(objective: Mapping[str, float]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from models.domain.confidence import percent_text
 from service.printable import printable
 from service.web.contexts import (
     CalibrationPage,
@@ -62,7 +63,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: _visible(value) if isinstance(value, str) and type(value) is str else value,
     )
-    made.filters |= {"when": _when, "count": _count, "moment": _moment}
+    made.filters |= {"when": _when, "count": _count, "moment": _moment, "chance": percent_text}
     return made
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.errors import BadInputError, DefectError
 from models.learning.cells import to_cells
 from models.learning.incidence import DayIncidence
-from models.learning.ledger import contributions
+from models.learning.ledger import contributions, evidence_of
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, check_conservation, decide_fates
 from models.learning.questions import question_features
 from models.learning.scans import scan_flags
@@ -403,6 +403,37 @@ def test_the_ledger_names_the_only_pod_and_no_novel(pod: str, told: str) -> None
         one.because for one in cells["said"].iloc[0].evidence(cell) if one.name == "concentration"
     )
     assert sentence == f"seen from 1 of 5 replicas {told}"
+
+
+@pytest.mark.parametrize(
+    ("pods", "replicas", "leader", "told"),
+    [
+        (
+            1.0,
+            50.0,
+            True,
+            "seen from 1 of 50 replicas; the workload is taken to elect a leader, so this says nothing",
+        ),
+        (1.0, 2.0, False, "seen from 1 of 2 replicas; of so few this says nothing"),
+        (1.0, 50.0, False, "seen from 1 of 50 replicas; of so few calls this says nothing"),
+        (np.nan, 50.0, False, "how many replicas show it is unknown"),
+    ],
+)
+def test_a_share_of_replicas_that_says_nothing_says_why_it_weighs(
+    pods: float, replicas: float, leader: bool, told: str
+) -> None:
+    """One of fifty replicas counted in favour, and nobody was told why."""
+    facts = dict.fromkeys(FEATURES, np.nan) | {
+        "concentration": 0.5,
+        "owned": 1.0,
+        "days": 5.0,
+        "own_days": 5.0,
+    }
+    facts |= {"pods": pods, "replicas": replicas, "pod": "", "leader": leader}
+    weights = contributions(pd.DataFrame([facts])).iloc[0].to_dict()
+    assert weights["concentration"] == pytest.approx(0.5)
+    said = {one.name: one.because for one in evidence_of(facts, weights)}
+    assert said["concentration"] == f"{told}, which is weighed as a middling share of them"
 
 
 def test_successes_of_its_mates_do_not_hide_a_scanner() -> None:

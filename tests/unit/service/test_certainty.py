@@ -56,6 +56,17 @@ def test_a_rule_says_how_sure_it_is_and_why():
     assert argument_lines(RULE) == ["-1.2 bits: seen on 1 day"]
 
 
+def test_no_number_is_certain_wherever_a_person_reads_it():
+    """Four digits in JSON, two in words: neither end is reached."""
+    sure = {**RULE, "p_need_7d": 0.0001, "p_legit": 0.9999, "confidence": 0.9999, "confidence_band": "high"}
+    line = confidence_line(sure)
+    assert line.startswith("confidence above 0.99 (high); ")
+    assert "within 7 days below 1 %; wanted above 99 %" in line
+    assert confidence_line({**sure, "confidence": 0.0001}).startswith("confidence below 0.01 ")
+    unknown = confidence_line({**OLD, "p_need": 0.0001})
+    assert unknown == "confidence: not calibrated yet; needed within 35 days: below 1 %"
+
+
 def test_a_rule_of_an_older_version_says_that_it_has_no_number():
     """Stored bodies outlive the code that wrote them."""
     assert confidence_line(OLD) == "confidence: not calibrated yet"

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from models.domain.confidence import Completeness, Confidence
 from models.domain.http import HttpTemplate
-from models.domain.proposal_json import proposal_to_json
+from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.domain.rule import Widening
 from service.proposals.evidence import http_lines, objective_line, widening_lines
 from tests.unit.service.proposals import proposal, rule
@@ -54,3 +56,23 @@ def test_a_rule_says_what_it_opens_and_what_passes():
         "POST (any path): 34 paths, 99 requests on 3 days",
     ]
     assert http_lines({}) == widening_lines({}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "opened"),
+    [
+        ("route", "GET ^/orders/[0-9]+$", "every other path of this form, which nobody can count,"),
+        ("pattern", "*.example.com", "every other name of this pattern, which nobody can count,"),
+        ("prefix", "192.0.2.0/24", "200 unseen addresses or ports"),
+    ],
+)
+def test_what_nobody_can_count_is_not_nothing(kind, what, opened):
+    """Null in the contract form, and in words what it is; and the store gives back what it got."""
+    wide = Widening(kind, what, 56, unseen=200 if kind == "prefix" else 0)
+    form = proposal_to_json(proposal(replace(rule(), widening=(wide,))))
+    (found,) = form["rules"]
+    assert found["widening"][0]["unseen"] == (200 if kind == "prefix" else None)
+    assert widening_lines(found)[0].startswith(
+        f"{kind} {what} stands for 56 that were seen and opens {opened} beyond; "
+    )
+    assert proposal_from_json(form).rules[0].widening == (wide,)

@@ -220,6 +220,15 @@ def test_the_doctor_says_where_nothing_could_be_screened(portolan):
     assert said() == []
 
 
+@pytest.mark.parametrize(("days", "short"), [(13, True), (14, False)])
+def test_two_weeks_are_two_weeks_for_the_doctor_too(tmp_path, days, short):
+    """From the first flow to the last there are some minutes less, which an inference forgives."""
+    with opened(observed(tmp_path, days=days)) as portolan:
+        portolan.clock.now = START + days * DAY
+        (found,) = [one for one in examine(portolan) if one.subject == "cluster default"]
+    assert ("less than 14 days" in found.detail) == short
+
+
 def test_fifty_verdicts_turn_the_prior_into_a_calibrated_probability(tmp_path):
     """Not forty-nine; and the other end of a call is no second lesson."""
     strange = [Call("api", f"198.51.100.{number}", 443, (8,), hours=(number % 24,)) for number in range(60)]
