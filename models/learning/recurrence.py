@@ -191,10 +191,10 @@ def _on_calendar(bitmap: bitmaps.Bits, sight: bitmaps.Ints, on: bitmaps.Ints, ah
 
 def weekly(cells: pd.DataFrame, days: ObservedDays) -> npt.NDArray[np.bool_]:
     """Whether each cell shows the weekly pattern: two or more presences, all on one weekday, T >= 14."""
-    return _weekday_occurrences(cells, days) > 0
+    return weekday_occurrences(cells, days) > 0
 
 
-def _weekday_occurrences(cells: pd.DataFrame, days: ObservedDays) -> bitmaps.Ints:
+def weekday_occurrences(cells: pd.DataFrame, days: ObservedDays) -> bitmaps.Ints:
     """How often the cell's only weekday came round since first sight; 0 without a weekly pattern."""
     bitmap = cells["days"].to_numpy(dtype=np.uint64)
     occurrences = np.zeros(len(bitmap), dtype=np.int64)
