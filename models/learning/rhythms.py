@@ -40,7 +40,10 @@ JOB_START_SPREAD: Final = 2
 MIN_DAILY_DAYS: Final = 2
 #: Days of the month on which monthly jobs run, besides the last one.
 MONTH_PHASE_DAYS: Final = (1, 15)
+#: Free days of two weeks in an office far from UTC, whose other one is a working day there.
+MIN_FAR_DAYS: Final = 2
 _SATURDAY: Final = 5
+_SUNDAY: Final = 6
 
 
 class Rhythm(StrEnum):
@@ -112,7 +115,7 @@ class Rhythms(Estimator):
         choices = [
             (seen == 0, Rhythm.UNKNOWN),
             (daily & (hours >= CONTINUOUS_HOURS), Rhythm.CONTINUOUS),
-            (_workday(bitmap, first, days, self.daily_share), Rhythm.WORKDAY),
+            (_works(bitmap, first, days, self.daily_share), Rhythm.WORKDAY),
             (daily & job, Rhythm.DAILY_JOB),
             (daily, Rhythm.DAILY),
             (_weekly(cells, seen, days), Rhythm.WEEKLY),
@@ -145,21 +148,33 @@ def start_spread(start_hours: bitmaps.Bits) -> npt.NDArray[np.int64]:
     return np.maximum(HOURS_PER_DAY - 1 - longest, 0)
 
 
-def _workday(
+def _works(
+    bitmap: bitmaps.Bits, first: npt.NDArray[np.int64], days: ObservedDays, share: float
+) -> npt.NDArray[np.bool_]:
+    """Whether cells keep to working days; those of a zone far from UTC reach into one day of its weekends."""
+    free = days.weekdays >= _SATURDAY
+    found = _keeps_to(bitmap, first, free, share, MIN_FREE_DAYS)
+    for day in (_SATURDAY, _SUNDAY):
+        found |= _keeps_to(bitmap, first, days.weekdays == day, share, MIN_FAR_DAYS)
+    return found
+
+
+def _keeps_to(
     bitmap: bitmaps.Bits,
     first: npt.NDArray[np.int64],
-    days: ObservedDays,
+    free: npt.NDArray[np.bool_],
     share: float,
+    least: int,
 ) -> npt.NDArray[np.bool_]:
-    weekend = bitmaps.mask_of(days.weekdays >= _SATURDAY)
-    working = bitmaps.mask_of(days.weekdays < _SATURDAY)
+    """Whether cells come on all days but the free ones, of which at least ``least`` were seen."""
+    weekend, working = bitmaps.mask_of(free), bitmaps.mask_of(~free)
     since = first.astype(np.uint64)
     counts = [
         (bitmaps.count_bits(bitmap & mask), bitmaps.count_bits((mask >> since) << since))
         for mask in (working, weekend)
     ]
     (on_work, work), (on_rest, rest) = counts
-    enough = (work >= MIN_WORKING_DAYS) & (rest >= MIN_FREE_DAYS)
+    enough = (work >= MIN_WORKING_DAYS) & (rest >= least)
     return np.asarray(enough & (on_work >= share * work) & (on_rest <= WEEKEND_SHARE * rest))
 
 

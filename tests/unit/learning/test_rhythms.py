@@ -58,6 +58,15 @@ def test_planted_rhythms_are_found(days: list[int], columns: dict[str, object], 
     assert rhythm(days, **columns) == expected
 
 
+@pytest.mark.parametrize("free", [5, 6])
+@pytest.mark.parametrize("window", [14, 28])
+def test_an_office_far_from_utc_keeps_working_days(free: int, window: int) -> None:
+    """Friday afternoon in Los Angeles is Saturday of UTC, Monday morning in Sydney its Sunday."""
+    days = [day for day in range(window) if day % 7 != free]
+    assert rhythm(days, window=window, hour_bits=0x1FF << 8) == Rhythm.WORKDAY
+    assert rhythm([*days, free], window=window, hour_bits=0x1FF << 8) != Rhythm.WORKDAY or window > 14
+
+
 def test_a_day_of_the_month_is_no_weekday() -> None:
     """The 10th was a Tuesday in February and in March 2026, and weeks lay between."""
     names = [str(date(2026, 2, 2) + timedelta(days=day)) for day in range(63)]
