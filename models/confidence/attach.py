@@ -21,8 +21,8 @@ from models.confidence.completeness import MIN_DAYS, NAMESPACE_SHOCK, READINESS_
 from models.confidence.legitimacy import Legitimacy
 from models.confidence.policy_cells import PolicyCells, cell_titles, cells_noun, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
-from models.confidence.scheduled import by_schedule, jobs_of, never_ran, unseen_key, with_runs
-from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
+from models.confidence.scheduled import by_schedule, job_owned, jobs_of, never_ran, unseen_key, with_runs
+from models.confidence.score import ONE_RUN, TOO_LITTLE, RuleConfidence, need_ledger
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
@@ -57,6 +57,7 @@ _SHOWN: Final = [
     "days_seen",
     "returns",
     "opportunities",
+    "first_date",
     "last_date",
     "denied",
     "rhythm",
@@ -108,6 +109,7 @@ def confident(
     cells = policy_cells(draft, observations)
     report = calibrate(cells.admitted, cells.days)
     timed = with_runs(cells.cells, cells.days, cron_jobs, proposals, CONFIDENCE_HORIZON)
+    timed = timed.assign(job_owned=job_owned(cells.cells, proposals))
     legit = Legitimacy(draft, cells)
     scored = _scored(cells, legit, report, timed)
     far = RuleConfidence().fit(cells.rules, scored, cells.days)
@@ -152,7 +154,8 @@ def _scored(
     Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``.
 
     ``p_habit`` is ``p_need`` without what schedules say: no held-out week knew of them, so neither the
-    calibration nor the way from one horizon to the other may see them.
+    calibration nor the way from one horizon to the other may see them. All three are NaN where one run of a
+    job was seen whose schedule nobody told: it tells nothing of the next one (docs/decisions/0071).
     """
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
     near = model.predict(timed, cells.days)
@@ -161,11 +164,13 @@ def _scored(
     carried = carry_horizon(shown, near, far)
     week, month = by_schedule(shown, timed, HORIZON), by_schedule(carried, timed, CONFIDENCE_HORIZON)
     moved = (week - shown).abs().combine((month - carried).abs(), max)
+    told = timed["cron_expected"].notna() if "cron_expected" in timed else timed["job_owned"] & False
+    once = timed["job_owned"] & ~told & (timed["active_days"] <= 1) & ~cells.held_back
     return timed.join(legit.of_cell).assign(
-        p_need_7d=week,
-        p_need=month,
-        p_habit=carried,
-        schedule_moved=moved.where(timed["cron_expected"].notna()) if "cron_expected" in timed else np.nan,
+        p_need_7d=week.mask(once),
+        p_need=month.mask(once),
+        p_habit=carried.mask(once),
+        schedule_moved=moved.where(told),
         rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
 
@@ -249,7 +254,9 @@ class _Ledger:
         )
 
     def _missing(self, numbers: dict[str, float | None]) -> str:
-        """Why there is no confidence."""
+        """Why there is no confidence: where there is a word on what is wanted, only the period is missing."""
+        if numbers["p_legit"] is not None:
+            return ONE_RUN
         return (self._too_little if numbers["p_need"] is None else "") or TOO_LITTLE
 
 

@@ -94,6 +94,26 @@ def with_runs(
     return cells.join(runs.assign(cron_whole=keys.isin(whole)))
 
 
+def job_owned(cells: pd.DataFrame, proposals: Sequence[Proposal]) -> pd.Series[bool]:
+    """
+    Whether nobody but CronJobs makes each cell's calls, known schedule or not.
+
+    Parameters
+    ----------
+    cells
+        `PolicyCells.cells`.
+    proposals
+        Of the draft; their workloads and peers tell kinds.
+    """
+    jobs = frozenset(
+        key
+        for key, callers in _callers(proposals).items()
+        if callers and all(name.startswith("CronJob/") for _, name in callers)
+    )
+    by_peer = (cells["direction"] == "ingress") & cells["peer"].isin(jobs)
+    return (by_peer | cells["subject"].isin(jobs)).rename("job_owned")
+
+
 def _workload(cron_job: CronJob) -> tuple[str, str]:
     return cron_job.namespace, f"CronJob/{cron_job.name}"
 

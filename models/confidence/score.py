@@ -20,6 +20,7 @@ from models.confidence.scheduled import schedule_sentence
 from models.domain.confidence import PRIOR, chance_text, shown_probability
 from models.errors import BadInputError
 from models.learning.base import Estimator, require
+from models.learning.days import BITMAP_DAYS
 from models.learning.evidence import Evidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON
 
@@ -35,6 +36,8 @@ MEDIUM: Final = 0.8
 MIN_AGE: Final = 3
 
 TOO_LITTLE: Final = "too little seen"
+#: Why a job's rule has no number: silence since its only run tells how long its period is at least.
+ONE_RUN: Final = "one run seen, its period is unknown"
 
 
 class Band(StrEnum):
@@ -82,7 +85,8 @@ class RuleConfidence(Estimator):
         rules
             ``rule``, ``cell``: which cells each rule admits.
         cells
-            Keyed by cell: ``p_need`` (over 35 days, recalibrated), ``p_legit``, ``days_seen``,
+            Keyed by cell: ``p_need`` (over 35 days, recalibrated; NaN is unknown, and adds nothing to that of
+            other cells), ``p_legit``, ``days_seen``,
             ``opportunities``; ``p_habit`` (p_need without schedules) and ``schedule_moved`` (how far they
             moved it; NaN without one) where jobs are known; ``provenance`` of p_legit if it is no prior.
         days
@@ -132,7 +136,7 @@ class RuleConfidence(Estimator):
 
 def _any_of(chance: pd.Series[Any], rule: pd.Series[Any]) -> pd.Series[Any]:
     """Probability that any cell of each rule is used, taking them to come independently."""
-    unused = np.log1p(-chance.clip(0.0, 1.0 - 1e-12)).groupby(rule, sort=True).sum()
+    unused = np.log1p(-chance.clip(0.0, 1.0 - 1e-12)).groupby(rule, sort=True).sum(min_count=1)
     return pd.Series(-np.expm1(unused), index=unused.index)
 
 
@@ -170,7 +174,7 @@ def need_ledger(
         Row of `RuleConfidence.scores_`.
     cell
         The ``needed`` cell of the rule: a row with ``days_seen``, ``returns``, ``opportunities``,
-        ``last_date``, ``denied`` and ``rhythm``.
+        ``first_date``, ``last_date``, ``denied`` and ``rhythm``.
     days
         The window.
     scheduled
@@ -216,7 +220,10 @@ def _seen(cell: Mapping[Any, Any], days: ObservedDays) -> str:
     last = _ago(str(cell["last_date"]), days)
     named = f", {str(cell['rhythm']).replace('_', ' ')}" if cell["rhythm"] else ""
     verb = "seen or refused" if cell["denied"] else "seen"
-    return f"{verb} on {seen} of {since} full days since first sight{named}, last {last}"
+    of = f"{since} full days since first sight"
+    if days.count >= BITMAP_DAYS and str(cell["first_date"]) < days.full[0]:
+        of = f"the last {days.count} full days"  # older ones are in the evidence, and in no bitmap
+    return f"{verb} on {seen} of {of}{named}, last {last}"
 
 
 def _ago(last: str, days: ObservedDays) -> str:

@@ -3,8 +3,9 @@ p_need: the probability that a cell is used again within a stated horizon.
 
 A mixture of habits per zone, fitted to how cells of the estate came and went (`models.learning.returns`).
 A cell that keeps to working days lives by a calendar without weekends, or every Sunday would look like its
-death, and one seen on one weekday only by that weekday. Of schedules that the cluster told of the model
-knows nothing: what they change is changed after it was calibrated (`models.confidence.scheduled`).
+death; of an office far from UTC one day of each weekend is a working day, because days are days of UTC. One
+that was seen on one weekday only lives by that weekday. Of schedules that the cluster told of the model knows
+nothing: what they change is changed after it was calibrated (`models.confidence.scheduled`).
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ STRAY_SHARE: Final = 0.01
 #: Such uses beyond which the calendar is not its own.
 MAX_STRAYS: Final = 2
 
+#: Share of offices so far from UTC that Friday ends on its Saturday (west), or Monday begins on its Sunday.
+FAR_SHARE: Final = 0.1
+
 _COUNTS: Final = ("returns", "last_return", "opportunities")
 _SATURDAY: Final = 5
+_SUNDAY: Final = 6
 _DAYS: Final = 3  # place of ``days`` in the columns of `Histories`
 
 Floats = npt.NDArray[np.float64]
@@ -138,13 +143,15 @@ def histories(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Historie
     chance = np.zeros((len(cells), len(CALENDARS)))
     chance[:, 0] = 1.0
     ahead = days.weekdays_ahead(horizon)
-    for number, weekdays in _parts_of_a_week():
+    for number, weekdays, prior in _parts_of_a_week():
         on = np.flatnonzero(weekdays[days.weekdays]) if days.count else np.zeros(0, dtype=np.int64)
         off = bitmaps.mask_of(~np.isin(np.arange(days.count), on))
         strays = bitmaps.count_bits(bitmap & off) + (~weekdays[started] & unnoted)
         likely = _by_chance(strays, bitmaps.count_bits(off >> np.maximum(sight, 0).astype(np.uint64)))
-        likely *= 1.0 if number == 1 else 1.0 / DAYS_PER_WEEK
-        own = (strays == 0) | ((strays <= MAX_STRAYS) & (bitmaps.count_bits(bitmap & ~off) > strays))
+        likely *= prior
+        # what is used daily and had one free Sunday in two weeks has no such office
+        most = 0 if prior == FAR_SHARE else MAX_STRAYS
+        own = (strays == 0) | ((strays <= most) & (bitmaps.count_bits(bitmap & ~off) > strays))
         rows = np.flatnonzero(own & (likely > chance[:, number]))
         if len(rows):
             table[rows, number] = _on_calendar(bitmap[rows], sight[rows], on, int(ahead[weekdays].sum()))
@@ -153,10 +160,14 @@ def histories(cells: pd.DataFrame, days: ObservedDays, horizon: int) -> Historie
     return Histories(returns, last, opportunities, length, coming, chance)
 
 
-def _parts_of_a_week() -> list[tuple[int, npt.NDArray[np.bool_]]]:
-    """Place in `CALENDARS`, and which weekdays it has, of all but that of every day."""
-    working = np.arange(DAYS_PER_WEEK) < _SATURDAY
-    return [(1, working), *((2, np.arange(DAYS_PER_WEEK) == day) for day in range(DAYS_PER_WEEK))]
+def _parts_of_a_week() -> list[tuple[int, npt.NDArray[np.bool_], float]]:
+    """Place in `CALENDARS`, which weekdays it has, and its share of that place; of all but every day."""
+    week = np.arange(DAYS_PER_WEEK)
+    return [
+        (1, week < _SATURDAY, 1.0),
+        *((1, (week < _SATURDAY) | (week == day), FAR_SHARE) for day in (_SATURDAY, _SUNDAY)),
+        *((2, week == day, 1.0 / DAYS_PER_WEEK) for day in range(DAYS_PER_WEEK)),
+    ]
 
 
 def _by_chance(strays: bitmaps.Ints, free: bitmaps.Ints) -> Floats:
@@ -191,10 +202,10 @@ def _on_calendar(bitmap: bitmaps.Bits, sight: bitmaps.Ints, on: bitmaps.Ints, ah
 
 def weekly(cells: pd.DataFrame, days: ObservedDays) -> npt.NDArray[np.bool_]:
     """Whether each cell shows the weekly pattern: two or more presences, all on one weekday, T >= 14."""
-    return _weekday_occurrences(cells, days) > 0
+    return weekday_occurrences(cells, days) > 0
 
 
-def _weekday_occurrences(cells: pd.DataFrame, days: ObservedDays) -> bitmaps.Ints:
+def weekday_occurrences(cells: pd.DataFrame, days: ObservedDays) -> bitmaps.Ints:
     """How often the cell's only weekday came round since first sight; 0 without a weekly pattern."""
     bitmap = cells["days"].to_numpy(dtype=np.uint64)
     occurrences = np.zeros(len(bitmap), dtype=np.int64)

@@ -1,8 +1,10 @@
 """
 When a cell shows: shown to people, and used in the forecasts only where the method says so.
 
-A rhythm needs two full cycles. What was seen once is a one-off or, on a day where months turn, a
-candidate for a monthly job that the window is too short to confirm.
+A rhythm needs two full cycles. What was seen once is a one-off or, on a day where months turn or if a job
+made it, a candidate for a monthly job that the window is too short to confirm; so is what keeps to one day
+of the month. Two days of a month that fall on one weekday are no week: that takes more than half of those
+weekdays.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from models.learning import bitmaps
 from models.learning.base import Estimator, require, series
 from models.learning.days import HOURS_PER_DAY, ObservedDays
-from models.learning.recurrence import weekly
+from models.learning.recurrence import weekday_occurrences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,10 @@ JOB_START_SPREAD: Final = 2
 MIN_DAILY_DAYS: Final = 2
 #: Days of the month on which monthly jobs run, besides the last one.
 MONTH_PHASE_DAYS: Final = (1, 15)
+#: Free days of two weeks in an office far from UTC, whose other one is a working day there.
+MIN_FAR_DAYS: Final = 2
 _SATURDAY: Final = 5
+_SUNDAY: Final = 6
 
 
 class Rhythm(StrEnum):
@@ -80,7 +85,8 @@ class Rhythms(Estimator):
         Parameters
         ----------
         cells
-            `DayIncidence.cells_`; a number in the optional column ``cron_expected`` marks a job's cell.
+            `DayIncidence.cells_`; a number in the optional column ``cron_expected``, or a true ``job_owned``,
+            marks a job's cell.
         days
             The window.
 
@@ -98,17 +104,23 @@ class Rhythms(Estimator):
         hours = cells["hours"].to_numpy() / np.maximum(cells["active_days"].to_numpy(), 1)
         spread = start_spread(cells["start_hours"].to_numpy(dtype=np.uint64))
         job = (hours <= JOB_HOURS) & (spread <= JOB_START_SPREAD)
-        owned = cells["cron_expected"].notna().to_numpy() if "cron_expected" in cells.columns else np.False_
-        phase = (bitmap & ~_month_phases(days)) == 0
+        owned = np.zeros(len(cells), dtype=np.bool_)
+        if "cron_expected" in cells.columns:
+            owned |= cells["cron_expected"].notna().to_numpy()
+        if "job_owned" in cells.columns:
+            owned |= cells["job_owned"].to_numpy(dtype=np.bool_)
+        phase = ((bitmap & ~_month_phases(days)) == 0) | ((seen > 1) & _one_day_of_month(bitmap, days))
+        # and on no partial day, nor on one before the oldest that is kept
+        once = (seen == 1) & (cells["active_days"].to_numpy() <= 1)
         choices = [
             (seen == 0, Rhythm.UNKNOWN),
             (daily & (hours >= CONTINUOUS_HOURS), Rhythm.CONTINUOUS),
-            (_workday(bitmap, first, days, self.daily_share), Rhythm.WORKDAY),
+            (_works(bitmap, first, days, self.daily_share), Rhythm.WORKDAY),
             (daily & job, Rhythm.DAILY_JOB),
             (daily, Rhythm.DAILY),
-            (weekly(cells, days), Rhythm.WEEKLY),
+            (_weekly(cells, seen, days), Rhythm.WEEKLY),
             (phase | ((seen == 1) & owned), Rhythm.MONTHLY_CANDIDATE),
-            (seen == 1, Rhythm.ONE_OFF),
+            (once, Rhythm.ONE_OFF),
         ]
         names = np.select(
             [flag for flag, _ in choices], [str(name) for _, name in choices], str(Rhythm.SPORADIC)
@@ -136,22 +148,51 @@ def start_spread(start_hours: bitmaps.Bits) -> npt.NDArray[np.int64]:
     return np.maximum(HOURS_PER_DAY - 1 - longest, 0)
 
 
-def _workday(
+def _works(
+    bitmap: bitmaps.Bits, first: npt.NDArray[np.int64], days: ObservedDays, share: float
+) -> npt.NDArray[np.bool_]:
+    """Whether cells keep to working days; those of a zone far from UTC reach into one day of its weekends."""
+    free = days.weekdays >= _SATURDAY
+    found = _keeps_to(bitmap, first, free, share, MIN_FREE_DAYS)
+    for day in (_SATURDAY, _SUNDAY):
+        found |= _keeps_to(bitmap, first, days.weekdays == day, share, MIN_FAR_DAYS)
+    return found
+
+
+def _keeps_to(
     bitmap: bitmaps.Bits,
     first: npt.NDArray[np.int64],
-    days: ObservedDays,
+    free: npt.NDArray[np.bool_],
     share: float,
+    least: int,
 ) -> npt.NDArray[np.bool_]:
-    weekend = bitmaps.mask_of(days.weekdays >= _SATURDAY)
-    working = bitmaps.mask_of(days.weekdays < _SATURDAY)
+    """Whether cells come on all days but the free ones, of which at least ``least`` were seen."""
+    weekend, working = bitmaps.mask_of(free), bitmaps.mask_of(~free)
     since = first.astype(np.uint64)
     counts = [
         (bitmaps.count_bits(bitmap & mask), bitmaps.count_bits((mask >> since) << since))
         for mask in (working, weekend)
     ]
     (on_work, work), (on_rest, rest) = counts
-    enough = (work >= MIN_WORKING_DAYS) & (rest >= MIN_FREE_DAYS)
+    enough = (work >= MIN_WORKING_DAYS) & (rest >= least)
     return np.asarray(enough & (on_work >= share * work) & (on_rest <= WEEKEND_SHARE * rest))
+
+
+def _weekly(cells: pd.DataFrame, seen: npt.NDArray[np.int64], days: ObservedDays) -> npt.NDArray[np.bool_]:
+    """Whether cells keep to one weekday and come on more than half of those after the first."""
+    # a fortnight comes on exactly half of them
+    occurrences = weekday_occurrences(cells, days)
+    return np.asarray((occurrences > 0) & (2 * (seen - 1) > occurrences - 1))
+
+
+def _one_day_of_month(bitmap: bitmaps.Bits, days: ObservedDays) -> npt.NDArray[np.bool_]:
+    """Whether all days of each cell are one and the same day of the month."""
+    numbers = np.array([date.fromisoformat(day).day for day in days.full], dtype=np.int64)
+    masks = [bitmaps.mask_of(numbers == number) for number in np.unique(numbers)]
+    found = np.zeros(len(bitmap), dtype=np.bool_)
+    for mask in masks:
+        found |= (bitmap & ~mask) == 0
+    return found
 
 
 def _month_phases(days: ObservedDays) -> np.uint64:

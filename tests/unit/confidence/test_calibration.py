@@ -177,6 +177,7 @@ def rules(count: int = 14) -> tuple[pd.DataFrame, pd.DataFrame, ObservedDays]:
             "p_need": [0.9, 0.5, 0.6],
             "p_legit": [0.99, 0.9, 0.4],
             "days_seen": [14, 3, 1],
+            "first_date": day_names(14)[0],
             "last_date": [day_names(14)[day] for day in (13, 9, 13)],
             "opportunities": [13, 10, 1],
             "returns": [13, 2, 0],
@@ -228,6 +229,19 @@ def test_the_need_has_a_sentence() -> None:
     )
     assert said.bits == pytest.approx(0.0)
     assert "on the last full day" in told(cells.loc["a"], days).because
+
+
+def test_a_window_beyond_the_bitmap_is_told_as_what_it_is() -> None:
+    """Days are counted among the last 63; that it was seen before is in the evidence."""
+    _, cells, _ = rules()
+    names = day_names(85)
+    days = ObservedDays(tuple(names[-63:]), (), {})
+    about = cells.loc["b"].to_dict() | {"returns": 3, "opportunities": 63, "last_date": names[80]}
+    assert told(about | {"first_date": names[2]}, days).because.startswith(
+        "seen on 3 of the last 63 full days, last 4"
+    )
+    young = told(about | {"first_date": names[30], "opportunities": 54}, days).because
+    assert young.startswith("seen on 3 of 54 full days since first sight")
 
 
 def test_first_and_last_sight_on_partial_days_are_told_as_what_they_are() -> None:

@@ -61,10 +61,22 @@ def regular(*cron_jobs: CronJob) -> tuple[float, float, str]:
 
 
 def test_a_monthly_job_that_ran_once_is_needed_within_a_month():
-    """One sighting in two weeks looks like the end of something, unless the schedule says when it returns."""
+    """One run in two weeks tells nothing of the next one, unless the schedule says when it is."""
     unknown, told = needs(), needs(MONTHLY)
-    assert told["egress"][0] > unknown["egress"][0] + 0.1
-    assert told["egress"][1] == "monthly_candidate"
+    assert unknown["egress"][0] is None
+    assert told["egress"][0] >= 0.66
+    assert {unknown["egress"][1], told["egress"][1]} == {"monthly_candidate"}
+
+
+def test_one_run_has_its_reason_and_no_number():
+    """What is wanted is known all the same, and other rules are scored as ever."""
+    made = propose(estate().observations()).proposals
+    rules = [rule for proposal in made for rule in proposal.rules if not rule.evidence.assumed]
+    once = [rule.confidence for rule in rules if rule.confidence.p_need is None]
+    assert {one.reason for one in once} == {"one run seen, its period is unknown"}
+    assert {(one.p_need_7d, one.confidence, one.band) for one in once} == {(None, None, "too little seen")}
+    assert min(one.p_legit for one in once) > 0.5
+    assert len(once) < len(rules)
 
 
 def test_a_suspended_job_is_not_expected():

@@ -293,6 +293,18 @@ def test_one_call_on_a_weekend_does_not_end_an_office_rhythm(stray: int) -> None
     assert office(0, 11, stray) > 0.95
 
 
+@pytest.mark.parametrize("free", [5, 6])
+def test_an_office_far_from_utc_is_needed_as_one_at_home(free: int) -> None:
+    """It works on six days of UTC, and the seventh is no end of it."""
+    rows = estate(2, 14, workloads=20).to_dict("records")
+    rows += [edge("w", "home", day) for day in DAYS if date.fromisoformat(day).weekday() < 5]
+    rows += [edge("w", "far", day) for day in DAYS if date.fromisoformat(day).weekday() != free]
+    cells, incidence = fitted(rows)
+    need = Recurrence(35).fit(cells, incidence.days_).p_need_
+    by_peer = dict(zip(cells["peer"], need, strict=True))
+    assert by_peer["far"] > by_peer["home"] - 0.01
+
+
 def test_what_is_used_on_many_weekend_days_has_no_calendar_of_working_days() -> None:
     """Two of them may be strays, three are none."""
     rows = [edge("w", "strays", day) for day in DAYS[:7]]

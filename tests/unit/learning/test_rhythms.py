@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pandas as pd
 import pytest
 
@@ -25,6 +27,14 @@ def rhythm(days: list[int], window: int = 28, hour: int | list[int] = 9, **colum
     return str(Rhythms().fit(fitted.cells_, fitted.days_).rhythm_.iloc[0])
 
 
+def of_days(days: list[str], window: list[str], **columns: object) -> str:
+    """Rhythm of one cell seen on these dates."""
+    rows = [edge("w", "p", day, first_us=9 * HOUR) for day in days]
+    fitted = DayIncidence().fit(to_cells(pd.DataFrame(rows)), coverage(window))
+    return str(Rhythms().fit(fitted.cells_.assign(**columns), fitted.days_).rhythm_.iloc[0])
+
+
+FOUR_WEEKS = day_names(28)
 EVERY = list(range(28))
 WORK = [d for d in EVERY if d % 7 < 5]
 
@@ -46,6 +56,40 @@ WORK = [d for d in EVERY if d % 7 < 5]
 def test_planted_rhythms_are_found(days: list[int], columns: dict[str, object], expected: Rhythm) -> None:
     """Four weeks from a Monday on."""
     assert rhythm(days, **columns) == expected
+
+
+@pytest.mark.parametrize("free", [5, 6])
+@pytest.mark.parametrize("window", [14, 28])
+def test_an_office_far_from_utc_keeps_working_days(free: int, window: int) -> None:
+    """Friday afternoon in Los Angeles is Saturday of UTC, Monday morning in Sydney its Sunday."""
+    days = [day for day in range(window) if day % 7 != free]
+    assert rhythm(days, window=window, hour_bits=0x1FF << 8) == Rhythm.WORKDAY
+    assert rhythm([*days, free], window=window, hour_bits=0x1FF << 8) != Rhythm.WORKDAY or window > 14
+
+
+def test_a_day_of_the_month_is_no_weekday() -> None:
+    """The 10th was a Tuesday in February and in March 2026, and weeks lay between."""
+    names = [str(date(2026, 2, 2) + timedelta(days=day)) for day in range(63)]
+    assert of_days([names[8], names[36]], names) == Rhythm.MONTHLY_CANDIDATE
+
+
+def test_a_fortnight_is_no_week() -> None:
+    """From first sight on it comes on five of nine weekdays, which is more than half."""
+    assert rhythm(list(range(2, 63, 14)), window=63) == Rhythm.SPORADIC
+    assert rhythm([2, 9, 16, 30, 37, 44, 58], window=63) == Rhythm.WEEKLY
+
+
+def test_one_run_of_a_job_is_a_candidate_for_a_month() -> None:
+    """Whoever it belongs to, it comes by a schedule."""
+    assert of_days([FOUR_WEEKS[4]], FOUR_WEEKS) == Rhythm.ONE_OFF
+    assert of_days([FOUR_WEEKS[4]], FOUR_WEEKS, job_owned=True) == Rhythm.MONTHLY_CANDIDATE
+
+
+def test_what_was_seen_before_the_oldest_day_kept_is_no_one_off() -> None:
+    """Bitmaps hold 63 days; the evidence of the rule holds all of them."""
+    names = day_names(80)
+    assert of_days([names[3], names[70]], names) == Rhythm.SPORADIC
+    assert of_days([names[70]], names) == Rhythm.ONE_OFF
 
 
 def test_trap_J1_one_week_cannot_show_a_working_rhythm() -> None:
