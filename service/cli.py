@@ -5,8 +5,10 @@ Exit code 0 done, 1 failed, 2 bad usage or input. Whatever Portolan raises on pu
 standard error; a traceback is shown only for a mistake of its own.
 """
 
+import atexit
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
@@ -14,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from jobs.garbage import uncollected
 from models.errors import PortolanError
 from service.commands.output import say
 from service.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, exit_code
@@ -58,7 +61,8 @@ def make_app(only: str | None = None) -> typer.Typer:
     app.callback()(_root)
     for command, (module, summary) in COMMANDS.items():
         if only == command:
-            function = getattr(import_module(f"service.commands.{module}"), command)
+            with uncollected():  # what is imported stays
+                function = getattr(import_module(f"service.commands.{module}"), command)
             app.command(command, short_help=summary)(function)
         elif only is None:
             app.command(command, short_help=summary)(_root)
@@ -71,7 +75,28 @@ def _root() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit as the table of this module says."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    leaving = _Leaving()
+    atexit.register(leaving)  # first, and so called last: whatever else is to be closed has been
+    leaving.code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(leaving.code)
+
+
+class _Leaving:
+    """
+    End the process as soon as everything is closed.
+
+    The interpreter would take every module and object apart one by one, for half a second after an
+    inference; the kernel takes all of it back at once. A mistake of our own ends as Python ends it.
+    """
+
+    code: int | None = None
+
+    def __call__(self) -> None:
+        if self.code is not None:
+            with suppress(OSError):  # whoever read our output may have gone
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(self.code)
 
 
 def run(arguments: list[str]) -> int:

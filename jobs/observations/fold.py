@@ -38,8 +38,8 @@ from models.domain.window import Window
 from models.errors import PortolanError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: What the engine may use before it spills to disk; far more than 20,000 edges over two weeks need.
-_MEMORY: Final = "600MB"
+#: What the engine may use before it spills to disk: a million edge-days are put in order within it.
+_MEMORY: Final = "1000MB"
 REPLY_ONLY: Final = "reply_only"
 #: Reasons for which something that may have worked is no edge.
 _MAY_WORK: Final = (AMBIGUOUS, REPLY_ONLY, UNKNOWN_SERVICE, UNRESOLVED)
