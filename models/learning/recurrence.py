@@ -39,7 +39,7 @@ STRAY_SHARE: Final = 0.01
 MAX_STRAYS: Final = 2
 
 #: Share of offices so far from UTC that Friday ends on its Saturday (west), or Monday begins on its Sunday.
-FAR_SHARE: Final = 0.1
+FAR_SHARE: Final = 0.02
 
 _COUNTS: Final = ("returns", "last_return", "opportunities")
 _SATURDAY: Final = 5
