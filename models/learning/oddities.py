@@ -54,6 +54,13 @@ def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     return late | cells["news"].to_numpy(dtype=np.bool_) if "news" in cells else late
 
 
+def there_once(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
+    """Whether the origin was there on one day only, so that all it did it did on one day."""
+    first = cells["first_date"].groupby(origin).transform("min")
+    last = cells["last_date"].groupby(origin).transform("max")
+    return (first == last).to_numpy(dtype=np.bool_)
+
+
 def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     """
     Cells that one replica of several began, while its mates never did.

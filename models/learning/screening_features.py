@@ -27,6 +27,7 @@ from models.learning.oddities import (
     settled,
     stranger_days,
     strangers_at_once,
+    there_once,
 )
 from models.learning.ports import session_days
 from models.learning.scans import scan_flags
@@ -70,7 +71,6 @@ ADJACENT_US: Final = 24 * HOUR_US
 #: Microseconds after a rollout in which a new destination outside is shown to a person: what a new image
 #: calls now and then does not all show on its first day.
 SHOWN_US: Final = 72 * HOUR_US
-
 #: Days up to which a pod without an owner is somebody's debugging session; beyond, it is an odd service.
 PASSING_DAYS: Final = 3
 
@@ -173,7 +173,8 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         there on one day only), ``strange_days`` (days on which it called a nameless stranger),
         ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where ``days`` are the
         holder's: bare addresses outside), ``only_failed``, ``only_dropped``, ``origin_us`` (first sight
-        of the origin in the window) and ``mates`` (several replicas do it).
+        of the origin in the window) ``mates`` (several replicas do it) and ``leader`` (the
+        origin is taken to elect one).
     """
     require(cells, _CELL_COLUMNS, "cells")
     egress = (cells["direction"] == "egress").to_numpy()
@@ -211,7 +212,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
-    facts["brief"] = _brief(cells, origin)
+    facts["brief"] = there_once(cells, origin)
     facts["strange_days"] = stranger_days(cells, facts, origin)
     contacts = cells[["first_us"]].assign(
         origin=origin,
@@ -392,13 +393,6 @@ def _add_questions(facts: pd.DataFrame, cells: pd.DataFrame, around: Surrounding
     facts["tunnel"] = facts.pop("flagged").fillna(False).astype(bool)
     facts["generated"] = facts["generated"].fillna(False).astype(bool)
     return holders
-
-
-def _brief(cells: pd.DataFrame, origin: pd.Series[Any]) -> npt.NDArray[np.bool_]:
-    """Whether the origin was there on one day only, so that all it did it did on one day."""
-    first = cells["first_date"].groupby(origin).transform("min")
-    last = cells["last_date"].groupby(origin).transform("max")
-    return (first == last).to_numpy(dtype=np.bool_)
 
 
 def _domain(peer: str) -> str:
