@@ -30,7 +30,7 @@ _OF_FIRST: Final = ("breadth", "deploy_adjacent")
 #: Facts of the most telling: one debugging session is one, and a name that many use is popular.
 _MOST: Final = ("debug", "popularity")
 #: Columns of the result besides `FEATURES`: what the sentences of the ledger need.
-_TOLD: Final = ("own_days", "pods", "replicas", "pod", "together")
+_TOLD: Final = ("own_days", "pods", "replicas", "pod", "leader", "together")
 
 
 def pooled_facts(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def pooled_facts(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
         found["replicas"].to_numpy(),
         found["attempts"].to_numpy(),
     )
-    found["concentration"] = np.where(found["leads"], UNKNOWN_CONCENTRATION, concentration(*scale))
+    found["concentration"] = np.where(found["leader"], UNKNOWN_CONCENTRATION, concentration(*scale))
     # an exact name stays one, whatever else its addresses were called
     one_name = of_group["cell"].map(cells.cells["peer"]).str.match(r"fqdn:[^*]*$")
     found["together"] = found["together"].where(~one_name.astype(np.bool_), "")
@@ -129,8 +129,7 @@ def _together(group: pd.Series[Any], facts: pd.DataFrame, raw: pd.DataFrame) -> 
     found["days"] = known["days"].groupby(codes).max().clip(lower=found["own_days"])
     found["replicas"] = facts["replicas"].reset_index(drop=True).groupby(codes).max()
     found["attempts"] = facts["attempts"].reset_index(drop=True).groupby(codes).sum()
-    leads = (facts["pods"] <= 1) & ~facts["single_replica"].astype(np.bool_)
-    found["leads"] = leads.reset_index(drop=True).groupby(codes).any()
+    found["leader"] = facts["leader"].reset_index(drop=True).groupby(codes).any()
     ends = raw[["peer_kind", "peer"]].reset_index(drop=True).groupby(codes)
     found["together"] = [_told(own["peer_kind"].unique(), own["peer"]) for _, own in ends]
     return found.set_axis(groups)
