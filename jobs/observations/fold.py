@@ -38,7 +38,7 @@ from models.domain.window import Window
 from models.errors import PortolanError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: What the engine may use before it spills to disk; near its limit it is slower, and the peak no lower (0066).
+#: What the engine may use before it spills to disk; near its limit it is slower, and the peak no lower.
 _MEMORY: Final = "1000MB"
 REPLY_ONLY: Final = "reply_only"
 #: Reasons for which something that may have worked is no edge.
