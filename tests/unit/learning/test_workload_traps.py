@@ -327,6 +327,7 @@ def test_trap_F16_a_young_workload_is_not_as_mature_as_the_others():
     world = World()
     api, fresh = world.pod("shop", "api"), world.pod("shop", "fresh", days=[12, 13])
     world.edge(fresh, api, days=[12, 13])
+    world.neighbours()
     result = propose(world.observations())
     assert (proposal_for(result, "fresh").maturity, proposal_for(result, "fresh").effective_days) == (
         "learning",

@@ -337,6 +337,7 @@ def test_trap_J11_a_window_with_gaps_is_as_long_as_what_was_listened_to(
 ):
     """Fourteen days are claimed only if fourteen days were observed."""
     world.edge(web, api)
+    world.neighbours()
     proposal = proposal_for(propose(shortened(world.observations(), hours)), "api")
     assert (proposal.effective_days, proposal.maturity) == (days, expected)
 

@@ -240,6 +240,7 @@ def test_ids_and_keys_are_the_same_in_another_window():
     for days in (14, 10):
         world = World(days=days)
         world.edge(world.pod("shop", "web"), world.pod("shop", "api"))
+        world.neighbours()
         found.append(propose(world.observations()).proposals)
     first, second = found
     assert [one.key for one in first] == [one.key for one in second]

@@ -248,6 +248,11 @@ class World:
         labels = {"k8s-app": "kube-dns"}
         return self.pod("kube-system", "coredns", labels, service_account="coredns")
 
+    def neighbours(self, count: int = 4) -> None:
+        """Pairs of workloads that talk every day: alone in a cluster, nobody's next week can be told."""
+        for number in range(count):
+            self.edge(self.pod("next-door", f"front-{number}"), self.pod("next-door", f"back-{number}"))
+
     def observations(self) -> Observations:
         """The frames, sorted as the fold sorts them."""
         hours = []
