@@ -23,6 +23,8 @@ MAX_PORTS: Final = 40
 MIN_RANGE_PORTS: Final = 8
 RARE_DAYS: Final = 2
 MIN_RARE_SHARE: Final = 0.8
+#: Share of the control port's days up to which a port beside it was drawn: one of its own is used on most.
+MAX_DRAWN_SHARE: Final = 0.5
 #: Ranges that systems allocate from: what FTP images are given, Linux's default, IANA's. "Above 1024" is
 #: left out: next to a scan of port 21 it would turn every unprivileged port into a range.
 DYNAMIC_RANGES: Final = ((30000, 32767), (32768, 60999), (49152, 65535))
@@ -119,15 +121,17 @@ class PortRanges(Estimator):
             inside = [port for port in days if declared.first <= port <= declared.last]
             if declared.peer in ("", peer) and _negotiated([days[port] for port in inside]):
                 return declared.first, declared.last
-        if not any(port in days for port in CONTROL_PORTS):
+        control = max((days[port] for port in CONTROL_PORTS if port in days), default=0)
+        if not control:
             return None
+        rare = max(RARE_DAYS, int(MAX_DRAWN_SHARE * control))
         for first, last in sorted(DYNAMIC_RANGES, key=lambda span: span[1] - span[0]):
             inside = [port for port in sorted(days) if first <= port <= last]
             if len(inside) > MAX_PORTS:  # no server has so many of its own: a busy one draws each again
                 return _extended(inside, first, last)
             # ports used again and again are services of their own, not drawn ones
-            drawn = [port for port in inside if days[port] <= RARE_DAYS]
-            if len(drawn) >= MIN_RANGE_PORTS and _negotiated([days[port] for port in inside]):
+            drawn = [port for port in inside if days[port] <= rare]
+            if len(drawn) >= MIN_RANGE_PORTS and _negotiated([days[port] for port in inside], rare):
                 return _extended(drawn, first, last)
         return None
 
@@ -156,8 +160,9 @@ def session_days(cells: pd.DataFrame, origin: pd.Series[Any], target: pd.Series[
     return days.where(drawn).fillna(0.0)
 
 
-def _negotiated(days: Sequence[int]) -> bool:
-    rare = sum(x <= RARE_DAYS for x in days)
+def _negotiated(days: Sequence[int], most: int = RARE_DAYS) -> bool:
+    """Whether nearly all of enough ports were used on few days; ``most``: how many of them are few."""
+    rare = sum(x <= most for x in days)
     return len(days) >= MIN_RANGE_PORTS and rare >= MIN_RARE_SHARE * len(days)
 
 

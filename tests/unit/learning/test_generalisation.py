@@ -134,6 +134,13 @@ def ports_of(ports: dict[int, int], **options: object) -> PortRanges:
     return PortRanges(**options).fit(pd.DataFrame(rows, columns=columns))
 
 
+@pytest.mark.parametrize(("days", "drawn"), [(3, True), (7, True), (8, False), (14, False)])
+def test_ports_of_a_busy_server_are_drawn_until_they_are_used_on_most_days(days: int, drawn: bool) -> None:
+    """Thirty ports, each drawn on some days of the fourteen: neither rare nor too many to be its own."""
+    ranges = ports_of({21: 14} | {50_000 + 7 * number: days for number in range(30)}).ranges_
+    assert (len(ranges) == 1) == drawn
+
+
 PASSIVE = {32800 + 37 * i: 1 for i in range(20)}
 
 
