@@ -41,6 +41,8 @@ SILENCE_PER_GAP: Final = 3
 #: Label or annotation of a policy that is kept for emergencies.
 BREAK_GLASS: Final = "portolan.dev/break-glass"
 _CALENDAR: Final = tuple(sorted(RUN_KINDS))
+#: Entities of which whoever runs on the host network of a node is one, this node or another.
+NODE_ENTITIES: Final = ("host", "remote-node")
 _PEER_FIELDS: Final = ("Endpoints", "FQDNs", "CIDR", "CIDRSet", "Entities")
 
 
@@ -61,7 +63,12 @@ def unused_parts(scene: Scene, standing: Standing, coverage: NightCoverage) -> l
     found = []
     for use in _dead(scene, standing):
         entry = scene.parts[use.part]
-        if not entry.denies and entry.policy not in kept and not _calendar(use.cells):
+        if (
+            not entry.denies
+            and entry.policy not in kept
+            and not _calendar(use.cells)
+            and not _nodes(use.cells)
+        ):
             found.append(_finding(scene, standing, entry, use))
     return found
 
@@ -170,6 +177,11 @@ def _selects(selector: EndpointSelector, texts: tuple[str, ...]) -> bool:
 def _calendar(cells: tuple[str, ...]) -> bool:
     """Whether a job stands behind a cell: its schedule is longer than any window."""
     return any(f"/{kind}/" in cell for cell in cells for kind in _CALENDAR)
+
+
+def _nodes(cells: tuple[str, ...]) -> bool:
+    """Whether other nodes are meant: who runs on the pod's own node passes without a rule, until it moves."""
+    return any(f"|entity|{name}|" in cell for cell in cells for name in NODE_ENTITIES)
 
 
 def _break_glass(scene: Scene) -> frozenset[PolicyRef]:

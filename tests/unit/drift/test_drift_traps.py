@@ -181,6 +181,15 @@ def test_trap_K4_a_rule_without_traffic_is_unused_by_its_probability_alone():
         assert all(one.suggestion.patch for one in found)
 
 
+@pytest.mark.parametrize(("peer", "dead"), [("remote-node", False), ("kube-apiserver", True)])
+def test_trap_K4_callers_from_other_nodes_come_back_when_a_pod_moves(peer, dead):
+    """While the caller's pod is on the own node, its calls need no rule and are none of another node."""
+    world, pods = cluster()
+    world.at_server(pods["api"], "entity", peer, 9100, days=range(14))
+    found = [one for one in report(world, policies_of(world)).findings if one.kind == "unused"]
+    assert bool(found) == dead
+
+
 def test_trap_K4_what_the_window_cannot_know_is_never_unused():
     """A job runs when it runs: its rules are not dead because it was away."""
     world, pods = cluster()
