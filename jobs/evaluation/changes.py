@@ -80,9 +80,8 @@ def add_incidents(estate: Estate) -> None:
     """Days on which a whole namespace turns to its fallbacks."""
     rng = estate.rng(6)
     chance = INCIDENTS_PER_DAY * estate.parameters.incidents
-    for numbers in estate.teams.values():
-        stores = [n for n in numbers if estate.workloads[n].role == "store"]
-        apis = [n for n in numbers if estate.workloads[n].role == "api"]
+    for team in estate.teams:
+        stores, apis = estate.of_role("store", team), estate.of_role("api", team)
         for day in range(1, estate.parameters.days):
             if rng.random() >= chance:
                 continue

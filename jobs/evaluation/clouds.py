@@ -43,12 +43,7 @@ _OWN_SHARE: Final = 0.25
 def add_clouds(estate: Estate) -> None:
     """Let some services of the applications use accounts in clouds."""
     rng = estate.rng(17)
-    clients = [
-        number
-        for numbers in estate.teams.values()
-        for number in numbers
-        if estate.workloads[number].role == "api"
-    ]
+    clients = estate.of_role("api")
     for place in range(estate.parameters.clouds):
         client = int(rng.choice(clients))
         region = _REGIONS[int(rng.integers(len(_REGIONS)))]

@@ -44,6 +44,10 @@ class Estate:
         """Draws of one part of the generator; another part's draws do not move them."""
         return np.random.default_rng([self.parameters.seed, part])
 
+    def of_role(self, role: str, *teams: str) -> list[int]:
+        """Numbers of the workloads of a role, of some application namespaces or of all."""
+        return [n for team in teams or self.teams for n in self.teams[team] if self.workloads[n].role == role]
+
     def convention(self, rng: np.random.Generator) -> str:
         """Label convention of a namespace."""
         if self.parameters.convention:

@@ -36,12 +36,7 @@ def add_host_network(estate: Estate) -> None:
             estate.link(link)
     calls = Link(NOBODY, base["operator"], _WEBHOOK_PORT, "core", flows=40.0, entity="kube-apiserver")
     estate.link(calls)
-    services = [
-        number
-        for numbers in estate.teams.values()
-        for number in numbers
-        if estate.workloads[number].role == "api"
-    ]
+    services = estate.of_role("api")
     for _ in range(estate.parameters.host_network):
         server, client = (int(one) for one in rng.choice(services, size=2, replace=False))
         port = estate.workloads[server].ports[0]

@@ -200,8 +200,7 @@ def _used(estate: Estate, link: Link) -> Link:
 def _connect(estate: Estate, client: int, team: str, rng: np.random.Generator) -> None:
     """Give a run a resolver, a store, and some of what else runs use."""
     base = estate.infrastructure
-    stores = [number for number in estate.teams[team] if estate.workloads[number].role == "store"]
-    services = [number for number in estate.teams[team] if estate.workloads[number].role == "api"]
+    stores, services = estate.of_role("store", team), estate.of_role("api", team)
     estate.link(_used(estate, Link(client, base["coredns"], 53, "dns", flows=20.0, protocol="UDP")))
     store = int(rng.choice(stores))
     flows = float(rng.integers(10, 200))

@@ -164,7 +164,8 @@ def _scored(
     carried = carry_horizon(shown, near, far)
     week, month = by_schedule(shown, timed, HORIZON), by_schedule(carried, timed, CONFIDENCE_HORIZON)
     moved = (week - shown).abs().combine((month - carried).abs(), max)
-    told = timed["cron_expected"].notna() if "cron_expected" in timed else timed["job_owned"] & False
+    known = "cron_expected" in timed
+    told = timed["cron_expected"].notna() if known else pd.Series(data=False, index=timed.index)
     once = timed["job_owned"] & ~told & (timed["active_days"] <= 1) & ~cells.held_back
     return timed.join(legit.of_cell).assign(
         p_need_7d=week.mask(once),

@@ -184,7 +184,7 @@ def screen(
     for cell in sorted(doubtful):
         reasons.loc[cell] = ";".join(filter(None, (reasons.loc[cell], UNWANTED_NAME)))
     # without screening nothing can be told, and that nothing fires says nothing
-    clear = acquitted(recalled, facts) if screening else facts.index.to_series().map(lambda _: False)
+    clear = acquitted(recalled, facts) if screening else pd.Series(data=False, index=facts.index)
     fates = decide_fates(reasons, _unworkable(facts), holding, recalled.frame(), clear)
     tunnels = find_tunnels(observations, view, max(raw.days.count + len(raw.days.partial), 1))
     refused = tuple(one for one in tunnels if memory.verdicts.get(one.cell) != ADMIT)
