@@ -104,16 +104,16 @@ def begin(flows: Ints, estate: Estate) -> Ints:
     """
     Hour at which the records of a link and day begin, shape (links, days).
 
-    Where windows are cut within a day, what keeps to no hour begins anywhere: were it always at midnight, one
-    end of every window would hold all calls of its day and the other end none.
+    What keeps to no hour begins anywhere: were it always at midnight, all the rare calls of a day would fall
+    into one hour, as if one intruder had made them, and of a window that is cut within a day one end would
+    hold all calls and the other none.
     """
     hour = np.array([link.hour for link in estate.links], dtype=np.int64)
     begins = np.repeat(hour[:, None], estate.parameters.days, axis=1)
-    if estate.parameters.hour:
-        free = np.array([link.hour == 0 and link.hours == WAKING_HOURS for link in estate.links])
-        room = 25 - np.clip(flows, 1, WAKING_HOURS)
-        drawn = (estate.rng(14).random(flows.shape) * room).astype(np.int64)
-        begins[free] = drawn[free]
+    free = np.array([link.hour == 0 and link.hours == WAKING_HOURS for link in estate.links])
+    room = 25 - np.clip(flows, 1, WAKING_HOURS)
+    drawn = (estate.rng(14).random(flows.shape) * room).astype(np.int64)
+    begins[free] = drawn[free]
     return begins
 
 

@@ -68,7 +68,9 @@ known it. Probes of the node are in no figure.
   for a DNS tunnel, a sample of its questions. *Put before a reviewer* means not admitted, or admitted only by
   rules that no automation may approve. Scans count with every cell, so the mean over families is given too.
   Rows beside them leave out what no policy could refuse: contacts of a scan on a way (labels of both ends,
-  protocol, port) that wanted traffic takes, too, and questions of workloads whose DNS is not seen.
+  protocol, port) that wanted traffic takes, too, and questions of workloads whose DNS is not seen. *At gates
+  under default deny* leaves out what passes no gate that a policy closes: a direction stays open where what
+  worked cannot be written as a rule, and each proposal says so.
 - *Permissiveness* is the number of (workload, direction, workload, port) that the policies open at gates
   under default deny, over the number that anything legitimate uses until the last judged day.
 - *Exact rules per workload* are the distinct (workload, direction, peer, port) observed, names in place of

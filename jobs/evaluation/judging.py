@@ -136,7 +136,7 @@ class Judge:
         return Side(entity=link.entity)
 
     def questions(self, first: int, last: int) -> pd.DataFrame:
-        """Whether intruders' DNS questions would be answered: ``family client day admitted``."""
+        """Whether intruders' DNS questions would be answered: ``family client day admitted guarded``."""
         resolver = next(one for one in self.world.label_sets if one.labels.get("k8s-app") == "kube-dns")
         asked: dict[tuple[int, str], int] = {}
         rows = []
@@ -159,6 +159,10 @@ class Judge:
                 53,
                 DnsQuestion(question.name),
             )
-            verdict = evaluate(PolicySet(mine, (), {}), flow, CONFIG).verdict
-            rows.append((question.family, question.client, question.day, verdict is not Verdict.DENY))
-        return pd.DataFrame(rows, columns=["family", "client", "day", "admitted"])
+            found = evaluate(PolicySet(mine, (), {}), flow, CONFIG)
+            admitted, guarded = (
+                found.verdict is not Verdict.DENY,
+                any(one.default_deny for one in found.gates),
+            )
+            rows.append((question.family, question.client, question.day, admitted, guarded))
+        return pd.DataFrame(rows, columns=["family", "client", "day", "admitted", "guarded"])

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from jobs.evaluation.apart import APART, DNS_SEEN, DNS_UNSEEN, SCANS
+from jobs.evaluation.apart import APART, DNS_SEEN, DNS_UNSEEN, GUARDED, REFUSED, SCANS
 from jobs.evaluation.nouns import FAMILIES
 
 Sense = Literal["most", "least", "within"]
@@ -93,6 +93,12 @@ def _apart(family: str) -> Row:
     return Row(title, APART, family, floor=_both(0.02), target=_both(0.0))
 
 
+def _guarded(family: str, title: str) -> Row:
+    """Row of what must be refused without what no policy stands in the way of."""
+    title = f"Attack cells of the window admitted: {title}, at gates under default deny"
+    return Row(title, GUARDED, family, floor=_both(0.02), target=_both(0.0))
+
+
 ROWS: Final = (
     Row(
         "Legitimate flows denied in the following 7 days",
@@ -149,6 +155,8 @@ ROWS: Final = (
         target=_both(0.0),
     ),
     Row("Attack cells of the window admitted: dns tunnel, where DNS is not seen", APART, DNS_UNSEEN),
+    *(_guarded(family, family.replace("_", " ")) for family in REFUSED),
+    _guarded(DNS_SEEN, "dns tunnel where DNS is seen"),
     Row(
         "Trojaned image: put before a reviewer",
         "attack_surfaced",

@@ -8,7 +8,6 @@ speak of what the policy admits and not of single addresses or pods.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,12 +16,14 @@ import pandas as pd
 
 from models.confidence.calendar import CRON_COLUMNS
 from models.confidence.calibration import carry_horizon
-from models.confidence.completeness import MIN_DAYS, NAMESPACE_SHOCK, READINESS_RISKS, Completeness
+from models.confidence.completeness import MIN_DAYS, READINESS_RISKS, Completeness
 from models.confidence.legitimacy import Legitimacy
 from models.confidence.policy_cells import PolicyCells, cell_titles, cells_noun, policy_cells
 from models.confidence.report import CalibrationReport, calibrate
-from models.confidence.scheduled import by_schedule, job_owned, jobs_of, never_ran, unseen_key, with_runs
-from models.confidence.score import ONE_RUN, TOO_LITTLE, RuleConfidence, need_ledger
+from models.confidence.scheduled import by_schedule, job_owned, jobs_of, never_ran, with_runs
+from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
+from models.confidence.silence import why_unknown
+from models.confidence.totals import DIGITS, totals
 from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
@@ -61,9 +62,9 @@ _SHOWN: Final = [
     "last_date",
     "denied",
     "rhythm",
+    "unknown",
 ]
 _PARTS: Final = ("rare", "births", "calendar", "held_back")
-_DIGITS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def confident(
     table = complete.completeness_.to_dict("index")
     done = [_reviewed(_attached(proposal, ledger, complete, table)) for proposal in proposals]
     silent = never_ran(cron_jobs, proposals, cells.days.full[-1], HORIZON) if cells.days.full else ()
-    forecast = _totals(complete, report, proposals, cron_jobs)
+    forecast = totals(complete, report, proposals, cron_jobs)
     forecast["not_observed"] += silent
     return Confident(tuple(done), report.to_json(), forecast)
 
@@ -154,8 +155,8 @@ def _scored(
     Cells with ``p_need_7d``, ``p_need`` (35 days), `Legitimacy.of_cell` and ``rhythm``.
 
     ``p_habit`` is ``p_need`` without what schedules say: no held-out week knew of them, so neither the
-    calibration nor the way from one horizon to the other may see them. All three are NaN where one run of a
-    job was seen whose schedule nobody told: it tells nothing of the next one (docs/decisions/0071).
+    calibration nor the way from one horizon to the other may see them. All three are NaN where ``unknown``
+    says why.
     """
     model = Recurrence(HORIZON).fit(cells.admitted, cells.days)
     near = model.predict(timed, cells.days)
@@ -164,14 +165,14 @@ def _scored(
     carried = carry_horizon(shown, near, far)
     week, month = by_schedule(shown, timed, HORIZON), by_schedule(carried, timed, CONFIDENCE_HORIZON)
     moved = (week - shown).abs().combine((month - carried).abs(), max)
-    known = "cron_expected" in timed
-    told = timed["cron_expected"].notna() if known else pd.Series(data=False, index=timed.index)
-    once = timed["job_owned"] & ~told & (timed["active_days"] <= 1) & ~cells.held_back
+    told = timed["cron_expected"].notna() if "cron_expected" in timed else timed["job_owned"] & False
+    unknown = why_unknown(cells, timed, shown, told)
     return timed.join(legit.of_cell).assign(
-        p_need_7d=week.mask(once),
-        p_need=month.mask(once),
-        p_habit=carried.mask(once),
+        p_need_7d=week.mask(unknown != ""),
+        p_need=month.mask(unknown != ""),
+        p_habit=carried.mask(unknown != ""),
         schedule_moved=moved.where(told),
+        unknown=unknown,
         rhythm=Rhythms().fit(timed, cells.days).rhythm_,
     )
 
@@ -248,16 +249,20 @@ class _Ledger:
         return domain.Confidence(
             **numbers,
             band=str(score["band"]),
-            reason="" if numbers["confidence"] is not None else self._missing(numbers),
+            reason=""
+            if numbers["confidence"] is not None
+            else self._missing(numbers, str(needed["unknown"])),
             provenance=str(score["provenance"]),
             rhythm=str(needed["rhythm"]),
             ledger=tuple(domain.Argument(one.name, round(one.bits, 2), one.because) for one in arguments),
         )
 
-    def _missing(self, numbers: dict[str, float | None]) -> str:
-        """Why there is no confidence: where there is a word on what is wanted, only the period is missing."""
-        if numbers["p_legit"] is not None:
-            return ONE_RUN
+    def _missing(self, numbers: dict[str, float | None], unknown: str) -> str:
+        """Why there is no confidence; "" where there is one."""
+        if numbers["confidence"] is not None:
+            return ""
+        if numbers["p_legit"] is not None:  # only the word on its use is missing
+            return unknown
         return (self._too_little if numbers["p_need"] is None else "") or TOO_LITTLE
 
 
@@ -352,9 +357,9 @@ def _decided(
         completeness=replace(
             told,
             no_denial=domain.shown_probability(1.0 - row["p_any"]),
-            expected=round(float(row["expected"]), _DIGITS),
+            expected=round(float(row["expected"]), DIGITS),
             interval=(int(row["low"]), int(row["high"])),
-            parts=tuple((name, round(float(row[name]), _DIGITS)) for name in _PARTS),
+            parts=tuple((name, round(float(row[name]), DIGITS)) for name in _PARTS),
             flows=_magnitude(float(row["flows_denied"])),
             ready=tuple((risk, bool(row["p_any"] <= risk)) for risk in READINESS_RISKS),
         ),
@@ -364,36 +369,3 @@ def _decided(
 def _magnitude(flows: float) -> float:
     """One significant digit: more would be a promise."""
     return float(f"{flows:.1g}")
-
-
-def _totals(
-    complete: Completeness,
-    report: CalibrationReport,
-    proposals: Sequence[Proposal],
-    cron_jobs: Sequence[CronJob],
-) -> dict[str, Any]:
-    """Sums over policies, for the cluster and per namespace."""
-    keys: dict[str, set[str]] = defaultdict(set)
-    for one in cron_jobs:
-        keys[one.namespace].add(unseen_key(one))
-    for proposal in proposals:
-        keys[proposal.namespace].add(proposal.key)
-    return {
-        "horizon_days": HORIZON,
-        "reason": complete.reason_,
-        "not_observed": list(complete.uncovered_),
-        "cluster": _total(complete.total(report.shock, ends=report.ends)),
-        "namespaces": [
-            {"namespace": name, **_total(complete.total(NAMESPACE_SHOCK, frozenset(keys[name]), report.ends))}
-            for name in sorted(keys)
-        ],
-    }
-
-
-def _total(numbers: dict[str, float]) -> dict[str, Any]:
-    if np.isnan(numbers["expected"]):
-        return {"expected_denied_edges_7d": None, "interval": None}
-    return {
-        "expected_denied_edges_7d": round(numbers["expected"], _DIGITS),
-        "interval": [int(numbers["low"]), int(numbers["high"])],
-    }

@@ -16,7 +16,8 @@ import pandas as pd
 from models.domain.confidence import PRIOR
 from models.domain.peer import CidrPeer, FqdnPeer
 from models.learning import bitmaps
-from models.learning.screening_features import FEATURES, HOUR_US, UNKNOWN_CONCENTRATION, concentration
+from models.learning.concentration import UNKNOWN_CONCENTRATION, concentration
+from models.learning.screening_features import FEATURES, HOUR_US
 from models.synthesis.cell_pods import End, cell_pods
 
 if TYPE_CHECKING:

@@ -36,8 +36,6 @@ MEDIUM: Final = 0.8
 MIN_AGE: Final = 3
 
 TOO_LITTLE: Final = "too little seen"
-#: Why a job's rule has no number: silence since its only run tells how long its period is at least.
-ONE_RUN: Final = "one run seen, its period is unknown"
 
 
 class Band(StrEnum):

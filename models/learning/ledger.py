@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.learning.concentration import MIN_REPLICAS, UNKNOWN_CONCENTRATION
 from models.learning.evidence import Evidence
-from models.learning.screening_features import FEATURES, MIN_REPLICAS, UNKNOWN_CONCENTRATION, passing
+from models.learning.screening_features import FEATURES, passing
 
 Floats = npt.NDArray[np.float64]
 #: One row of a frame, by column.

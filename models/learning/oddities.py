@@ -36,6 +36,8 @@ MIN_STRANGERS: Final = 3
 MAX_BURST_DAYS: Final = 3
 #: Endpoints of any namespace that one replica met once, within one hour.
 MIN_MANY: Final = 5
+#: Hours of a day for which somebody stays at one thing; what goes on for longer is a program at its work.
+MAX_SESSION_HOURS: Final = 8
 
 
 def origin_first_us(cells: pd.DataFrame, origin: pd.Series[Any]) -> pd.Series[Any]:
@@ -52,6 +54,16 @@ def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     """
     late = (cells["first_us"] - origin_first_us(cells, origin) >= SETTLED_US).to_numpy(dtype=np.bool_)
     return late | cells["news"].to_numpy(dtype=np.bool_) if "news" in cells else late
+
+
+def lasting(cells: pd.DataFrame) -> Bools:
+    """
+    Whether a cell went on for longer, on the days of its use, than whoever looks around stays at one thing.
+
+    A release that calls three services of other teams from its first hour on calls them all day.
+    """
+    found: Bools = (cells["hours"] > MAX_SESSION_HOURS * cells["active_days"]).to_numpy(dtype=np.bool_)
+    return found
 
 
 def there_once(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
@@ -120,7 +132,7 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
     home, away = origin.map(teams.get), target.map(teams.get)
     odd = settled(cells, origin) & (home.notna() & away.notna() & (home != away)).to_numpy()
-    odd &= (cells["active_days"] <= MAX_BURST_DAYS).to_numpy()
+    odd &= (cells["active_days"] <= MAX_BURST_DAYS).to_numpy() & ~lasting(cells)
     hour = cells["first_us"] // HOUR_US
     frame = pd.DataFrame({"origin": origin, "hour": hour, "target": target})[odd]
     met = frame.groupby(["origin", "hour"])["target"].transform("nunique")
@@ -147,7 +159,7 @@ def many_at_once(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any
     """
     target = cells["peer"].where(cells["direction"] == "egress", cells["subject"])
     once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
-    once &= (cells["active_days"] <= 1).to_numpy() & (facts["external"] != 1.0).to_numpy()
+    once &= (cells["active_days"] <= 1).to_numpy() & (facts["external"] != 1.0).to_numpy() & ~lasting(cells)
     keys = {"origin": origin, "pod": facts["pod"], "hour": cells["first_us"] // HOUR_US, "target": target}
     met = pd.DataFrame(keys)[once].groupby(["origin", "pod", "hour"])["target"].transform("nunique")
     found = np.zeros(len(cells), dtype=np.bool_)

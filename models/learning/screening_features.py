@@ -17,9 +17,11 @@ import pandas as pd
 
 from models.learning.base import require
 from models.learning.cells import EXTERNAL, INTERNAL, group_codes
+from models.learning.concentration import UNKNOWN_CONCENTRATION, concentration
 from models.learning.holders import Holders, holders_of
 from models.learning.oddities import (
     beside_lone_sightings,
+    lasting,
     many_at_once,
     new_in_one_replica,
     of_several_replicas,
@@ -39,13 +41,9 @@ if TYPE_CHECKING:
 
     from models.learning.days import ObservedDays
 
-#: Replicas below which "only one replica shows it" says nothing (method, section 5).
-MIN_REPLICAS: Final = 3
 #: An origin that shows this share of its cells from one replica elects a leader.
 LEADER_SHARE: Final = 0.3
 LEADER_CONCENTRATION: Final = 0.8
-#: Concentration where nothing is known.
-UNKNOWN_CONCENTRATION: Final = 0.5
 #: Ports that need no declaration: what they serve is common knowledge.
 KNOWN_PORTS: Final = (
     53,
@@ -65,8 +63,8 @@ KNOWN_PORTS: Final = (
     11211,
     27017,
 )
-#: Microseconds of an hour, and of the day after a rollout in which news are expected.
 HOUR_US: Final = 3_600_000_000
+#: Microseconds after a rollout in which news are expected.
 ADJACENT_US: Final = 24 * HOUR_US
 #: Microseconds after a rollout in which a new destination outside is shown to a person: what a new image
 #: calls now and then does not all show on its first day.
@@ -95,7 +93,6 @@ FEATURES: Final = (
     "owned",
 )
 
-
 _CELL_COLUMNS: Final = (
     "subject",
     "direction",
@@ -105,6 +102,7 @@ _CELL_COLUMNS: Final = (
     "port",
     "zone",
     "connections",
+    "hours",
 )
 
 
@@ -220,6 +218,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         fail=facts["fail"],
         days=np.maximum(facts["party_days"], session_days(cells, origin, target)),
         alone=~(facts["pods"] >= 2),
+        lasting=lasting(cells),
         pod=facts["pod"],
     )
     facts["scan"] = scan_flags(contacts)
@@ -313,35 +312,6 @@ def _add_concentration(
         facts["pod"] = cells["subject_pod"].where(cells["direction"] == "egress", cells["peer_pod"])
     facts["leader"] = leader
     facts["single_replica"] = (seen <= 1) & ours & ~leader
-
-
-def concentration(seen: Floats | float, replicas: Floats | float, attempts: Floats | float) -> Floats:
-    """
-    How far attempts came from fewer replicas than they would spread over (method, section 5).
-
-    Parameters
-    ----------
-    seen, replicas
-        Distinct pods that made the attempts, and pods that the workload runs; NaN is unknown.
-    attempts
-        How many there were.
-
-    Returns
-    -------
-    numpy.ndarray
-        In [0, 1], 1 for all from one; `UNKNOWN_CONCENTRATION` where nothing can be told.
-
-    Examples
-    --------
-    >>> concentration(np.array([1.0, 4.0, 1.0]), 4.0, np.array([50.0, 50.0, 1.0])).tolist()
-    [1.0, 0.0, 0.5]
-    """
-    known = (np.asarray(seen) >= 1) & (np.asarray(replicas) >= MIN_REPLICAS)  # NaN compares false
-    count = np.where(known, replicas, MIN_REPLICAS)
-    spread = count * (1.0 - (1.0 - 1.0 / count) ** np.maximum(attempts, 1.0))
-    tellable = known & (spread > 1.5)  # one attempt comes from one replica, whoever made it
-    raw = 1.0 - (np.asarray(seen) - 1.0) / np.where(tellable, spread - 1.0, 1.0)
-    return np.where(tellable, np.clip(raw, 0.0, 1.0), UNKNOWN_CONCENTRATION)
 
 
 def _breadth(cells: pd.DataFrame, origin: pd.Series[Any], hour: pd.Series[Any]) -> Floats:

@@ -67,13 +67,14 @@ def test_a_scan_on_a_way_that_the_same_labels_need_is_told_apart(world, found):
     wanted = next(n for n, link in enumerate(world.links) if link.client >= 0 and link.server >= 0)
     link = world.links[wanted]
     sets = [int(world.label_set_of[end, 0]) for end in (link.client, link.server)]
-    row = {"link": wanted, "client_set": sets[0], "server_set": sets[1], "cell": 0, "allowed": True}
+    row = {"link": wanted, "client_set": sets[0], "server_set": sets[1], "cell": 0}
+    row |= {"allowed": True, "guarded": True}
     scan = {**row, "family": "horizontal_scan", "cell": 1}
     older = {**row, "client_set": sets[1]}
     for uses, counted in (([older], (1, 1)), ([row, older], (0, 0))):
         measured = Measured()
         measure_apart(measured, world, pd.DataFrame([scan]), pd.DataFrame(uses))
-        (count,) = [one for one in measured.counts if one[1] == "horizontal_scan"]
+        (count,) = [one for one in measured.counts if one[:2] == ("attack_admitted_apart", "horizontal_scan")]
         assert tuple(count[2:4]) == counted
 
 
@@ -83,6 +84,16 @@ def test_without_policies_everything_is_admitted(world):
     assert open_world[("flows_denied_14", "all")][0] == 0
     assert open_world[("attack_admitted", "all")] == (2, 2)
     assert open_world[("default_deny", "all")] == (0, 8)
+
+
+def test_what_passes_no_closed_gate_is_told_apart(world, found):
+    """The victim's egress is closed by a policy for it and open without one; the row of all counts both."""
+    assert found[("attack_admitted_guarded", "horizontal_scan")] == (0, 1)
+    assert found[("attack_admitted_guarded", "dns_tunnel, DNS seen")] == (0, 1)
+    open_world = figures(world, [])
+    assert open_world[("attack_admitted_guarded", "horizontal_scan")] == (0, 0)
+    assert open_world[("attack_admitted_guarded", "dns_tunnel, DNS seen")] == (0, 0)
+    assert open_world[("attack_admitted_apart", "dns_tunnel, DNS seen")] == (1, 1)
 
 
 def test_permissiveness_counts_pairs_at_gates_under_default_deny(world):

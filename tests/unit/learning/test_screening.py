@@ -270,22 +270,43 @@ def test_several_strangers_in_one_hour_are_held_back_and_one_is_not() -> None:
     assert odd.sum() == len(burst)
 
 
+@pytest.mark.parametrize(("hours", "held"), [(8, True), (9, False)])
+def test_strangers_that_are_called_all_day_are_a_release(hours: int, held: bool) -> None:
+    """Somebody looks at a thing for hours; only a program works through the day."""
+    others = [name for name in WORKLOADS if TEAMS[name] != TEAMS["w001"]][:3]
+    met = [
+        edge("w001", other, day, port=9999, pods=1, hour_bits=(1 << hours) - 1)
+        for other in others
+        for day in DAYS[12:]
+    ]
+    odd = screened(met)["reasons"].str.contains("strangers_at_once")
+    assert odd.sum() == (len(others) if held else 0)
+
+
+_AN_HOUR, _ALL_DAY = 1, 0xFFFFF
+
+
 @pytest.mark.parametrize(
-    ("targets", "days", "pods", "odd"),
+    ("targets", "days", "pods", "hours", "odd"),
     [
-        (5, (6,), 1, True),
-        (4, (6,), 1, False),
-        (5, (6, 9), 1, False),
-        (5, (6,), 3, False),
-        (5, (0,), 1, False),
+        (5, (6,), 1, _AN_HOUR, True),
+        (4, (6,), 1, _AN_HOUR, False),
+        (5, (6, 9), 1, _AN_HOUR, False),
+        (5, (6,), 3, _AN_HOUR, False),
+        (5, (0,), 1, _AN_HOUR, False),
+        (5, (6,), 1, _ALL_DAY, False),
     ],
 )
 def test_a_sweep_that_all_answer_is_held_back(
-    targets: int, days: tuple[int, ...], pods: int, odd: bool
+    targets: int, days: tuple[int, ...], pods: int, hours: int, odd: bool
 ) -> None:
-    """Five of its own team at once by one replica, once: neither four, nor again, nor by all, nor at the start."""
+    """Five of its own team at once by one replica, once: not four, nor again, nor by all, nor at the start."""
     mates = [name for name in WORKLOADS if TEAMS[name] == TEAMS["w001"] and name != "w001"][:targets]
-    sweep = [edge("w001", mate, DAYS[day], port=9999, pods=pods, flows=1) for mate in mates for day in days]
+    sweep = [
+        edge("w001", mate, DAYS[day], port=9999, pods=pods, flows=1, hour_bits=hours)
+        for mate in mates
+        for day in days
+    ]
     cells = screened(sweep)
     found = cells["reasons"].str.contains("many_at_once")
     assert set(cells.loc[found, "peer"]) == (set(mates) if odd else set())
@@ -347,12 +368,15 @@ def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
     assert (terms[1] <= terms[0] + 1e-12) if name in worse else (terms[1] >= terms[0] - 1e-12)
 
 
-def contacts(outcomes: list[float], days: int = 9, *, alone: bool = True, pods: str = "") -> pd.DataFrame:
+def contacts(
+    outcomes: list[float], days: int = 9, *, alone: bool = True, lasting: bool = False, pods: str = ""
+) -> pd.DataFrame:
     """First contacts of one origin, in order; a letter of ``pods`` for each, and a dot where none is known."""
     places = range(len(outcomes))
     columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "days": days}
     pod = [name.strip(".") for name in pods] or ""
-    return pd.DataFrame(columns | {"alone": alone, "pod": pod}, index=[f"c{place:02d}" for place in places])
+    columns |= {"alone": alone, "lasting": lasting, "pod": pod}
+    return pd.DataFrame(columns, index=[f"c{place:02d}" for place in places])
 
 
 def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
@@ -370,6 +394,12 @@ def test_what_several_pods_did_is_not_what_a_scanner_hit() -> None:
     outcomes = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
     assert scan_flags(contacts(outcomes, days=1)).all()
     hit = scan_flags(contacts(outcomes, days=1, alone=False))
+    assert hit.tolist() == [True, True, False, True, True, True]
+
+
+def test_what_goes_on_all_day_is_not_what_a_scanner_hit() -> None:
+    """A new dependency that was released on the day of a scan; what it missed stays a miss."""
+    hit = scan_flags(contacts([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], days=1, lasting=True))
     assert hit.tolist() == [True, True, False, True, True, True]
 
 

@@ -113,6 +113,7 @@ def test_a_scanner_that_calls_a_holder_it_knows_scans_something_else() -> None:
             "fail": [1.0, 1.0, 0.0, 0.0, 1.0, 1.0],
             "days": [1, 1, 5, 1, 1, 1],
             "alone": True,
+            "lasting": False,
             "pod": "",
         },
         index=[f"c{place}" for place in places],
