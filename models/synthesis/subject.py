@@ -20,6 +20,7 @@ from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families
 from models.synthesis.http_lists import HttpLists
 from models.synthesis.leftovers import left_out, peer_text
+from models.synthesis.let_in import with_held_back_told
 from models.synthesis.lines import Grouping
 from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed
@@ -126,18 +127,15 @@ def propose_for(
         days=setting.observed.days_of(workload),
         pods=max((edge.subject_pods for one in candidates for edge in one.edges), default=0),
     )
+    held = _held_peers(excluded)
     grouping = Grouping(
-        key,
-        workload.namespace,
-        setting.families,
-        view.workloads.by_label_key,
-        _held_peers(excluded),
-        setting.rates,
+        key, workload.namespace, setting.families, view.workloads.by_label_key, held, setting.rates
     )
     everything, ids_of = build_rules(
         grouping, candidates, setting.index, facts, setting.rejected, http=setting.http
     )
-    rules = [rule for rule in everything if rule.id not in setting.rejected]
+    kept = [rule for rule in everything if rule.id not in setting.rejected]
+    rules = with_held_back_told(kept, held, view)
     evidence = Evidence(
         rules,
         excluded,

@@ -203,3 +203,31 @@ def test_another_address_of_a_known_network_is_no_stranger(world):
     world.to(job, "ip", "20.9.9.9", 443, names="api.example.net", subject_pods=1)
     held = draft(world.observations(), hints=HINTS).quarantine
     assert [one.title for one in held] == ["45.9.9.9 on TCP/443"]
+
+
+def _rules_with_debugging(port):
+    """Ingress rules of a database that jobs without stable labels and, on a port, a debugging pod called."""
+    world = World()
+    db = world.pod("data", "db")
+    for day, name in enumerate(["import", "export", "report"]):
+        world.edge(world.pod("batch", name, {"job-name": name}, kind="Job", days=[day]), db, days=[day])
+    pod = world.pod(
+        "batch", "debug-x7k2p", {"run": "debug-x7k2p"}, workload="", pod_names=["debug-x7k2p"], days=[9]
+    )
+    world.edge(pod, db, port, days=[9])
+    world.edge(world.pod("data", "web"), db)
+    found = draft(world.observations(), hints=HINTS)
+    assert "ownerless_pod" in {code for one in found.quarantine for code in one.reasons}
+    (database,) = [one for one in found.proposals if one.subject.workloads == ("Deployment/db",)]
+    return [rule for rule in database.rules if rule.direction == "ingress"]
+
+
+@pytest.mark.parametrize(("port", "told"), [(8080, True), (9090, False)])
+def test_a_rule_that_lets_in_what_is_held_back_says_so(port, told):
+    """No label tells the jobs of a namespace, so all its pods are admitted, and a debugging pod with them."""
+    rules = _rules_with_debugging(port)
+    wide = [rule for rule in rules if "wide_peer" in rule.flags]
+    assert ["admits_held_back" in rule.flags for rule in wide] == [told]
+    said = "It also lets in debug-x7k2p in batch, held back on this port (see the quarantine)."
+    assert (said in wide[0].reasons) == told
+    assert not any("admits_held_back" in rule.flags for rule in rules if "wide_peer" not in rule.flags)

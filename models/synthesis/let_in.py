@@ -1,0 +1,74 @@
+"""
+Rules that let in what is held back, said where a person decides on them.
+
+Where no label tells the pods of a namespace from each other, a rule admits all of them, and with them
+whoever in it is held back. The rule may be needed all the same; who approves it has to know.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from models.domain.peer import EVERY_NAMESPACE, EndpointPeer
+from models.domain.rule import Port, Rule
+from models.synthesis.view import ClusterView
+
+#: Names that a sentence lists.
+_SHOWN: Final = 3
+
+
+def with_held_back_told(
+    rules: Iterable[Rule], held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView
+) -> list[Rule]:
+    """
+    The rules, with a flag and a sentence on those that select a peer that is held back.
+
+    A resolver that every pod has to reach is left as it is: what is asked there is looked at by name.
+
+    Parameters
+    ----------
+    rules
+        Of one proposal.
+    held
+        Label-set keys of the peers that are held back of its subject, by direction and port.
+    view
+        Who is who.
+    """
+    return [rule if "resolver" in rule.flags else _told(rule, held, view) for rule in rules]
+
+
+def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView) -> Rule:
+    if not isinstance(rule.peer, EndpointPeer) or "every_pod" in rule.flags:
+        return rule
+    keys = {
+        key
+        for (direction, port), peers in held.items()
+        if direction == rule.direction and any(_holds(mine, port) for mine in rule.ports)
+        for key in peers
+        if _selected(rule.peer, key, view)
+    }
+    names = sorted({f"{one.title} in {one.namespace}" for key in keys if (one := view.workload(key))})
+    if not names:
+        return rule
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    why = f"It also lets in {', '.join(names[:_SHOWN])}{more}, held back on this port (see the quarantine)."
+    flags = tuple(sorted({*rule.flags, "admits_held_back", "needs_review"}))
+    return replace(rule, flags=flags, reasons=(*rule.reasons, why))
+
+
+def _holds(mine: Port, port: Port) -> bool:
+    return mine.protocol == port.protocol and mine.number <= port.number <= max(mine.end, mine.number)
+
+
+def _selected(peer: EndpointPeer, key: str, view: ClusterView) -> bool:
+    """Whether a selector of the peer takes in a label set."""
+    workload = view.workload(key)
+    if workload is None:
+        return False
+    labels = view.workloads.labels.get(key, {})
+    return any(
+        one.cluster in ("", workload.cluster)
+        and one.namespace in (EVERY_NAMESPACE, workload.namespace)
+        and one.selector.matches(labels)
+        for one in peer.each
+    )
