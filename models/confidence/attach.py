@@ -243,7 +243,7 @@ class _Ledger:
                 best=titles.get(score["needed"], ""),
             )
         doubtful = score["doubtful"]
-        whose = [titles[doubtful]] if several else []
+        whose = [titles.get(doubtful, rule.peer.title)] if several else []
         whose += [self._doubted[doubtful]] if self._doubted.get(doubtful) else []
         arguments += _whose(self._wanted.get(doubtful, ()), ": ".join(whose))
         return domain.Confidence(

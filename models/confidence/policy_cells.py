@@ -211,17 +211,24 @@ class _Members:
         return self._known[place]
 
     def _find(self, peer: EndpointPeer, label_key: str) -> EndpointPeer | None:
-        labels = self._labels.get(label_key, {})
+        """
+        The member that stands for the workload of a label set.
+
+        A selector says which labels the workload has now; what it did under older ones is its own, too.
+        """
         workload = self._view.workload(label_key)
-        namespace = "" if workload is None else workload.namespace
-        return next(
-            (
-                member
-                for member in peer.members
-                if member.namespace in (EVERY_NAMESPACE, namespace) and member.selector.matches(labels)
-            ),
-            None,
-        )
+        if workload is None:
+            return None
+        for member in peer.members:
+            if (member.namespace, member.workloads) == (workload.namespace, workload.identity):
+                return member
+        for key in (label_key, *workload.current_keys, *workload.label_keys):
+            labels = self._labels.get(key, {})
+            for member in peer.members:
+                place = member.namespace in (EVERY_NAMESPACE, workload.namespace)
+                if place and member.selector.matches(labels):
+                    return member
+        return None
 
 
 def _held_back(draft: Draft) -> Iterable[tuple[str, Edge]]:

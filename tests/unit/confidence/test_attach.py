@@ -172,6 +172,35 @@ def test_members_of_a_list_are_cells_of_their_own():
     assert (cells.admitted["subject"] == key).sum() == 3
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"app": "web"}, {"app": "shop-web"}),
+        ({"k8s-app": "web"}, {"app.kubernetes.io/name": "web"}),
+        ({"app": "shop", "tier": "a"}, {"app": "shop", "tier": "b"}),
+    ],
+)
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_trap_F12_a_member_of_a_list_that_got_other_labels_is_still_itself(old, new, direction):
+    """Its selector is that of its new labels; what it did under the old ones counts for it."""
+    world = World()
+    store = world.pod("back", "store")
+    ends = [(world.pod("shop", "web", old, days=range(12)), range(12))]
+    ends += [(world.pod("shop", "web", new, days=range(12, 14)), range(12, 14))]
+    cart = world.pod("shop", "cart", {"app": "shop", "tier": "z"})
+    for port in (5432, 6379):  # of another role
+        world.edge(cart, world.pod("back", "pg"), port)
+    ends.append((cart, range(1, 14, 3)))
+    for pods, days in ends:
+        world.edge(*((pods, store) if direction == "ingress" else (store, pods)), days=days)
+    (made,) = [one for one in propose(world.observations()).proposals if "store" in one.name]
+    (rule,) = [one for one in made.rules if one.direction == direction and not one.evidence.assumed]
+    assert len(rule.peer.members) == 2
+    said = rule.confidence.ledger[0].because
+    assert said.startswith("any of 2 peers returns")
+    assert "the best one alone, web in shop: above 0.99 (seen on 14 of 14 full days" in said
+
+
 def test_ports_of_a_list_are_cells_of_their_own():
     """A data port that was not drawn yet would be denied, however many were listed."""
     world = World()
