@@ -34,6 +34,7 @@ from models.synthesis.memory import NO_MEMORY, Memory
 from models.synthesis.population import find_population
 from models.synthesis.questions_asked import questions_asked
 from models.synthesis.reasons import WHY
+from models.synthesis.refusals import Refusals
 from models.synthesis.resolvers import assumed_resolvers
 from models.synthesis.rotation import when_seen
 from models.synthesis.screened import Screened, screen
@@ -148,15 +149,22 @@ def draft(
     candidates = find_candidates(view, table.edges, held, marks)
     index = DayIndex(table)
     seen = observed(observations)
-    candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
+    refusals = Refusals(observations.cluster, rejected_rules)
+    candidates, patterns = generalise(
+        view,
+        candidates,
+        window=when_seen(table, index),
+        rates=rates,
+        previous=previous.patterns,
+        refusals=refusals,
+    )
     http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
-        cluster=observations.cluster,
+        refusals=refusals,
         view=view,
         index=index,
         observed=seen.unscreened() if screened.unscreened else seen,
         resolvers=assumed_resolvers(view, candidates.found),
-        rejected=rejected_rules,
         families=families,
         rates=rates,
         questions=questions_asked(observations, screened.tunnels),

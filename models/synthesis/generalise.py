@@ -6,6 +6,7 @@ from models.synthesis.candidates import Candidates
 from models.synthesis.dynamic_ports import widen_ports
 from models.synthesis.exchange import Exchange
 from models.synthesis.outside import widen_outside
+from models.synthesis.refusals import Refusals
 from models.synthesis.rotation import Seen
 from models.synthesis.view import ClusterView
 
@@ -13,9 +14,11 @@ from models.synthesis.view import ClusterView
 def generalise(
     view: ClusterView,
     candidates: Candidates,
+    *,
     window: Seen,
     rates: Exchange,
     previous: Mapping[str, tuple[str, ...]],
+    refusals: Refusals,
 ) -> tuple[Candidates, dict[str, tuple[str, ...]]]:
     """
     Widen the peers and ports of candidates; who is admitted beyond that is decided rule by rule later.
@@ -32,20 +35,26 @@ def generalise(
         Exchange rates of the posture.
     previous
         Patterns of last night by subject.
+    refusals
+        What reviewers rejected: it is neither widened nor widened over.
 
     Returns
     -------
     tuple
         The same edges in wider candidates, and tonight's patterns by subject.
     """
-    version = view.capabilities.cilium_version
-    found, patterns = widen_outside(
-        candidates.found,
-        candidates.excluded,
+    mine, refused = refusals.apart(candidates.found)
+    excluded = [*candidates.excluded, *refused]
+    wider, patterns = widen_outside(
+        mine,
+        excluded,
         window=window,
         rates=rates,
-        version=version,
+        version=view.capabilities.cilium_version,
         previous=previous,
     )
-    found = widen_ports(found, candidates.excluded, rates)
+    mine = refusals.exact(mine, wider)
+    mine = refusals.exact(mine, widen_ports(mine, excluded, rates))
+    wide = iter(mine)
+    found = [one if refusals.of(one) else next(wide) for one in candidates.found]
     return Candidates(found, candidates.excluded), patterns

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Why a name keeps a rule of its own.
 _ASIDE: Final = frozenset({"needs_review", "many_ips_of_name", "wildcard_request"})
 #: Place of a cluster's name in the id of a list of names; no cluster is called so.
-_NAMES: Final = "fqdn:"
+NAMES: Final = "fqdn:"
 
 
 def join_names(key: str, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[str, str]]:
@@ -48,7 +48,7 @@ def join_names(key: str, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[s
             gates[(atom.line.direction, atom.line.ports)].append((peer, atom))
     for (direction, ports), gate in sorted(gates.items()):
         if len(gate) > 1:
-            identifier = list_id(key, direction, _NAMES, ports)
+            identifier = list_id(key, direction, NAMES, ports)
             lines[identifier] = _joined(sorted(gate, key=lambda one: one[0]))
             home |= {atom.id: identifier for _, atom in gate}
     return lines, home

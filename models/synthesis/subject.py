@@ -27,6 +27,7 @@ from models.synthesis.maturity import Observed
 from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.questions_asked import QuestionsAsked
 from models.synthesis.reasons import HELD_BACK
+from models.synthesis.refusals import Refusals
 from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
 from models.synthesis.targets import edge_port
@@ -40,12 +41,11 @@ _DAY_US = 24 * 3600 * SECOND_US
 class Setting:
     """What every proposal of a run shares."""
 
-    cluster: str
+    refusals: Refusals
     view: ClusterView
     index: DayIndex
     observed: Observed
     resolvers: Sequence[AssumedResolver]
-    rejected: frozenset[str]
     families: Families
     rates: Exchange
     questions: QuestionsAsked
@@ -121,21 +121,21 @@ def propose_for(
         All edges of the workload.
     """
     view = setting.view
-    key = proposal_key(setting.cluster, workload)
+    key = proposal_key(setting.refusals.cluster, workload)
     facts = SubjectFacts(
         effective_days=setting.observed.age_days(workload),
         days=setting.observed.days_of(workload),
         pods=max((edge.subject_pods for one in candidates for edge in one.edges), default=0),
     )
-    held = _held_peers(excluded)
+    rejected = setting.refusals.ids
+    _, refused = setting.refusals.apart(candidates)
+    unfit = _held_peers([*excluded, *refused])
     grouping = Grouping(
-        key, workload.namespace, setting.families, view.workloads.by_label_key, held, setting.rates
+        key, workload.namespace, setting.families, view.workloads.by_label_key, unfit, setting.rates
     )
-    everything, ids_of = build_rules(
-        grouping, candidates, setting.index, facts, setting.rejected, http=setting.http
-    )
-    kept = [rule for rule in everything if rule.id not in setting.rejected]
-    rules = with_held_back_told(kept, held, view)
+    everything, ids_of = build_rules(grouping, candidates, setting.index, facts, rejected, http=setting.http)
+    kept = [rule for rule in everything if rule.id not in rejected]
+    rules = with_held_back_told(kept, _held_peers(excluded), view)
     evidence = Evidence(
         rules,
         excluded,
@@ -149,7 +149,7 @@ def propose_for(
     outcome.settle(candidates, ids_of, {rule.id for rule in rules})
     if egress.enforced and not is_resolver(view, workload) and not _resolves(everything):
         assumed = assumed_rules(key, setting.resolvers, facts)
-        rules += [rule for rule in assumed if rule.id not in setting.rejected]
+        rules += [rule for rule in assumed if rule.id not in setting.refusals.ids]
     constrained = {"ingress": ingress.enforced, "egress": egress.enforced}
     rules = [rule for rule in rules if constrained[rule.direction]]
     if rules:
@@ -231,7 +231,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
     matured, why_not_stable = setting.observed.matured(facts.effective_days)
     return Proposal(
         key=about.key,
-        cluster=setting.cluster,
+        cluster=setting.refusals.cluster,
         namespace=workload.namespace,
         name=policy_name(workload),
         subject=Subject(about.selector, workload.members, workload.service_account),
