@@ -29,6 +29,8 @@ from models.learning.run_labels import is_run
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 #: A label set that was not seen for this long while a newer one of the same workload was is replaced.
 REPLACED_AFTER_US: Final = 24 * 3600 * 1_000_000
+#: A rollout is over once the old label set was gone for this long after the new one came.
+ROLLOUT_US: Final = 3600 * 1_000_000
 
 
 @dataclass(slots=True)
@@ -174,14 +176,22 @@ def group_by_workload(label_sets: Iterable[LabelSetSeen]) -> Groups:
 
 
 def current_sets(group: list[LabelSetSeen]) -> list[LabelSetSeen]:
-    """Label sets that no later one replaced."""
+    """Label sets that no later one replaced, or none since yesterday."""
     latest = max(one.last_us for one in group)
     return [
         one
         for one in group
-        if one.last_us >= latest - REPLACED_AFTER_US
-        or not any(
-            later.first_us > one.first_us and one.last_us <= later.first_us + REPLACED_AFTER_US
-            for later in group
-        )
+        if one.last_us >= latest - REPLACED_AFTER_US or not _replaced(one, group, REPLACED_AFTER_US)
     ]
+
+
+def newest_sets(group: list[LabelSetSeen]) -> list[LabelSetSeen]:
+    """Label sets that no later one replaced, today's rollouts included."""
+    return [one for one in group if not _replaced(one, group, ROLLOUT_US)]
+
+
+def _replaced(one: LabelSetSeen, group: list[LabelSetSeen], overlap_us: int) -> bool:
+    """Whether a later label set came, beside which this one was not seen for longer than a rollout takes."""
+    return any(
+        later.first_us > one.first_us and one.last_us <= later.first_us + overlap_us for later in group
+    )

@@ -18,7 +18,13 @@ from models.domain.workload import Workload
 from models.frames import Observations
 from models.learning.activity import Activity
 from models.learning.label_choice import LabelIndex, Pair, service_account, usable
-from models.learning.label_sets import LabelSetSeen, current_sets, group_by_workload, seen_label_sets
+from models.learning.label_sets import (
+    LabelSetSeen,
+    current_sets,
+    group_by_workload,
+    newest_sets,
+    seen_label_sets,
+)
 from models.learning.owners import RUN_KINDS, Owner, drop_intermediate, rollout_stem
 from models.learning.runs import changing_keys, naming_pairs, passing_set, same_runs, settled_owners
 from models.learning.unlabelled import lend_labels
@@ -81,8 +87,22 @@ class _Choice:
 
 
 def _choose(group: list[LabelSetSeen], index: LabelIndex) -> _Choice:
-    """Selector of a workload: steady labels, then renamed ones, then the service account, then absence."""
-    current = current_sets(group)
+    """
+    Selector of a workload: of the labels of the last day, else of those that it has now.
+
+    Old and new pods of today's rollout are selected together where labels allow it. Where they do not, two
+    workloads are not joined for a night because one of them changed its labels.
+    """
+    current, newest = current_sets(group), newest_sets(group)
+    choice = _choose_by(current, group, index)
+    if choice.selector is None and len(newest) < len(current):
+        alone = _choose_by(newest, group, index)
+        return alone if alone.selector is not None else choice
+    return choice
+
+
+def _choose_by(current: list[LabelSetSeen], group: list[LabelSetSeen], index: LabelIndex) -> _Choice:
+    """Selector by some of the label sets: steady labels, then renamed ones, the service account, absence."""
     own = [one.key for one in group]
     steady, renamed = _candidates(group, current)
     if (named := naming_pairs(group)) and not index.strangers(named, own):

@@ -234,6 +234,30 @@ def test_trap_F12_a_renamed_workload_keeps_its_evidence_under_the_current_labels
     assert not web.backtest.denied
 
 
+@pytest.mark.parametrize("days_ago", [0, 1, 2])
+def test_trap_F12_two_workloads_are_not_one_for_the_night_after_a_renaming(days_ago):
+    """Old and new labels of one have nothing in common that the neighbour lacks; its new ones alone tell it."""
+    world = World()
+    changed = 13 - days_ago
+    world.pod("shop", "web", {"app": "web", "tier": "a"}, days=range(changed))
+    new = world.pod("shop", "web", {"app": "web", "tier": "b"}, days=range(changed, 14))
+    other = world.pod("shop", "other", {"app": "web", "tier": "z"})
+    assert len(learn_workloads(world.observations()).all) == 2
+    assert selector(world, new.key) == {"app": "web", "tier": "b"}
+    assert selector(world, other.key) == {"app": "web", "tier": "z"}
+
+
+def test_trap_F12_labels_that_a_workload_has_side_by_side_are_all_selected():
+    """A canary of another tier that stays is no renaming: nothing tells the two from their neighbour."""
+    world = World()
+    web = world.pod("shop", "web", {"app": "web", "tier": "a"})
+    world.pod("shop", "web", {"app": "web", "tier": "b"}, days=range(6, 14))
+    world.pod("shop", "other", {"app": "web", "tier": "z"})
+    (both,) = learn_workloads(world.observations()).all
+    assert web.key in both.label_keys
+    assert "indistinguishable" in both.flags
+
+
 @pytest.mark.parametrize(("first", "second"), [("web", "web-canary"), ("web-blue", "web-green")])
 def test_trap_F13_the_halves_of_a_rollout_are_one_workload(first, second):
     """Canary and blue/green split confidence in two otherwise."""
