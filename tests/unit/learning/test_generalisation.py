@@ -91,6 +91,35 @@ def test_trap_E17_E18_E19_what_is_no_destination_is_set_aside(address: str, reas
     assert fitted.set_aside_["reason"].iloc[0].startswith(reason)
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [f"100.64.3.{number}" for number in range(8)],
+        [f"64:ff9b::a00:{number:x}" for number in range(8)],
+        ["192.0.1.254", "192.0.3.1"],
+    ],
+)
+def test_trap_E16_what_carriers_and_gateways_use_inside_is_private(seen: list[str]) -> None:
+    """RFC 6598, NAT64 of private addresses, and a prefix that would reach across a reserved one."""
+    blocks = cover(seen, budget=MAX_BUDGET).blocks_
+    assert all(ipaddress.ip_network(text).num_addresses == 1 for text in blocks["cidr"])
+
+
+@pytest.mark.parametrize(
+    ("start", "service"),
+    [("168.63.129.{}", 16), ("100.100.100.{}", 200), ("64:ff9b::a83f:81{:02x}", 16)],
+)
+def test_trap_E17_no_prefix_holds_a_platform_service(start: str, service: int) -> None:
+    """Its neighbours are covered around it, even in a declared network, and itself it is set aside."""
+    neighbours = [start.format(service + number) for number in range(-4, 8)]
+    fitted = cover(neighbours, declared=("100.64.0.0/10",))
+    held = ipaddress.ip_address(start.format(service))
+    networks = [ipaddress.ip_network(text) for text in fitted.blocks_["cidr"]]
+    assert not any(held in network for network in networks)
+    assert any(network.num_addresses == 4 for network in networks)
+    assert fitted.set_aside_["reason"].tolist() == ["instance metadata or a platform service"]
+
+
 def test_a_quarantined_address_is_in_no_prefix() -> None:
     """Seen or unseen, it is cut around and accounted for."""
     fitted = cover([f"52.1.2.{i}" for i in range(64)], quarantined=["52.1.2.5", "what?"])
