@@ -14,7 +14,7 @@ from typing import Any, Final
 import pandas as pd
 
 from models.domain.cidr import parse_address
-from models.synthesis.addresses import METADATA_ADDRESSES
+from models.domain.special import METADATA_ADDRESSES
 
 #: Pods answer to names through these even though they are link-local: resolvers and cloud credentials.
 _DNS_PORT: Final = 53

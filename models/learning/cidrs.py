@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.domain.special import METADATA_ADDRESSES, holds_metadata, inner, is_reserved, reaches_reserved
 from models.errors import BadInputError
 from models.learning.base import Estimator, require
 
@@ -69,7 +70,7 @@ class CidrCover(Estimator):
         Unseen addresses that a subject's prefixes may add in all, over both families.
     declared
         Private prefixes an operator declared as one network; private addresses outside them are not
-        covered, because they stand for pods, services or nodes.
+        covered, because they stand for pods, services or nodes. No prefix holds a metadata service.
 
     Attributes
     ----------
@@ -246,8 +247,11 @@ class _Cover:
     def _allowed(self, network: Network) -> bool:
         if network.prefixlen < WIDEST[network.version] or any(a in network for a in self.blocked):
             return False
-        single = network.prefixlen == network.max_prefixlen
-        if single or not network.is_private:
+        if network.prefixlen == network.max_prefixlen:
+            return True
+        if holds_metadata(network):
+            return False
+        if not reaches_reserved(network):
             return True
         return any(_inside(network, declared) for declared in self.declared)
 
@@ -266,11 +270,12 @@ def _classify(text: str, declared: Sequence[Network]) -> tuple[Address | None, s
         (address.is_link_local, "link local: instance metadata or a node's resolver"),
         (address.is_multicast, "multicast"),
         (text == "255.255.255.255", "broadcast"),
+        (str(inner(address)) in METADATA_ADDRESSES, "instance metadata or a platform service"),
     )
     reason = next((why for refused, why in refusals if refused), "")
     if reason:
         return None, reason
-    if address.is_private and not any(_holds(network, address) for network in declared):
+    if is_reserved(address) and not any(_holds(network, address) for network in declared):
         return None, "private and not in a declared network: select the endpoint or entity"
     return address, ""
 

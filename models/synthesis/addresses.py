@@ -6,11 +6,8 @@ from typing import Final
 
 from models.domain.cidr import Address, parse_address
 from models.domain.fqdn import MAX_NAME_LENGTH
+from models.domain.special import METADATA_ADDRESSES, inner, is_reserved
 
-#: Instance metadata and platform services of clouds: credentials for the whole machine behind one GET.
-METADATA_ADDRESSES: Final = frozenset(
-    {"169.254.169.254", "168.63.129.16", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"}
-)
 #: LocalDNS of AKS listens on .10 and .11 of this prefix, on every node.
 LOCAL_DNS: Final = ipaddress.ip_network("169.254.10.0/24")
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_][-a-z0-9_]{0,62}(\.[a-z0-9_][-a-z0-9_]{0,62})+")
@@ -30,17 +27,19 @@ def classify(text: str) -> str:
     --------
     >>> classify("169.254.169.254"), classify("10.1.2.3"), classify("224.0.0.251"), classify("0.0.0.0")
     ('metadata', 'private', 'multicast', 'unresolved')
+    >>> classify("100.64.0.7"), classify("64:ff9b::a00:1"), classify("64:ff9b::3401:203")
+    ('private', 'private', 'public')
     """
     address = parse_address(text)
     if address is None or address.is_unspecified:
         return "unresolved"
-    if str(address) in METADATA_ADDRESSES:
+    if str(inner(address)) in METADATA_ADDRESSES:
         return "metadata"
     if address.is_multicast or str(address) == "255.255.255.255":
         return "multicast"
     if address.is_link_local or address.is_loopback:
         return "link_local"
-    return "private" if address.is_private else "public"
+    return "private" if is_reserved(address) else "public"
 
 
 def exact_prefix(text: str) -> str:

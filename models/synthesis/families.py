@@ -22,7 +22,7 @@ from models.synthesis.edges import Edge
 from models.synthesis.exchange import Exchange
 from models.synthesis.population import common_labels
 from models.synthesis.profiles import kind_key, profiles, stem, workload_key
-from models.synthesis.tenants import all_tenants, another_pays
+from models.synthesis.tenants import Tenancy, another_pays
 from models.synthesis.view import ClusterView
 
 #: Namespaces from which a kind of workload is a family: two of one stem (``eu-01`` and ``eu-02``), or this
@@ -115,10 +115,11 @@ def find_families(
             and kind_key(one)
         ):
             by_kind[kind_key(one)].append(one)
+    tenants = _Tenants(view, rates, by_kind)
     several = {
         workload_key(one): one
-        for kind in by_kind.values()
-        if len({one.namespace for one in kind}) >= MIN_NAMESPACES or _tenants(view, kind, rates)
+        for name, kind in by_kind.items()
+        if len({one.namespace for one in kind}) >= MIN_NAMESPACES or tenants.expect(name, kind)
         for one in kind
     }
     cells, _ = profiles(view, edges, held)
@@ -139,7 +140,7 @@ def find_families(
     nameless: dict[tuple[str, ...], str] = {}
     for kind in sorted({kind for kind, _ in parts}):
         mine = [part for place, part in sorted(parts.items()) if place[0] == kind]
-        named, rest = _named(view, index, kind, mine, rates)
+        named, rest = _named(view, index, kind, mine, tenants)
         found += _told_apart(named)
         for part in rest:
             nameless |= dict.fromkeys((one.label_keys for one in part), _wish(kind, part))
@@ -152,7 +153,7 @@ def find_families(
 
 
 def _named(
-    view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]], rates: Exchange
+    view: ClusterView, index: LabelIndex, kind: str, parts: list[list[Workload]], tenants: "_Tenants"
 ) -> tuple[list[Family], list[list[Workload]]]:
     """
     Families of a kind, and the parts that are none because no label names them alone.
@@ -160,7 +161,7 @@ def _named(
     Labels that tell a kind from everything else may not tell its parts from each other: then the whole kind
     is the family, and each rule weighs what that opens.
     """
-    wanted = [part for part in parts if _several(part) or _tenants(view, part, rates)]
+    wanted = [part for part in parts if _several(part) or tenants.expect(kind, part)]
     families = [_family(view, index, kind, part) for part in wanted]
     if len(parts) > 1 and None in families:
         whole = _family(view, index, kind, [one for part in parts for one in part])
@@ -205,10 +206,24 @@ def _several(part: Sequence[Workload]) -> bool:
     return len(spaces) >= MIN_NAMESPACES and len({stem(space) for space in spaces}) == 1
 
 
-def _tenants(view: ClusterView, part: Sequence[Workload], rates: Exchange) -> bool:
-    """Whether the namespaces of a part are tenants', of which the posture expects another."""
-    labels = view.workloads.labels
-    return another_pays(rates) and all_tenants((one.namespace, labels[one.label_keys[0]]) for one in part)
+class _Tenants:
+    """Which workloads are tenants', of which the posture expects another."""
+
+    def __init__(self, view: ClusterView, rates: Exchange, by_kind: Mapping[str, Sequence[Workload]]) -> None:
+        self._labels = view.workloads.labels
+        self._paying = another_pays(rates)
+        self._alike = {kind: {one.namespace for one in part} for kind, part in by_kind.items()}
+        self._tenancy = Tenancy.of(
+            (one.namespace, self._labels[key])
+            for one in view.workloads.all
+            if not view.foreign(one)
+            for key in one.label_keys
+        )
+
+    def expect(self, kind: str, part: Sequence[Workload]) -> bool:
+        """Whether all namespaces of a part of a kind are tenants'."""
+        places = ((one.namespace, self._labels[one.label_keys[0]]) for one in part)
+        return self._paying and self._tenancy.all_tenants(places, self._alike[kind])
 
 
 def _family(view: ClusterView, index: LabelIndex, kind: str, part: list[Workload]) -> Family | None:

@@ -100,13 +100,14 @@ def _applied(candidate: Candidate, found: Mapping[str, Widened]) -> Candidate:
         return candidate
     peers = tuple(dict.fromkeys(mine.peers.get(peer, peer) for peer in target.peers))
     asked = sorted({mine.requests[peer] for peer in target.peers if peer in mine.requests})
-    if peers == target.peers and not asked:
+    remarks = sorted({mine.remarks[peer] for peer in target.peers if peer in mine.remarks})
+    if peers == target.peers and not asked and not remarks:
         return candidate
     records = tuple(sorted(mine.records[peer] for peer in peers if peer in mine.records))
     flags = {*target.flags, *({"generalised"} if records else ()), *({"wildcard_request"} if asked else ())}
     if records:
         flags -= {"many_addresses"}
-    reasons = (*target.reasons, *asked, *map(_sentence, records))
+    reasons = (*target.reasons, *asked, *remarks, *map(_sentence, records))
     target = replace(target, peers=peers, flags=tuple(sorted(flags)), reasons=reasons, widening=records)
     return Candidate(candidate.workload, candidate.direction, target, candidate.edges)
 

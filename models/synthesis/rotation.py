@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from math import log2
 from typing import Any, Final
 
+from models.domain.special import holds_metadata, reaches_reserved
 from models.learning.cidrs import PRICE_UNKNOWN
 from models.learning.recurrence import HORIZON
 from models.synthesis.edges import Edge, EdgeTable
@@ -78,7 +79,8 @@ def rotating(edges_of: Mapping[str, Sequence[Edge]], window: Seen, rates: Exchan
     Returns
     -------
     list of dict
-        ``cidr``, ``addresses``, ``unseen``, ``price``, ``denials`` (saved, in the objective); sorted.
+        ``cidr``, ``addresses``, ``unseen``, ``counted`` (unseen as the budget reckons it), ``price``,
+        ``denials`` (saved, in the objective); what pays most comes first, whether or not all fit the budget.
     """
     networks: dict[str, list[str]] = defaultdict(list)
     for address in sorted(edges_of):
@@ -87,7 +89,7 @@ def rotating(edges_of: Mapping[str, Sequence[Edge]], window: Seen, rates: Exchan
     found = []
     for cidr, addresses in sorted(networks.items()):
         unseen = max(NETWORK_SIZE - len(addresses), 0)
-        if len(addresses) < MIN_TURNS or unseen > rates.addresses:
+        if len(addresses) < MIN_TURNS or unseen > rates.addresses or _forbidden(cidr):
             continue
         edges = [edges_of[address] for address in addresses]
         coming = _coming(edges, window)
@@ -101,11 +103,23 @@ def rotating(edges_of: Mapping[str, Sequence[Edge]], window: Seen, rates: Exchan
                     "cidr": cidr,
                     "addresses": len(addresses),
                     "unseen": int(ip_network(cidr).num_addresses) - len(addresses),
+                    "counted": unseen,
                     "price": price,
                     "denials": denials,
                 }
             )
-    return found
+    return sorted(found, key=lambda row: (-_gain(row), row["cidr"]))
+
+
+def _forbidden(cidr: str) -> bool:
+    """Whether a network holds what no prefix may; of NAT64 a /64 is all of IPv4."""
+    network = ip_network(cidr)
+    return reaches_reserved(network) or holds_metadata(network)
+
+
+def _gain(row: Mapping[str, Any]) -> float:
+    """What a network saves; rounded, so that the order does not hang on the order of a sum."""
+    return round(PRICE_UNKNOWN[0] * int(row["addresses"]) + float(row["denials"]) - float(row["price"]), 6)
 
 
 def _coming(addresses: Sequence[Sequence[Edge]], window: Seen) -> float:

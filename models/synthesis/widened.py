@@ -21,11 +21,14 @@ class Widened:
         What each wider peer opens.
     requests
         Sentence about a pattern that only a person may approve, by exact peer.
+    remarks
+        Sentence about what would have stood for it and was not affordable, by exact peer.
     """
 
     peers: dict[Peer, Peer] = field(default_factory=dict)
     records: dict[Peer, Widening] = field(default_factory=dict)
     requests: dict[Peer, str] = field(default_factory=dict)
+    remarks: dict[Peer, str] = field(default_factory=dict)
 
 
 def subject_of(candidate: Candidate) -> str:

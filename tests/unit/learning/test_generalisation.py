@@ -11,6 +11,7 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.domain.special import reaches_reserved
 from models.errors import BadInputError
 from models.learning.cidrs import MAX_BUDGET, CidrCover
 from models.learning.ports import DeclaredRange, PortRanges
@@ -89,6 +90,39 @@ def test_trap_E17_E18_E19_what_is_no_destination_is_set_aside(address: str, reas
     fitted = cover([address])
     assert not len(fitted.blocks_)
     assert fitted.set_aside_["reason"].iloc[0].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [f"100.64.3.{number}" for number in range(8)],
+        [f"64:ff9b::a00:{number:x}" for number in range(8)],
+        [
+            f"192.0.{third}.{last}"
+            for third, last in [(1, 250 + n) for n in range(5)] + [(3, n) for n in range(5)]
+        ],
+    ],
+)
+def test_trap_E16_what_carriers_and_gateways_use_inside_is_private(seen: list[str]) -> None:
+    """RFC 6598, NAT64 of private addresses, and a prefix that would reach across a reserved one."""
+    blocks = cover(seen, budget=MAX_BUDGET).blocks_
+    wide = [network for network in map(ipaddress.ip_network, blocks["cidr"]) if network.num_addresses > 1]
+    assert not any(reaches_reserved(network) for network in wide)
+
+
+@pytest.mark.parametrize(
+    ("start", "service"),
+    [("168.63.129.{}", 16), ("100.100.100.{}", 200), ("64:ff9b::a83f:81{:02x}", 16)],
+)
+def test_trap_E17_no_prefix_holds_a_platform_service(start: str, service: int) -> None:
+    """Its neighbours are covered around it, even in a declared network, and itself it is set aside."""
+    neighbours = [start.format(service + number) for number in range(-4, 8)]
+    fitted = cover(neighbours, declared=("100.64.0.0/10",))
+    held = ipaddress.ip_address(start.format(service))
+    networks = [ipaddress.ip_network(text) for text in fitted.blocks_["cidr"]]
+    assert not any(held in network for network in networks)
+    assert any(network.num_addresses == 4 for network in networks)
+    assert fitted.set_aside_["reason"].tolist() == ["instance metadata or a platform service"]
 
 
 def test_a_quarantined_address_is_in_no_prefix() -> None:
