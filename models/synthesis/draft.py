@@ -148,7 +148,14 @@ def draft(
     candidates = find_candidates(view, table.edges, held, marks)
     index = DayIndex(table)
     seen = observed(observations)
-    candidates, patterns = generalise(view, candidates, when_seen(table, index), rates, previous.patterns)
+    candidates, patterns = generalise(
+        view,
+        candidates,
+        when_seen(table, index),
+        rates,
+        previous.patterns,
+        stricter=previous.looser_than(posture),
+    )
     http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
         cluster=observations.cluster,
@@ -207,7 +214,7 @@ def draft(
         screened=screened,
         quarantine=settled,
         records=records,
-        learned=Learned(population.role_of, families.role_of, patterns),
+        learned=Learned(population.role_of, families.role_of, patterns, posture),
         http=http,
     )
 

@@ -16,6 +16,8 @@ def generalise(
     window: Seen,
     rates: Exchange,
     previous: Mapping[str, tuple[str, ...]],
+    *,
+    stricter: bool = False,
 ) -> tuple[Candidates, dict[str, tuple[str, ...]]]:
     """
     Widen the peers and ports of candidates; who is admitted beyond that is decided rule by rule later.
@@ -32,6 +34,8 @@ def generalise(
         Exchange rates of the posture.
     previous
         Patterns of last night by subject.
+    stricter
+        The posture is stricter than last night's.
 
     Returns
     -------
@@ -46,6 +50,7 @@ def generalise(
         rates=rates,
         version=version,
         previous=previous,
+        stricter=stricter,
     )
     found = widen_ports(found, candidates.excluded, rates)
     return Candidates(found, candidates.excluded), patterns

@@ -19,12 +19,15 @@ class Widened:
         Wider peer by the exact one.
     records
         What each wider peer opens.
+    kept
+        Those of them that nothing but the night before speaks for.
     requests
         Sentence about a pattern that only a person may approve, by exact peer.
     """
 
     peers: dict[Peer, Peer] = field(default_factory=dict)
     records: dict[Peer, Widening] = field(default_factory=dict)
+    kept: set[Peer] = field(default_factory=set)
     requests: dict[Peer, str] = field(default_factory=dict)
 
 
