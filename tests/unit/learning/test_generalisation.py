@@ -155,6 +155,18 @@ def test_trap_B13_a_negotiating_protocol_gets_a_range() -> None:
     assert fitted.entries_[["port", "port_end"]].to_numpy().tolist()[0] == [21, 21]
 
 
+@pytest.mark.parametrize("count", [20, 45])
+def test_a_stable_port_was_not_drawn_however_many_were(count: int) -> None:
+    """One that is used every day, within them or beside them, moves no end of the range."""
+    passive = {32800 + 37 * i: 1 for i in range(count)}
+    last = max(passive)
+    alone = ports_of({21: 14} | passive)
+    beside = ports_of({21: 14, 32801: 14, last + 3000: 14} | passive)
+    assert beside.drawn_["port"].tolist() == alone.drawn_["port"].tolist() == sorted(passive)
+    ends = ["port", "port_end"]
+    assert beside.ranges_[ends].to_numpy().tolist() == alone.ranges_[ends].to_numpy().tolist()
+
+
 @pytest.mark.parametrize(
     ("ports", "why"),
     [
