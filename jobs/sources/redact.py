@@ -10,6 +10,7 @@ one piece that nobody could pronounce, and it is taken out. A pass phrase of ord
 from them.
 """
 
+from string import ascii_uppercase
 from typing import Final
 
 REDACTED: Final = "REDACTED"
@@ -30,7 +31,8 @@ NEXT_SEGMENT: Final = (
     r"(/(?i:token|tokens|secret|password|passwd|apikey|api-key|session|reset|verify|invite)/)[^/]{16,}"
 )
 #: Beginning of a segment that is taken out unless the segment is words.
-OPAQUE: Final = r"[A-Za-z0-9_=+.%~-]{40}"
+OPAQUE_LENGTH: Final = 40
+OPAQUE: Final = f"[A-Za-z0-9_=+.%~-]{{{OPAQUE_LENGTH}}}"
 
 # Words can be pronounced: between vowels stand no more than four consonants. Of what cannot, only what is
 # short or known is spared, and of digits only what a version of an interface has.
@@ -44,7 +46,10 @@ _PIECE: Final = f"(?:{_LOWER}|{_VERSION}|(?:{_LOWER})?(?:{_CAMEL})+(?:[A-Z]{{2,5
 WORDS: Final = f"{_PIECE}(?:[._-]{_PIECE})*"
 # Letters in a row that some word has, and that none has: groups of random letters are shorter, or longer.
 _LONG_WORD: Final = "[a-z]{6}"
-_NO_WORD: Final = "[a-z]{21}|[a-z][jqv][bcdfghjkmnpqtvwxz]"  # and letters that no word has together
+_NO_WORD: Final = (
+    "[a-z]{21}"
+    "|[a-z][jqv][bcdfghjkmnpqtvwxz]"  # letters that no word has together
+)
 _LETTERS_PER_CAPITAL: Final = 4
 
 
@@ -56,19 +61,26 @@ def route(url: str) -> str:
     clean = rf"regexp_replace({path}, '{NEXT_SEGMENT}', '\1{REDACTED}', 'g')"
     for pattern in SECRET_SEGMENTS:
         clean = f"regexp_replace({clean}, '{pattern}', '/{REDACTED}', 'g')"
-    clean = (
-        f"array_to_string(list_transform(string_split({clean}, '/'), lambda part: "
-        f"CASE WHEN {_is_words('part')} THEN part "
+    # Most paths hold nothing of the kind: one look at them all costs less than a dozen replacements.
+    known = "|".join((NEXT_SEGMENT, *SECRET_SEGMENTS))
+    return (
+        f"CASE WHEN regexp_matches({path}, '{known}') THEN {_without_opaque(clean)} "
+        f"WHEN regexp_matches({path}, '/{OPAQUE}') THEN {_without_opaque(path)} ELSE {path} END"
+    )
+
+
+def _without_opaque(path: str) -> str:
+    """SQL for a path without its long segments that are not words."""
+    return (
+        f"array_to_string(list_transform(string_split({path}, '/'), lambda part: "
+        f"CASE WHEN length(part) < {OPAQUE_LENGTH} OR {_is_words('part')} THEN part "
         f"ELSE regexp_replace(part, '^{OPAQUE}.*', '{REDACTED}', 's') END), '/')"
     )
-    # Most paths hold nothing of the kind: one look at them all costs less than a dozen replacements.
-    suspicious = "|".join((NEXT_SEGMENT, *SECRET_SEGMENTS, f"/{OPAQUE}"))
-    return f"CASE WHEN regexp_matches({path}, '{suspicious}') THEN {clean} ELSE {path} END"
 
 
 def _is_words(text: str) -> str:
     """SQL for whether a text is words, with capitals at their beginnings at most."""
-    capitals = f"length(regexp_replace({text}, '[^A-Z]', '', 'g'))"
+    capitals = f"(length({text}) - length(translate({text}, '{ascii_uppercase}', '')))"
     return (
         f"regexp_full_match({text}, '{WORDS}') AND regexp_matches({text}, '{_LONG_WORD}') "
         f"AND NOT regexp_matches({text}, '{_NO_WORD}') "
