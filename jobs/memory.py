@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from models.domain.held_cell import HeldCell, held_cell_from_json
 from models.synthesis.learned import NOTHING_LEARNED, Learned, learned_from_json
+from models.synthesis.view import POSTURES
 
 #: Windows whose ends are at least this far apart belong to two nights; a nightly run may be a few hours late.
 ANOTHER_NIGHT: Final = timedelta(hours=20)
+_LOOSEST_FIRST: Final = ("", *POSTURES)
 
 #: What is remembered of cells that are or were held back (see ``models.learning.remembered``).
 Fates = Mapping[str, HeldCell]
@@ -85,5 +87,8 @@ def _same_night(kept: Remembered, until: datetime) -> bool:
 
 def _over(new: Learned, old: Learned) -> Learned:
     return Learned(
-        {**old.roles, **new.roles}, {**old.families, **new.families}, {**old.patterns, **new.patterns}
+        {**old.roles, **new.roles},
+        {**old.families, **new.families},
+        {**old.patterns, **new.patterns},
+        min(new.posture, old.posture, key=_LOOSEST_FIRST.index),
     )

@@ -172,7 +172,7 @@ class Widening:
 
     @property
     def change(self) -> float:
-        """Change of the objective; below zero, or nothing would have been widened."""
+        """Change of the objective; above zero only for what last night left or what has no other form."""
         return round(self.openings - self.rules - self.denials, 3)
 
     def to_json(self) -> dict[str, Any]:

@@ -125,15 +125,25 @@ def _ancestors(name: str) -> list[str]:
     return [".".join(labels[cut:]) for cut in range(1, len(labels) - top + 1)]
 
 
-def _candidate(pattern: str, names: tuple[str, ...]) -> Candidate:
+def price_of(pattern: str) -> float:
+    """
+    What a pattern opens, in the units of the price table.
+
+    Examples
+    --------
+    >>> price_of("edge-*.example.com"), price_of("*.eu.example.com"), price_of("**.example.com")
+    (5.0, 4.0, 9.0)
+    """
     head, _, parent = pattern.partition(".")
     top = parent == registrable(parent)
-    shared = is_shared(parent)
-    if shared:
+    if is_shared(parent):
         price = PRICE_SHARED
     elif head == "**":
         price = PRICE_ALL_LEVELS - (0.0 if top else DEEPER_DISCOUNT)
     else:
         price = PRICE_REGISTRABLE if top else PRICE_DEEPER
-    discount = 0.0 if head in ("*", "**") else PREFIX_DISCOUNT
-    return Candidate(pattern, names, price - discount, shared)
+    return price - (0.0 if head in ("*", "**") else PREFIX_DISCOUNT)
+
+
+def _candidate(pattern: str, names: tuple[str, ...]) -> Candidate:
+    return Candidate(pattern, names, price_of(pattern), is_shared(pattern.partition(".")[2]))

@@ -70,6 +70,9 @@ class NamePatterns(Estimator):
     requests_ : pandas.DataFrame
         The same columns for patterns on shared suffixes that would pay: for a person to decide; their
         names stay exact in ``selected_``.
+    expected_ : dict
+        New names expected within the horizon for each name that is there, by subject and pattern, of every
+        pattern that was looked at.
     rejected_ : pandas.DataFrame
         ``subject``, ``observed``, ``reason`` of names that no rule can hold.
     """
@@ -116,6 +119,11 @@ class NamePatterns(Estimator):
             days_seen=("days_seen", "max"), first_day=("first_day", "min")
         )
         offers = self._offers(seen, day_count)
+        self.expected_ = {
+            (subject, candidate.pattern): new / len(candidate.names)
+            for subject in sorted(offers)
+            for candidate, new in offers[subject]
+        }
         blocked = self._blocked(quarantined)
         search = PatternSearch(self.lam, self.mu)
         chosen: list[tuple[str, Candidate, float, float]] = []

@@ -68,6 +68,9 @@ class PortRanges(Estimator):
     ranges_ : pandas.DataFrame
         Accepted ranges: subject, direction, peer_kind, peer, protocol, ``port``, ``port_end``,
         ``observed`` (distinct ports) and ``unseen`` (ports it opens beyond those); a reviewer confirms.
+    drawn_ : pandas.DataFrame
+        Ports that each range was estimated from: the same five columns and ``port``. A port in a range that
+        is not here is a service of its own.
     entries_ : pandas.DataFrame
         Every (group, ``port``, ``port_end``) with the ``entry`` it belongs to: at most `MAX_PORTS` per
         entry, numbered from 0.
@@ -98,42 +101,46 @@ class PortRanges(Estimator):
         ported = cells.loc[(cells["port"] >= 0).to_numpy()]
         seen = ported.groupby([*_GROUP, "port"], sort=True)["days_seen"].max().reset_index()
         ranges: list[tuple[object, ...]] = []
+        drawn: list[tuple[object, ...]] = []
         entries: list[tuple[object, ...]] = []
         crowded: list[tuple[object, ...]] = []
         for key, own in seen.groupby(_GROUP, sort=True):
             days = {int(port): int(x) for port, x in own[["port", "days_seen"]].itertuples(index=False)}
-            span = self._range(str(key[3]), days) if self.end_port else None
+            span, own_drawn = self._range(str(key[3]), days) if self.end_port else (None, [])
             singles = [(port, port) for port in sorted(days) if not (span and span[0] <= port <= span[1])]
             if span:
                 inside = sum(span[0] <= port <= span[1] for port in days)
                 ranges.append((*key, *span, inside, span[1] - span[0] + 1 - inside))
+                drawn += [(*key, port) for port in own_drawn]
             if len(singles) > MAX_PORTS:
                 crowded.append((*key, len(singles)))
             items = sorted([*singles, *([span] if span else [])])
             entries += [(*key, index // MAX_PORTS, *item) for index, item in enumerate(items)]
         self.ranges_ = pd.DataFrame(ranges, columns=[*_GROUP, "port", "port_end", "observed", "unseen"])
+        self.drawn_ = pd.DataFrame(drawn, columns=[*_GROUP, "port"])
         self.entries_ = pd.DataFrame(entries, columns=[*_GROUP, "entry", "port", "port_end"])
         self.crowded_ = pd.DataFrame(crowded, columns=[*_GROUP, "ports"])
         return self
 
-    def _range(self, peer: str, days: dict[int, int]) -> tuple[int, int] | None:
+    def _range(self, peer: str, days: dict[int, int]) -> tuple[tuple[int, int] | None, list[int]]:
+        """The range of a group, if there is one, and the ports that were drawn from it, sorted."""
         for declared in sorted(self.declared, key=lambda d: (d.peer != peer, d.last - d.first, d.first)):
-            inside = [port for port in days if declared.first <= port <= declared.last]
+            inside = [port for port in sorted(days) if declared.first <= port <= declared.last]
             if declared.peer in ("", peer) and _negotiated([days[port] for port in inside]):
-                return declared.first, declared.last
+                return (declared.first, declared.last), inside
         control = max((days[port] for port in CONTROL_PORTS if port in days), default=0)
         if not control:
-            return None
+            return None, []
         rare = max(RARE_DAYS, int(MAX_DRAWN_SHARE * control))
         for first, last in sorted(DYNAMIC_RANGES, key=lambda span: span[1] - span[0]):
             inside = [port for port in sorted(days) if first <= port <= last]
-            if len(inside) > MAX_PORTS:  # no server has so many of its own: a busy one draws each again
-                return _extended(inside, first, last)
             # ports used again and again are services of their own, not drawn ones
             drawn = [port for port in inside if days[port] <= rare]
             if len(drawn) >= MIN_RANGE_PORTS and _negotiated([days[port] for port in inside], rare):
-                return _extended(drawn, first, last)
-        return None
+                return _extended(drawn, first, last), drawn
+            if len(inside) > MAX_PORTS:  # no server has so many of its own: a busy one draws each again
+                return _extended(inside, first, last), inside
+        return None, []
 
 
 def session_days(cells: pd.DataFrame, origin: pd.Series[Any], target: pd.Series[Any]) -> pd.Series[float]:

@@ -6,6 +6,10 @@ eight stable sub-resources stay eight literals. Literals are escaped, patterns a
 would need ``.*`` is not a rule about routes: then only the method is kept, and that is said. No class
 admits ``..``, an encoded slash or a query, so a template never opens more than the folder it names. The
 services and methods of gRPC are an interface and no identifiers: they stay literals, however many.
+
+What is asked below a class is asked of every member only if it was seen under two of them: one tenant that
+is deleted says nothing of the others, so there the word stays. An identifier (a number, a hash, a date) names
+one thing of many alike and is not asked for twice, so there one sighting is enough.
 """
 
 from __future__ import annotations
@@ -33,14 +37,15 @@ MAX_ROUTE_LENGTH: Final = 1023
 REDACTED: Final = "REDACTED"
 _REDACTED_SEGMENT: Final = "(?:[^/?%.]|%40)(?:[^/?%]|%(?i:40|3[ad]|2[bc]))*"
 
-#: Classes in the order they are tried: name, which segments fit, what the template says.
+#: Classes in the order they are tried: name, and what the template says. All but slugs are identifiers.
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_SLUG: Final = "[A-Za-z0-9_~:@=,+-][A-Za-z0-9._~:@=,+-]{0,63}"
 _CLASSES: Final = (
     ("integer", "[0-9]+"),
     ("uuid", _UUID),
     ("hex", "[0-9a-fA-F]{8,}"),
     ("date", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    ("slug", "[A-Za-z0-9_~:@=,+-][A-Za-z0-9._~:@=,+-]{0,63}"),
+    ("slug", _SLUG),
 )
 _FITS: Final = {name: re.compile(pattern) for name, pattern in _CLASSES}
 _PRINTABLE: Final = re.compile(r"/[!-~]*")
@@ -67,7 +72,8 @@ class RouteTemplates(Estimator):
     Attributes
     ----------
     templates_ : pandas.DataFrame
-        `GROUP` columns, ``pattern`` (anchored RE2) and ``routes`` (how many it came from), sorted.
+        `GROUP` columns, ``pattern`` (anchored RE2), ``routes`` (how many it came from) and ``wide`` (it
+        admits other paths too), sorted.
     routes_ : pandas.DataFrame
         `GROUP` columns, ``route`` and its ``pattern``; empty pattern where only the method is kept.
     method_only_ : pandas.DataFrame
@@ -111,12 +117,15 @@ class RouteTemplates(Estimator):
                 given_up.append((*key, len(found)))
                 mapped += [(*key, route, "") for route in sorted(days)]
                 continue
-            found |= {f"^{escape_literal(route)}$": [route] for route in sorted(calls)}
-            templates += [(*key, pattern, len(found[pattern])) for pattern in sorted(found)]
+            found |= {_literal(route): [route] for route in sorted(calls)}
+            templates += [
+                (*key, pattern, len(routes), [pattern] != [*map(_literal, routes)])
+                for pattern, routes in sorted(found.items())
+            ]
             mapped += sorted(
                 (*key, route, pattern) for pattern, members in found.items() for route in members
             )
-        self.templates_ = pd.DataFrame(templates, columns=[*GROUP, "pattern", "routes"])
+        self.templates_ = pd.DataFrame(templates, columns=[*GROUP, "pattern", "routes", "wide"])
         self.routes_ = pd.DataFrame(mapped, columns=[*GROUP, "route", "pattern"])
         self.method_only_ = pd.DataFrame(given_up, columns=[*GROUP, "templates"])
         self.rejected_ = pd.DataFrame(rejected, columns=[*GROUP, "route", "reason"])
@@ -154,6 +163,10 @@ def escape_literal(text: str) -> str:
     return _META.sub(r"\\\1", text)
 
 
+def _literal(route: str) -> str:
+    return f"^{escape_literal(route)}$"
+
+
 def _usable(rows: pd.DataFrame) -> tuple[dict[str, int], dict[str, str]]:
     days: dict[str, int] = {}
     refused: dict[str, str] = {}
@@ -172,8 +185,17 @@ def _usable(rows: pd.DataFrame) -> tuple[dict[str, int], dict[str, str]]:
 def _templates(trie: _Trie, day_count: int) -> _Templates:
     found: _Templates = {}
     for segments, routes in _walk(trie, day_count):
-        found.setdefault("^/" + "/".join(segments) + "$", []).extend(routes)
+        found.setdefault("^/" + "/".join(_inherited(segments, routes)) + "$", []).extend(routes)
     return found
+
+
+def _inherited(segments: list[str], routes: list[str]) -> list[str]:
+    """A template's segments, with the word itself where all its routes have the same member of a class."""
+    columns = zip(*(route[1:].split("/") for route in routes), strict=True)
+    return [
+        escape_literal(literals[0]) if segment == _SLUG and len(set(literals)) == 1 else segment
+        for segment, literals in zip(segments, columns, strict=True)
+    ]
 
 
 def _walk(trie: _Trie, day_count: int) -> list[tuple[list[str], list[str]]]:

@@ -157,6 +157,7 @@ def draft(
         rates=rates,
         previous=previous.patterns,
         refusals=refusals,
+        stricter=previous.looser_than(posture),
     )
     http = HttpSeen(observations.http_days, table) if view.capabilities.l7 else None
     setting = Setting(
@@ -215,7 +216,7 @@ def draft(
         screened=screened,
         quarantine=settled,
         records=records,
-        learned=Learned(population.role_of, families.role_of, patterns),
+        learned=Learned(population.role_of, families.role_of, patterns, posture),
         http=http,
     )
 

@@ -65,19 +65,14 @@ def widen_ports(
         for one in gates[gate]
     ]
     columns = ["subject", "direction", "peer_kind", "peer", "protocol", "port", "days_seen"]
-    ranges = PortRanges().fit(pd.DataFrame(rows, columns=columns)).ranges_
-    spans: dict[_Gate, Port] = {}
-    for row in ranges.to_dict("records"):
-        gate = crowded[int(row["subject"])]
-        near = Port(gate[3], int(row["port"]), int(row["port_end"]))
-        seen = sorted(one.target.ports[0].number for one in gates[gate] if _inside(one, near))
-        first = seen[0] // STEP * STEP
-        last = min(seen[-1] // STEP * STEP + STEP - 1, _HIGHEST)
-        spans[gate] = Port(gate[3], first, last)
-    wide = {gate: _wide(gates[gate], span, excluded, rates) for gate, span in spans.items()}
+    ranges = PortRanges().fit(pd.DataFrame(rows, columns=columns))
+    wide: dict[_Gate, _Wide] = {}
+    for number, drawn in ranges.drawn_.groupby("subject", sort=True)["port"]:
+        gate = crowded[int(str(number))]
+        wide[gate] = _wide(gates[gate], [int(port) for port in sorted(drawn)], excluded, rates)
     return [
         _widened(one, wide[gate])
-        if len(one.target.ports) == 1 and (gate := _gate(one)) in wide and _inside(one, spans[gate])
+        if len(one.target.ports) == 1 and (gate := _gate(one)) in wide and wide[gate].holds(one)
         else one
         for one in candidates
     ]
@@ -85,24 +80,35 @@ def widen_ports(
 
 @dataclass(frozen=True, slots=True)
 class _Wide:
-    """What stands for the negotiated ports of one gate: their range, or all that were seen in one list."""
+    """What stands for the negotiated ports of one gate: their range, or those that were seen in one list."""
 
     ports: tuple[Port, ...]
     records: tuple[Widening, ...]
     why: str
     flags: frozenset[str]
 
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether the port of a candidate of the gate is among them."""
+        number = candidate.target.ports[0].number
+        return any(one.number <= number <= (one.end or one.number) for one in self.ports)
 
-def _wide(gate: Sequence[Candidate], span: Port, excluded: Sequence[Excluded], rates: Exchange) -> _Wide:
-    seen = sorted(one.target.ports[0] for one in gate if _inside(one, span))
+
+def _wide(
+    gate: Sequence[Candidate], drawn: Sequence[int], excluded: Sequence[Excluded], rates: Exchange
+) -> _Wide:
+    """Range of the drawn ports, with whatever lies in it, or their list, without what is stable."""
+    protocol = _gate(gate[0])[3]
+    span = Port(protocol, drawn[0] // STEP * STEP, min(drawn[-1] // STEP * STEP + STEP - 1, _HIGHEST))
+    seen = {one.target.ports[0].number for one in gate} & set(range(span.number, span.end + 1))
     peers = gate[0].target.peers
     unseen = span.end - span.number + 1 - len(seen)
-    if unseen > rates.unseen_ports * len(seen) or _held(excluded, _gate(gate[0]), span.number, span.end):
+    if unseen > rates.unseen_ports * len(drawn) or _held(excluded, _gate(gate[0]), span.number, span.end):
         why = (
-            f"{len(seen)} ports of a protocol that hands them out: {span.text} would open {unseen} more, so "
+            f"{len(drawn)} ports of a protocol that hands them out: {span.text} would open {unseen} more, so "
             "they are listed; write the range of the server's settings instead, or the next port is denied."
         )
-        return _Wide(tuple(seen), (), why, frozenset({"range_request"}))
+        ports = tuple(Port(protocol, number) for number in drawn)
+        return _Wide(ports, (), why, frozenset({"range_request"}))
     pairs = unseen if isinstance(peers[0], EndpointPeer) else 0
     records = tuple(
         Widening(
@@ -116,15 +122,13 @@ def _wide(gate: Sequence[Candidate], span: Port, excluded: Sequence[Excluded], r
         )
         for peer in peers
     )
+    stable = len(seen) - len(drawn)
+    among = f" with {stable} that {'is' if stable == 1 else 'are'} not handed out" if stable else ""
     why = (
-        f"{len(seen)} ports of a protocol that hands them out are written as {span.text}: {unseen} more "
-        "ports are opened; confirm it against the server's settings."
+        f"{len(drawn)} ports of a protocol that hands them out are written as {span.text}{among}: "
+        f"{unseen} more ports are opened; confirm it against the server's settings."
     )
     return _Wide((span,), records, why, frozenset({"generalised", "port_range"}))
-
-
-def _inside(candidate: Candidate, span: Port) -> bool:
-    return span.number <= candidate.target.ports[0].number <= span.end
 
 
 def _held(excluded: Sequence[Excluded], gate: _Gate, first: int, last: int) -> bool:

@@ -19,6 +19,7 @@ def generalise(
     rates: Exchange,
     previous: Mapping[str, tuple[str, ...]],
     refusals: Refusals,
+    stricter: bool = False,
 ) -> tuple[Candidates, dict[str, tuple[str, ...]]]:
     """
     Widen the peers and ports of candidates; who is admitted beyond that is decided rule by rule later.
@@ -37,6 +38,8 @@ def generalise(
         Patterns of last night by subject.
     refusals
         What reviewers rejected: it is neither widened nor widened over.
+    stricter
+        The posture is stricter than last night's.
 
     Returns
     -------
@@ -52,6 +55,7 @@ def generalise(
         rates=rates,
         version=view.capabilities.cilium_version,
         previous=previous,
+        stricter=stricter,
     )
     mine = refusals.exact(mine, wider)
     mine = refusals.exact(mine, widen_ports(mine, excluded, rates))

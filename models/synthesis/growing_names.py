@@ -10,7 +10,7 @@ import pandas as pd
 from models.domain.fqdn import FqdnSelector
 from models.domain.peer import FqdnPeer
 from models.domain.rule import Widening
-from models.learning.name_candidates import tidy_name
+from models.learning.name_candidates import price_of, tidy_name
 from models.learning.names import NamePatterns
 from models.learning.suffixes import is_shared
 from models.synthesis.candidates import Candidate
@@ -33,8 +33,12 @@ class Names:
     seen: tuple[tuple[str, str], ...]
     held: frozenset[tuple[str, str]]
 
-    def keep(self, found: dict[str, Widened], previous: Mapping[str, tuple[str, ...]]) -> None:
-        """Keep last night's patterns that still cover names: a pause in their growth is no reason to go."""
+    def keep(self, found: dict[str, Widened], previous: Mapping[str, tuple[str, ...]], most: float) -> None:
+        """
+        Keep last night's patterns that still cover names: a pause in their growth is no reason to go.
+
+        ``most`` is what one may cost tonight, in units of one rule, once all that it saves is taken off.
+        """
         for subject, patterns in sorted(previous.items()):
             mine = found[subject]
             for pattern in patterns:
@@ -42,9 +46,12 @@ class Names:
                 left = [n for n in self._matching(subject, pattern) if FqdnPeer(n) not in mine.peers]
                 if wide in mine.records or len(left) < MIN_KEPT or self._blocked(subject, pattern):
                     continue
+                record = self._record(subject, pattern, len(left))
+                if record.change > most:
+                    continue
                 mine.peers |= {FqdnPeer(name): wide for name in left}
-                saved = round(self.estimator.lam * (len(left) - 1), 3)
-                mine.records[wide] = Widening("pattern", pattern, len(left), rules=saved)
+                mine.records[wide] = record
+                mine.kept.add(wide)
 
     def ask(self, found: dict[str, Widened]) -> None:
         """Put patterns on shared suffixes before the reviewer."""
@@ -55,6 +62,18 @@ class Names:
                     "may have names there: it is not proposed; add it by hand if the whole suffix is trusted."
                 )
 
+    def _record(self, subject: str, pattern: str, count: int) -> Widening:
+        """What a pattern that was not chosen tonight costs and saves with so many names."""
+        expected = self.estimator.expected_.get((subject, pattern), 0.0) * count
+        return Widening(
+            "pattern",
+            pattern,
+            count,
+            openings=round(price_of(pattern), 3),
+            rules=round(self.estimator.lam * (count - 1), 3),
+            denials=round(self.estimator.mu * expected, 3),
+        )
+
     def _matching(self, subject: str, pattern: str) -> list[str]:
         selector = FqdnSelector(pattern=pattern)
         return [n for s, n in self.seen if s == subject and selector.matches(n, deep_wildcards=True)]
@@ -63,7 +82,8 @@ class Names:
         selector = FqdnSelector(pattern=pattern)
         held = (tidy_name(name)[0] for other, name in sorted(self.held) if other == subject)
         shared = is_shared(pattern.partition(".")[2])
-        return shared or any(selector.matches(name, deep_wildcards=True) for name in held)
+        unknown = pattern.startswith("**") and not self.estimator.deep_wildcards
+        return shared or unknown or any(selector.matches(name, deep_wildcards=True) for name in held)
 
 
 def widen_names(

@@ -141,11 +141,12 @@ class HttpLists:
                 [f"{method} would need {needed} paths: only the method is checked."],
             )
         listed, wide = [], set()
+        wider = set(fitted.templates_.loc[fitted.templates_["wide"].astype(bool), "pattern"])
         for pattern, mine in fitted.routes_.groupby("pattern", sort=True)["route"]:
             seen = [routes[route] for route in mine]
             template = _template(method, f"{str(pattern)[:-1]}{ANY_QUERY}$", seen)
             listed.append(template)
-            if len(seen) > 1:
+            if pattern in wider:
                 days = np.array([len(one.days) for one in seen], dtype=np.int64)
                 ahead = max(expected_unseen(days, self._day_count, DAYS_PER_WEEK), 0.0)
                 denials = round(self._rates.mu_inside * ahead, 3)

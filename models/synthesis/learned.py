@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from models.synthesis.view import POSTURES, Posture
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -18,11 +20,18 @@ class Learned:
         Role across namespaces by workload.
     patterns
         Patterns of names by workload, sorted.
+    posture
+        The posture that chose them; "" where it is not known.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    posture: str = ""
+
+    def looser_than(self, posture: Posture) -> bool:
+        """Whether what was learned may reach further than this posture would let it."""
+        return self.posture in POSTURES and POSTURES.index(self.posture) < POSTURES.index(posture)
 
     def to_json(self) -> dict[str, Any]:
         """Form to be stored; keys sorted."""
@@ -30,6 +39,7 @@ class Learned:
             "roles": dict(sorted(self.roles.items())),
             "families": dict(sorted(self.families.items())),
             "patterns": {key: list(patterns) for key, patterns in sorted(self.patterns.items())},
+            "posture": self.posture,
         }
 
 
@@ -43,4 +53,5 @@ def learned_from_json(form: Mapping[str, Any]) -> Learned:
         {str(key): str(role) for key, role in form.get("roles", {}).items()},
         {str(key): str(role) for key, role in form.get("families", {}).items()},
         {str(key): tuple(map(str, patterns)) for key, patterns in form.get("patterns", {}).items()},
+        posture if (posture := form.get("posture", "")) in POSTURES else "",
     )

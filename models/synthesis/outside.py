@@ -9,6 +9,7 @@ request to the reviewer.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Final
 
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from models.domain.rule import Widening
 from models.learning.names import NamePatterns
 from models.synthesis.candidates import Candidate, Excluded
-from models.synthesis.exchange import Exchange
+from models.synthesis.exchange import MARGIN, Exchange
 from models.synthesis.growing_names import widen_names
 from models.synthesis.prefixes import widen_addresses
 from models.synthesis.profiles import workload_key
@@ -49,6 +50,7 @@ def widen_outside(
     rates: Exchange,
     version: tuple[int, int] | None,
     previous: Mapping[str, tuple[str, ...]],
+    stricter: bool = False,
 ) -> tuple[list[Candidate], dict[str, tuple[str, ...]]]:
     """
     Widen the outside peers of candidates where that pays.
@@ -65,6 +67,9 @@ def widen_outside(
         Cilium's of the cluster; ``None`` when unknown.
     previous
         Patterns of last night by subject.
+    stricter
+        The posture is stricter than last night's: a pattern is kept only at a price that tonight's pays, as a
+        role is.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def widen_outside(
     deep = version is not None and version >= DEEP_WILDCARDS_SINCE
     names = NamePatterns(mu=rates.mu_outside, lam=rates.lam_names, deep_wildcards=deep)
     known = widen_names(found, names, egress, _held(excluded, subjects, "name"), window)
-    known.keep(found, previous)
+    known.keep(found, previous, MARGIN if stricter else inf)
     known.ask(found)
     patterns = {
         subject: tuple(sorted(peer.title for peer in one.records))
@@ -107,12 +112,22 @@ def _applied(candidate: Candidate, found: Mapping[str, Widened]) -> Candidate:
     flags = {*target.flags, *({"generalised"} if records else ()), *({"wildcard_request"} if asked else ())}
     if records:
         flags -= {"many_addresses"}
-    reasons = (*target.reasons, *asked, *remarks, *map(_sentence, records))
+    said = (_sentence(one, _is_kept(one, mine)) for one in records)
+    reasons = (*target.reasons, *asked, *remarks, *said)
     target = replace(target, peers=peers, flags=tuple(sorted(flags)), reasons=reasons, widening=records)
     return Candidate(candidate.workload, candidate.direction, target, candidate.edges)
 
 
-def _sentence(record: Widening) -> str:
+def _is_kept(record: Widening, mine: Widened) -> bool:
+    return any(mine.records[peer] == record for peer in mine.kept)
+
+
+def _sentence(record: Widening, kept: bool) -> str:
+    if kept:
+        return (
+            f"{record.what} stands for {record.covers} names and is kept from the night before, although it "
+            f"would not be proposed anew ({record.change:+.2f} in the objective)."
+        )
     if record.kind == "pattern":
         return (
             f"{record.what} stands for {record.covers} names: new ones keep appearing under it "

@@ -19,6 +19,8 @@ class Widened:
         Wider peer by the exact one.
     records
         What each wider peer opens.
+    kept
+        Those of them that nothing but the night before speaks for.
     requests
         Sentence about a pattern that only a person may approve, by exact peer.
     remarks
@@ -27,6 +29,7 @@ class Widened:
 
     peers: dict[Peer, Peer] = field(default_factory=dict)
     records: dict[Peer, Widening] = field(default_factory=dict)
+    kept: set[Peer] = field(default_factory=set)
     requests: dict[Peer, str] = field(default_factory=dict)
     remarks: dict[Peer, str] = field(default_factory=dict)
 

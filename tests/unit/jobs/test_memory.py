@@ -1,5 +1,6 @@
 """What one night tells the next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from jobs.memory import Night, Remembered, night_from_json, remember, told
@@ -59,9 +60,22 @@ def test_a_run_for_one_namespace_keeps_what_was_learned_of_the_others():
     assert remember(kept, UNTIL + 24 * HOUR, night("b")).night.learned == night("b").learned
 
 
+def test_a_run_for_one_namespace_leaves_the_looser_posture():
+    """What it does not know anew may have been chosen by it."""
+    loose, strict = (Night({}, Learned(posture=posture)) for posture in ("generous", "strict"))
+    for first, second in ((loose, strict), (strict, loose)):
+        kept = remember(None, UNTIL, first)
+        again = remember(kept, UNTIL + 24 * HOUR, second, namespace="shop").night.learned
+        assert again.posture == "generous"
+        assert again.looser_than("balanced")
+        assert not again.looser_than("generous")
+    assert not night("a").learned.looser_than("strict")
+
+
 def test_a_night_survives_its_stored_form():
     """And is written in one order."""
     both = Night({"b": HeldCell("admitted", "scan", 3, 2, 1), "a": HeldCell()}, night("c").learned)
+    both = replace(both, learned=replace(both.learned, posture="strict"))
     assert night_from_json(both.to_json()) == both
     assert list(both.to_json()["fates"]) == ["a", "b"]
 

@@ -189,6 +189,18 @@ def test_trap_B13_a_negotiating_protocol_gets_a_range() -> None:
     assert fitted.entries_[["port", "port_end"]].to_numpy().tolist()[0] == [21, 21]
 
 
+@pytest.mark.parametrize("count", [20, 45])
+def test_a_stable_port_was_not_drawn_however_many_were(count: int) -> None:
+    """One that is used every day, within them or beside them, moves no end of the range."""
+    passive = {32800 + 37 * i: 1 for i in range(count)}
+    last = max(passive)
+    alone = ports_of({21: 14} | passive)
+    beside = ports_of({21: 14, 32801: 14, last + 3000: 14} | passive)
+    assert beside.drawn_["port"].tolist() == alone.drawn_["port"].tolist() == sorted(passive)
+    ends = ["port", "port_end"]
+    assert beside.ranges_[ends].to_numpy().tolist() == alone.ranges_[ends].to_numpy().tolist()
+
+
 @pytest.mark.parametrize(
     ("ports", "why"),
     [
@@ -260,6 +272,24 @@ def test_trap_H2_growing_positions_become_classes(segments: list[str], pattern: 
     assert found.endswith("/lines$")
 
 
+def test_a_class_is_inherited_by_what_was_seen_under_two_of_its_words() -> None:
+    """At each position by itself: files of one tenant are a class below a word."""
+    names = [f"tenant-{letter}" for letter in "abcdefghijklmnopqrst"]
+    found = templates(
+        [(f"/{name}/cache", 1) for name in names]
+        + [(f"/{name}/data", 1) for name in names[:2]]
+        + [("/tenant-a/drop", 14)]
+        + [(f"/tenant-b/files/{name}", 1) for name in names]
+    ).templates_
+    slug = "[A-Za-z0-9_~:@=,+-][A-Za-z0-9._~:@=,+-]{0,63}"
+    assert found[["pattern", "routes", "wide"]].to_numpy().tolist() == [
+        [f"^/{slug}/cache$", 20, True],
+        [f"^/{slug}/data$", 2, True],
+        ["^/tenant-a/drop$", 1, False],
+        [f"^/tenant-b/files/{slug}$", 20, True],
+    ]
+
+
 def test_stable_resources_stay_literals() -> None:
     """Eight sub-resources seen every day are eight templates."""
     assert len(templates([(f"/api/{name}", 14) for name in "abcdefgh"]).templates_) == 8
@@ -327,3 +357,7 @@ def test_every_route_matches_the_template_it_was_given(rows: list[tuple[list[str
     for route, pattern in fitted.routes_[["route", "pattern"]].itertuples(index=False):
         assert ".*" not in pattern
         assert not pattern or re2.fullmatch(pattern, route)
+    for pattern, routes, wide in fitted.templates_[["pattern", "routes", "wide"]].itertuples(index=False):
+        mine = fitted.routes_.loc[fitted.routes_["pattern"] == pattern, "route"]
+        assert len(mine) == routes
+        assert wide == (pattern not in {f"^{escape_literal(route)}$" for route in mine})

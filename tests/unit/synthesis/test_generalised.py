@@ -416,6 +416,26 @@ def test_trap_B13_negotiated_ports_are_one_rule(posture, written):
     assert bool(rule.widening) == (written == 1)
 
 
+@pytest.mark.parametrize("posture", ["balanced", "generous"])
+def test_a_stable_port_among_negotiated_ones_is_a_rule_of_its_own_unless_the_range_holds_it(posture):
+    """Ports that a protocol hands out are not there on every day, and what is was not handed out."""
+    world = World()
+    drawn = range(50000, 50060, 5)
+    ftp(world, drawn)
+    world.edge(world.pod("shop", "client"), world.pod("shop", "ftp"), 50057)
+    rules = ingress(proposal_for(propose(world.observations(), posture=posture, capabilities=NAMES), "ftp"))
+    ports = {tuple(port.text for port in one.ports): " ".join(one.reasons) for one in rules}
+    negotiated, said = next((key, text) for key, text in ports.items() if "hands them out" in text)
+    assert "12 ports of a protocol that hands them out" in said
+    if posture == "balanced":
+        assert negotiated == tuple(f"TCP/{number}" for number in drawn)
+        assert set(ports) == {negotiated, ("TCP/21",), ("TCP/50057",)}
+    else:
+        assert negotiated == ("TCP/50000-50099",)
+        assert set(ports) == {negotiated, ("TCP/21",)}
+        assert "with 1 that is not handed out: 87 more ports are opened" in said
+
+
 @pytest.mark.parametrize("version", [None, OLDEST])
 def test_ranges_are_written_whatever_release_runs(version):
     """Every one that may run reads them, also where nobody said which."""

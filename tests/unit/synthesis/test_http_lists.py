@@ -116,6 +116,64 @@ def test_trap_H2_identifiers_become_one_template_that_is_recorded_as_widening():
     assert record.change < 0
 
 
+TENANTS = [
+    "anna",
+    "bert",
+    "carl",
+    "dora",
+    "emil",
+    "fritz",
+    "gerd",
+    "hans",
+    "ina",
+    "jon",
+    "kim",
+    "leo",
+    "max",
+    "nora",
+]
+
+
+def tenants(*others):
+    """Fourteen tenants, one of whom has the cache deleted each day, and what else was asked once."""
+    world, web, api = shop()
+    for day, name in enumerate(TENANTS):
+        world.http(web, api, f"DELETE /tenants/{name}/cache", days=[day])
+    for request in others:
+        world.http(web, api, request, days=[5])
+    return propose(world.observations(), capabilities=LISTS)
+
+
+def test_what_was_asked_of_one_tenant_is_admitted_for_that_tenant_alone():
+    """Nobody else's data is deleted because a sandbox's was."""
+    result = tenants("DELETE /tenants/sandbox/data")
+    assert admits(result, "DELETE", "/tenants/sandbox/data")
+    assert admits(result, "DELETE", "/tenants/olga/cache")
+    assert not admits(result, "DELETE", "/tenants/anna/data")
+    assert [one.covers for one in rule(result).widening] == [14]
+
+
+def test_what_was_asked_of_two_tenants_is_admitted_for_every_tenant():
+    """And recorded."""
+    result = tenants("DELETE /tenants/sandbox/data", "DELETE /tenants/nora/data")
+    assert admits(result, "DELETE", "/tenants/anna/data")
+    assert sorted(one.covers for one in rule(result).widening) == [2, 14]
+
+
+def test_every_template_that_admits_more_than_was_seen_is_recorded():
+    """One sighting below an identifier, and what ingest took out, open as much as many sightings."""
+    world, web, api = shop("GET /reset/REDACTED", "GET /orders")
+    for number in range(28):
+        world.http(web, api, f"GET /orders/{1000 + 7 * number}", days=[number // 2])
+    world.http(web, api, "GET /orders/1007/invoice", days=[5])
+    result = propose(world.observations(), capabilities=LISTS)
+    assert admits(result, "GET", "/orders/2000/invoice")
+    recorded = {one.what: one.covers for one in rule(result).widening}
+    exact = r"GET ^/orders(\?.*)?$"
+    assert {one.text: one.routes for one in rule(result).http if one.text != exact} == recorded
+    assert sorted(recorded.values()) == [1, 1, 28]
+
+
 def test_trap_H3_too_many_templates_leave_only_the_method():
     """And it is said."""
     world, _, _ = shop(*(f"GET /{name}/list" for name in "abcdefghijklmnopqrstuvw"), "POST /orders")
