@@ -28,6 +28,9 @@ class Exchange:
         Price of a line: of a name or address, and of a role.
     addresses, unseen_addresses
         Unseen addresses that the prefixes of one workload's port may add: at most, and for each one seen.
+    moving
+        Unseen addresses that all networks within which its destinations move may add beside these. They save
+        denials and not lines alone, so that four of them are worth their while where a list is not.
     unseen_ports
         Unseen ports that a range may add for each one that was seen.
     """
@@ -39,14 +42,15 @@ class Exchange:
     lam_roles: float
     addresses: int
     unseen_addresses: float
+    moving: int
     unseen_ports: float
 
 
 EXCHANGE: Final = MappingProxyType(
     {
-        "strict": Exchange(1.0, 8.0, 2.0, 0.25, 0.25, 32, 1.0, 0.5),
-        "balanced": Exchange(0.5, 16.0, 8.0, 0.25, 1.0, 256, 3.0, 1.0),
-        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024, 8.0, 8.0),
+        "strict": Exchange(1.0, 8.0, 2.0, 0.25, 0.25, 32, 1.0, 32, 0.5),
+        "balanced": Exchange(0.5, 16.0, 8.0, 0.25, 1.0, 256, 3.0, 1024, 1.0),
+        "generous": Exchange(0.25, 32.0, 16.0, 1.0, 1.0, 1024, 8.0, 4096, 8.0),
     }
 )
 #: Saving below which nothing is widened, so that a choice does not hang on a day's noise (method: gamma).

@@ -35,8 +35,8 @@ def widen_addresses(
     """
     Enter prefixes by the exact addresses they stand for: networks that take turns, then dense ones.
 
-    All prefixes of one workload and port share the budget of unseen addresses. Networks that take turns come
-    first, for they save denials and dense ones only lines; what does not fit stays exact and says so.
+    All networks of one workload and port share a budget of unseen addresses, all dense prefixes another.
+    A network that does not fit stays exact and says so.
     """
     by_subject: dict[str, dict[str, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for one in candidates:
@@ -47,10 +47,10 @@ def widen_addresses(
     for subject, address in held.itertuples(index=False, name=None):
         blocked[subject].add(address)
     for subject, edges_of in sorted(by_subject.items()):
-        left, budget = _take_turns(found[subject], edges_of, blocked[subject], window, rates)
+        left = _take_turns(found[subject], edges_of, blocked[subject], window, rates)
         if len(left) < MIN_PREFIX:
             continue
-        budget = min(budget, int(rates.unseen_addresses * len(left)))
+        budget = min(rates.addresses, int(rates.unseen_addresses * len(left)))
         rows = [(subject, address) for address in left]
         cover = CidrCover(budget).fit(pd.DataFrame(rows, columns=["subject", "address"]), quarantined=held)
         for block in cover.blocks_.to_dict("records"):
@@ -64,9 +64,9 @@ def _take_turns(
     blocked: Collection[str],
     window: Seen,
     rates: Exchange,
-) -> tuple[list[str], int]:
-    """Enter networks within which one destination moves; addresses that are left, sorted, and the budget."""
-    left, budget = sorted(edges_of), rates.addresses
+) -> list[str]:
+    """Enter the networks within which one destination moves; the addresses that are left, sorted."""
+    left, budget = sorted(edges_of), rates.moving
     for row in rotating(edges_of, window, rates):
         network = ip_network(row["cidr"])
         if any(ip_address(address) in network for address in blocked):
@@ -74,15 +74,15 @@ def _take_turns(
         inside = [address for address in left if ip_address(address) in network]
         if row["counted"] > budget:
             remark = (
-                f"{row['cidr']} would stand for {row['addresses']} addresses that take turns, but all "
-                f"prefixes of one port add {rates.addresses} unseen addresses at most: it is not proposed."
+                f"{row['cidr']} would stand for {row['addresses']} addresses that take turns, but all such "
+                f"networks of one port add {rates.moving:,} unseen addresses at most: it is not proposed."
             )
             mine.remarks |= {CidrPeer(exact_prefix(address)): remark for address in inside}
             continue
         budget -= int(row["counted"])
         _enter_prefix(mine, row, inside)
         left = [address for address in left if address not in inside]
-    return left, budget
+    return left
 
 
 def _enter_prefix(mine: Widened, row: Mapping[str, Any], addresses: Collection[str]) -> None:

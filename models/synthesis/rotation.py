@@ -89,7 +89,7 @@ def rotating(edges_of: Mapping[str, Sequence[Edge]], window: Seen, rates: Exchan
     found = []
     for cidr, addresses in sorted(networks.items()):
         unseen = max(NETWORK_SIZE - len(addresses), 0)
-        if len(addresses) < MIN_TURNS or unseen > rates.addresses or _forbidden(cidr):
+        if len(addresses) < MIN_TURNS or unseen > rates.moving or _forbidden(cidr):
             continue
         edges = [edges_of[address] for address in addresses]
         coming = _coming(edges, window)
