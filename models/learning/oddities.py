@@ -36,6 +36,8 @@ MIN_STRANGERS: Final = 3
 MAX_BURST_DAYS: Final = 3
 #: Endpoints of any namespace that one replica met once, within one hour.
 MIN_MANY: Final = 5
+#: Pods that are several replicas where nobody knows how many there are: one that a node lost looks like two.
+MANY_PODS: Final = 4
 #: Hours of a day for which somebody stays at one thing; what goes on for longer is a program at its work.
 MAX_SESSION_HOURS: Final = 8
 
@@ -104,8 +106,9 @@ def new_in_one_replica(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Seri
 def of_several_replicas(cells: pd.DataFrame, facts: pd.DataFrame) -> Bools:
     """Cells that more than one replica of a workload shows: no rollout explains so many pods."""
     templates, together = _templates(cells)
-    pods = facts["pods"].to_numpy(dtype=np.float64)
-    found: Bools = (facts["replicas"].to_numpy(dtype=np.float64) >= 2) & ((pods > templates) | together)
+    pods, replicas = (facts[name].to_numpy(dtype=np.float64) for name in ("pods", "replicas"))
+    several: Bools = (pods > templates) | together
+    found: Bools = several & np.where(np.isnan(replicas), pods >= MANY_PODS, replicas >= 2)
     return found
 
 

@@ -204,9 +204,9 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     shown = _after_rollout(began, origin, around, SHOWN_US)
     facts["new_image"] = origin.isin(around.new_images).to_numpy() & shown
     met = _after_rollout(holders.first_us, origin, around, SHOWN_US)
+    facts["origin_us"], facts["mates"] = origin_first_us(cells, origin), of_several_replicas(cells, facts)
     facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met, days=days)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
-    facts["origin_us"], facts["mates"] = origin_first_us(cells, origin), of_several_replicas(cells, facts)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)

@@ -52,7 +52,7 @@ def began_without_release(
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``named``, ``names_seen`` and ``replicas``.
+        With ``external``, ``named``, ``names_seen``, ``replicas`` and ``mates``.
     holders
         Of the cells: another name of a holder that was called before is no news.
     releases_seen
@@ -65,7 +65,8 @@ def began_without_release(
     outgoing = (cells["direction"] == "egress") & (facts["external"] == 1.0)
     # where no names are seen, a new address may be the next one of an old service
     outgoing &= (facts["named"] == 1.0) | facts["names_seen"]
-    outgoing &= cells["subject"].isin(releases_seen) & ~(facts["replicas"] >= 2)
+    # what several replicas do, no one of them began
+    outgoing &= cells["subject"].isin(releases_seen) & ~(facts["replicas"] >= 2) & ~facts["mates"]
     heard = np.concatenate([[0.0], np.cumsum(days.shares)])
     first = days.count_before(holders.first_date)
     sight = pd.Series(days.count_before(cells["first_date"]), index=cells.index)

@@ -186,6 +186,15 @@ def test_what_began_without_a_release_and_stays_is_held_back(
     assert ("began_without_release" in found.split(";")) == held
 
 
+@pytest.mark.parametrize(("pods", "held"), [(1, True), (3, True), (4, False)])
+def test_many_pods_are_several_replicas_although_nobody_knows_how_many(pods: int, held: bool) -> None:
+    """One pod may have been replaced twice; four did not begin by accident of one that was taken over."""
+    replicas = {name: 5 for name in WORKLOADS if name != "w001"}
+    around = Surroundings(replicas=replicas, teams=TEAMS, rolled_out={"w001": ()})
+    found = reasons(call("api.example.net", range(6, 14), pods=pods), around=around)["api.example.net"]
+    assert ("began_without_release" in found.split(";")) == held
+
+
 def heard(days: range, share: float) -> pd.DataFrame:
     """Coverage of the window of which that share arrived on some days."""
     hours = coverage(DAYS)
