@@ -28,6 +28,7 @@ from models.domain import confidence as domain
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
 from models.synthesis.raw_cells import workload_id
+from models.synthesis.untold import UNTOLD_FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 STABLE_RISK: Final = READINESS_RISKS[-1]
 #: Why an assumed rule has no number.
 ASSUMED: Final = "assumed: nothing of it was seen"
+#: Why a rule for traffic whose ends nobody can tell has none.
+UNTOLD: Final = "who was at the other end, or who called, is not told"
 #: Chance of being wanted below which no automation may approve a rule: more speaks against it than for it.
 MIN_LEGIT: Final = 0.5
 REVIEW: Final = "needs_review"
@@ -223,6 +226,8 @@ class _Ledger:
         """Confidence of a rule."""
         if rule.evidence.assumed:
             return domain.Confidence(band=TOO_LITTLE, reason=ASSUMED)
+        if UNTOLD_FLAG in rule.flags:
+            return domain.Confidence(band=TOO_LITTLE, reason=UNTOLD)
         score = self._scores.get(rule.id)
         if score is None:
             return domain.Confidence(band=TOO_LITTLE, reason=TOO_LITTLE)

@@ -23,7 +23,7 @@ from models.learning.days import ObservedDays, window_days
 from models.learning.incidence import SUMS, DayIncidence
 from models.synthesis.addresses import writable_names
 from models.synthesis.leftovers import works
-from models.synthesis.reasons import NEEDS_NO_RULE
+from models.synthesis.reasons import NEEDS_NO_RULE, UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from models.synthesis.edges import Edge
 
 #: Why an edge has no rule although enforcement would not deny it, or although it should be denied.
-_NOT_HELD_BACK: Final = NEEDS_NO_RULE | {"direction_open", "rejected"}
+_NOT_HELD_BACK: Final = NEEDS_NO_RULE | {"direction_open", "rejected", UNTOLD}
 _DAY_COLUMNS: Final = ("day", "hour_bits", *SUMS, "replies_visible", "first_us", "last_us")
 HELD_BACK: Final = "held back"
 

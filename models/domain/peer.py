@@ -126,6 +126,10 @@ class EntityPeer:
         return f"entity {self.entity}"
 
 
+#: Whoever it is: pods, nodes and outside, of this cluster and others.
+ANYONE: Final = EntityPeer("all")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FqdnPeer:
     """

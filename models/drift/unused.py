@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.domain.confidence import percent_text
 from models.domain.labels import LabelSet
-from models.domain.policy import Entry, PolicyRef
+from models.domain.policy import EntitySelector, Entry, PolicyRef
 from models.domain.selector import EndpointSelector
 from models.drift.atoms import meaning, part_text, peer_text, ports_text
 from models.drift.coverage import NightCoverage
@@ -68,6 +68,7 @@ def unused_parts(scene: Scene, standing: Standing, coverage: NightCoverage) -> l
             and entry.policy not in kept
             and not _calendar(use.cells)
             and not _nodes(use.cells)
+            and not _untold(scene, entry)
         ):
             found.append(_finding(scene, standing, entry, use))
     return found
@@ -182,6 +183,21 @@ def _calendar(cells: tuple[str, ...]) -> bool:
 def _nodes(cells: tuple[str, ...]) -> bool:
     """Whether other nodes are meant: who runs on the pod's own node passes without a rule, until it moves."""
     return any(f"|entity|{name}|" in cell for cell in cells for name in NODE_ENTITIES)
+
+
+def _untold(scene: Scene, entry: Entry) -> bool:
+    """Whether a port is open to anyone for traffic whose ends no record tells: its use makes no cell."""
+    if EntitySelector("all") not in (entry.peers or ()):
+        return False
+    windows = [one for one in (scene.night, scene.history) if one is not None]
+    aside = pd.concat([one.aside_edges for one in windows], ignore_index=True)
+    mine = aside.loc[aside["direction"] == entry.direction.value, ["protocol", "port"]].drop_duplicates()
+    return any(
+        one.protocol.value == protocol and one.contains(port)
+        for rule in entry.ports or ()
+        for one in rule.ports
+        for protocol, port in mine.itertuples(index=False)
+    )
 
 
 def _break_glass(scene: Scene) -> frozenset[PolicyRef]:

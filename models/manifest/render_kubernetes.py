@@ -9,7 +9,15 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from models.domain.labels import SERVICE_ACCOUNT_KEY
-from models.domain.peer import EVERY_NAMESPACE, CidrPeer, EndpointPeer, EntityPeer, LabelSelector, Peer
+from models.domain.peer import (
+    ANYONE,
+    EVERY_NAMESPACE,
+    CidrPeer,
+    EndpointPeer,
+    EntityPeer,
+    LabelSelector,
+    Peer,
+)
 from models.domain.proposal import Proposal
 from models.domain.rule import Direction, Rule
 from models.errors import UnsupportedError
@@ -47,7 +55,7 @@ def _obstacle(rule: Rule) -> str:
                 return "a pod of another cluster cannot be selected"
             by_account = any(_by_account(one.selector) for one in peer.each)
             return "a service account cannot be selected" if by_account else ""
-        case EntityPeer(entity="world") | CidrPeer():
+        case EntityPeer(entity="world" | "all") | CidrPeer():
             return ""
         case EntityPeer(entity=entity):
             return f"the entity {entity} cannot be selected"
@@ -76,8 +84,10 @@ def _peers(peer: Peer, namespace: str) -> list[dict[str, Any]]:
 
 def _entry(entry: Entry, namespace: str) -> dict[str, Any]:
     way = "from" if entry.direction == "ingress" else "to"
+    peers = [form for peer in entry.peers for form in _peers(peer, namespace)]
     return {
-        way: [form for peer in entry.peers for form in _peers(peer, namespace)],
+        # No list of peers is everybody.
+        **({} if ANYONE in entry.peers else {way: peers}),
         "ports": [
             {"port": port.number, **({"endPort": port.end} if port.end else {}), "protocol": port.protocol}
             for port in entry.ports

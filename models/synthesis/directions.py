@@ -35,9 +35,9 @@ class Evidence:
     Parameters
     ----------
     rules
-        Of either direction, without assumed ones.
+        Of either direction, for traffic whose ends are known: neither assumed ones nor untold ones.
     excluded
-        Edges of the workload that make no rule.
+        Edges of the workload that no rule lets through.
     rejected
         A reviewer rejected rules of this workload.
     days
@@ -69,13 +69,17 @@ def _blocking(here: Iterable[Excluded], evidence: Evidence) -> list[Excluded]:
         for (reason, *_), edges in contacts.items()
         if reason in ALWAYS_BLOCKING
         or evidence.posture == "generous"
-        or _working_days([one.edge for one in edges])
-        >= max(MIN_PERSISTENT_DAYS, PERSISTENT_SHARE * evidence.days)
+        or working_days(one.edge for one in edges) >= persistent_days(evidence.days)
         for one in edges
     ]
 
 
-def _working_days(edges: Iterable[Edge]) -> int:
+def persistent_days(days: int) -> float:
+    """Of so many days, those on which a contact has to work for a default deny to break it for certain."""
+    return max(MIN_PERSISTENT_DAYS, PERSISTENT_SHARE * days)
+
+
+def working_days(edges: Iterable[Edge]) -> int:
     """
     Days on which one contact worked, as far as its edges prove it.
 

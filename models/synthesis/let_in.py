@@ -2,14 +2,16 @@
 Rules that let in what is held back, said where a person decides on them.
 
 Where no label tells the pods of a namespace from each other, a rule admits all of them, and with them
-whoever in it is held back. The rule may be needed all the same; who approves it has to know.
+whoever in it is held back; where a port is open to anyone, it admits whoever is held back on it. The rule may
+be needed all the same; who approves it has to know.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from models.domain.peer import EVERY_NAMESPACE, EndpointPeer
+from models.domain.cidr import parse_address
+from models.domain.peer import ANYONE, EVERY_NAMESPACE, EndpointPeer
 from models.domain.rule import Port, Rule
 from models.synthesis.view import ClusterView
 
@@ -30,7 +32,7 @@ def with_held_back_told(
     rules
         Of one proposal.
     held
-        Label-set keys of the peers that are held back of its subject, by direction and port.
+        Label-set keys or addresses of the peers that are held back of its subject, by direction and port.
     view
         Who is who.
     """
@@ -38,22 +40,31 @@ def with_held_back_told(
 
 
 def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView) -> Rule:
-    if not isinstance(rule.peer, EndpointPeer) or "every_pod" in rule.flags:
+    peer = rule.peer
+    if not (isinstance(peer, EndpointPeer) or peer == ANYONE) or "every_pod" in rule.flags:
         return rule
     keys = {
         key
         for (direction, port), peers in held.items()
         if direction == rule.direction and any(_holds(mine, port) for mine in rule.ports)
         for key in peers
-        if _selected(rule.peer, key, view)
+        if not isinstance(peer, EndpointPeer) or _selected(peer, key, view)
     }
-    names = sorted({f"{one.title} in {one.namespace}" for key in keys if (one := view.workload(key))})
+    names = sorted({name for key in keys if (name := _name(key, view))})
     if not names:
         return rule
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     why = f"It also lets in {', '.join(names[:_SHOWN])}{more}, held back on this port (see the quarantine)."
     flags = tuple(sorted({*rule.flags, "admits_held_back", "needs_review"}))
     return replace(rule, flags=flags, reasons=(*rule.reasons, why))
+
+
+def _name(key: str, view: ClusterView) -> str:
+    """What a sentence calls a peer that is held back; "" for one of whom nothing is known."""
+    one = view.workload(key)
+    if one is not None:
+        return f"{one.title} in {one.namespace}"
+    return key if parse_address(key) else ""
 
 
 def _holds(mine: Port, port: Port) -> bool:

@@ -27,6 +27,7 @@ WHY: Final = MappingProxyType(
         "ambiguous_direction": "The records do not say which of the two sides called, and ports do not tell.",
         "no_port": "No port is known, as in fragments; a rule would open all of them.",
         "http_unwritable": "No rule can hold this method or path, so the list of the rule refuses it.",
+        "untold_let_through": "Nobody can say who called whom; a rule lets it through all the same.",
         "direction_open": "This direction stays open, so nothing has to be allowed.",
         "rejected": "A reviewer rejected this rule.",
         "quarantined": "Held back because it looks odd; a person decides (see the quarantine).",
@@ -40,8 +41,8 @@ WHY: Final = MappingProxyType(
     }
 )
 
-#: Traffic of these classes worked and cannot be written as a rule; if it is persistent, enforcing its
-#: direction would break it, so the direction stays open.
+#: Traffic of these classes worked and makes no ordinary rule; if it is persistent, enforcing its direction
+#: would break it, so the direction stays open unless `models.synthesis.untold` finds a rule for it.
 INEXPRESSIBLE: Final = frozenset(
     {
         "address_unknown",
@@ -53,6 +54,8 @@ INEXPRESSIBLE: Final = frozenset(
         "unresolved",
     }
 )
+#: Nobody can say who is at the other end or who called, but a rule for the port lets it through.
+UNTOLD: Final = "untold_let_through"
 #: One address alone that outside traffic hides behind is enough: there is no telling how much is behind it.
 ALWAYS_BLOCKING: Final = frozenset({"address_unknown"})
 #: Classes that work without any rule.

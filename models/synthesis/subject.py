@@ -1,8 +1,8 @@
 """One workload's proposal: rules, directions, resolvers and the words around them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -26,11 +26,12 @@ from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed
 from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.questions_asked import QuestionsAsked
-from models.synthesis.reasons import HELD_BACK
+from models.synthesis.reasons import HELD_BACK, UNTOLD
 from models.synthesis.refusals import Refusals
 from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
 from models.synthesis.targets import edge_port
+from models.synthesis.untold import untold_rules
 from models.synthesis.view import ClusterView
 
 MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
@@ -79,15 +80,29 @@ class Outcome:
     partly_rejected: set[int]
     excluded: list[Excluded]
 
+    @property
+    def _open_ways(self) -> set[str]:
+        ways = (("ingress", self.ingress), ("egress", self.egress))
+        return {way for way, decision in ways if not decision.enforced}
+
+    def leave_out(
+        self, excluded: Iterable[Excluded], let_through: Mapping[Excluded, str], rejected: Collection[str]
+    ) -> None:
+        """Keep edges that make no ordinary rule; ``let_through``: the rule that does it all the same."""
+        open_ways = self._open_ways
+        for one in excluded:
+            identifier = let_through.get(one, "")
+            if identifier and one.edge.direction not in open_ways:
+                reason = "rejected" if identifier in rejected else UNTOLD
+                self.excluded.append(replace(one, reason=reason))
+            else:
+                self.excluded.append(one)
+
     def settle(
         self, candidates: Sequence[Candidate], ids_of: dict[int, tuple[str, ...]], kept: set[str]
     ) -> None:
         """Give every edge of the candidates its rules, or the reason why it has none."""
-        open_ways = {
-            way
-            for way, decision in (("ingress", self.ingress), ("egress", self.egress))
-            if not decision.enforced
-        }
+        open_ways = self._open_ways
         for candidate in candidates:
             for edge in candidate.edges:
                 ids = tuple(identifier for identifier in ids_of[edge.place] if identifier in kept)
@@ -136,17 +151,20 @@ def propose_for(
     everything, ids_of = build_rules(grouping, candidates, setting.index, facts, rejected, http=setting.http)
     kept = [rule for rule in everything if rule.id not in rejected]
     rules = with_held_back_told(kept, _held_peers(excluded), view)
+    untold = untold_rules(key, excluded, rules, facts, view)
     evidence = Evidence(
         rules,
-        excluded,
+        [one for one in excluded if one not in untold.let_through],
         rejected=len(rules) < len(everything),
         days=facts.days,
         posture=view.posture,
         peer_of=partial(peer_text, view),
     )
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
-    outcome = Outcome(None, ingress, egress, {}, set(), list(excluded))
+    outcome = Outcome(None, ingress, egress, {}, set(), [])
     outcome.settle(candidates, ids_of, {rule.id for rule in rules})
+    outcome.leave_out(excluded, untold.let_through, rejected)
+    rules += with_held_back_told((rule for rule in untold.rules if rule.id not in rejected), unfit, view)
     if egress.enforced and not is_resolver(view, workload) and not _resolves(everything):
         assumed = assumed_rules(key, setting.resolvers, facts)
         rules += [rule for rule in assumed if rule.id not in setting.refusals.ids]
@@ -239,7 +257,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         rules=rules,
         ingress=outcome.ingress,
         egress=outcome.egress,
-        left_out=left_out(setting.view, outcome.excluded),
+        left_out=left_out(setting.view, (one for one in outcome.excluded if one.reason != UNTOLD)),
         maturity=matured,
         why_not_stable=why_not_stable,
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,

@@ -12,6 +12,7 @@ from models.drift.night import set_scene
 from models.drift.standing import stand
 from models.drift.timeline import Snapshot
 from tests.unit.drift.nights import DAYS, LAST, NOW, cluster, kinds, parts, policies_of, policy, report
+from tests.unit.synthesis.test_aside import row, with_rows
 
 
 def without(frames, name):
@@ -188,6 +189,24 @@ def test_trap_K4_callers_from_other_nodes_come_back_when_a_pod_moves(peer, dead)
     world.at_server(pods["api"], "entity", peer, 9100, days=range(14))
     found = [one for one in report(world, policies_of(world)).findings if one.kind == "unused"]
     assert bool(found) == dead
+
+
+def test_trap_K4_a_port_that_is_open_for_what_no_record_tells_is_used_all_the_same():
+    """Known pods gave the port up, those that nobody can tell did not."""
+    for still, expected in ((False, ["unused"]), (True, [])):
+        world, pods = cluster()
+        world.edge(pods["db"], pods["api"], 9000, days=range(DAYS - 12))
+        opened = policies_of(world)
+        policy(opened, "api")["spec"]["ingress"] = [
+            {"fromEntities": ["all"], "toPorts": [{"ports": [{"port": "9000", "protocol": "TCP"}]}]},
+            {"fromEndpoints": [{"matchLabels": {"app": "web"}}]},
+        ]
+        aside = row(world, "unresolved", subject=pods["api"].key, direction="ingress", port=9000)
+        seen = with_rows(world, [aside] if still else []).aside_edges
+        history, night = (replace(one, aside_edges=seen) for one in parts(world))
+        found = find_drift(DriftInput(night, history, (Snapshot(0, tuple(opened)),)), NOW)
+        about = [one for one in found.findings if one.kind == "unused" and one.direction == "ingress"]
+        assert [one.kind.value for one in about] == expected
 
 
 def test_trap_K4_what_the_window_cannot_know_is_never_unused():

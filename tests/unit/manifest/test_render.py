@@ -287,6 +287,19 @@ def test_what_a_kubernetes_policy_cannot_say_is_listed_and_keeps_its_direction_o
     assert kubernetes_comments(proposal)[-1].startswith("Not expressible here")
 
 
+def test_a_port_open_to_anyone_has_no_list_of_peers_in_a_kubernetes_policy():
+    """No ``from`` is everybody; an address block would leave out the pods."""
+    world = World()
+    api = world.pod("shop", "api")
+    world.edge(world.pod("shop", "web"), api)
+    world.at_server(api, "unresolved", "10.244.1.7", 9000)
+    proposal = proposal_for(propose(world.observations()), "api")
+    ingress = kubernetes_manifest(proposal)["spec"]["ingress"]
+    assert {"ports": [{"port": 9000, "protocol": "TCP"}]} in ingress
+    assert any("from" in entry for entry in ingress)
+    assert not any("entity all" in said for said in cannot_say(proposal))
+
+
 def test_a_kubernetes_policy_for_a_resolver_admits_every_namespace():
     """Pods of the whole cluster, by an empty namespace selector."""
     world = World()

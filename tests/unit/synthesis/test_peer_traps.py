@@ -5,6 +5,7 @@ import pytest
 from jobs.propose import propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer
+from models.domain.rule import Port
 from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
 
 
@@ -187,13 +188,15 @@ def test_trap_E12_an_unresolved_pod_address_is_counted_and_never_a_prefix(world,
     assert reasons(proposal.left_out) == {"unresolved"}
 
 
-def test_trap_E12_a_persistent_unresolved_peer_keeps_the_direction_open(world, web):
-    """A default deny would break for certain what works every day."""
+def test_trap_E12_a_persistent_unresolved_peer_is_no_prefix_and_does_not_break(world, web):
+    """A default deny would break for certain what works every day: its port stays open, and nothing else."""
     world.edge(web, world.pod("shop", "api"))
-    world.to(web, "unresolved", "10.244.1.7", 8080)
-    result = propose(world.observations())
-    assert not [one for one in result.proposals if one.subject.workloads == ("Deployment/web",)]
-    assert "cannot be written" in result.unproposed[0].why
+    world.to(web, "unresolved", "10.244.1.7", 8081)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert not [rule for rule in proposal.rules if isinstance(rule.peer, CidrPeer)]
+    (untold,) = [rule for rule in proposal.rules if "untold" in rule.flags]
+    assert (untold.peer, untold.ports) == (EntityPeer("all"), (Port("TCP", 8081),))
+    assert "needs_review" in untold.flags
 
 
 def test_trap_E13_nodes_are_entities_and_not_addresses(world, web):
