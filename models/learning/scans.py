@@ -49,7 +49,8 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
         Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
         the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
         contact), ``days`` (on which the origin met the peer, or its holder), ``alone`` (one pod may have
-        made all of it), ``lasting`` (it went on for most of the day) and ``pod`` (that one; "" is unknown).
+        made all of it), ``no_probe`` (it went on for most of the day, or to a name outside)
+        and ``pod`` (that one; "" is unknown).
 
     Returns
     -------
@@ -57,9 +58,10 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
         True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
         within the run or in the hours of its misses: what a scanner hit is no more wanted than what it
         missed. What several pods did is not what one scanner hit, nor what a pod did that missed nothing,
-        nor what went on all day, and a holder that was met on other days is none.
+        nor what went on all day, nor what was called by its name: a scanner goes from address to address.
+        A holder that was met on other days is none.
     """
-    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone", "lasting", "pod"), "contacts")
+    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone", "no_probe", "pod"), "contacts")
     ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
     known = ordered.loc[ordered["fail"].notna()]
     missed = (known["fail"] >= MISSED_SHARE).to_numpy()
@@ -73,7 +75,7 @@ def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
     beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
     beside |= contacts.index.isin(known.index[in_run])
     beside &= (contacts["days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
-    beside &= ~contacts["lasting"].to_numpy(dtype=np.bool_)
+    beside &= ~contacts["no_probe"].to_numpy(dtype=np.bool_)
     beside &= _by_a_scanner(contacts, contacts.index.isin(hit.index))
     flagged = contacts.index.isin(hit.index) | beside
     return pd.Series(flagged, index=contacts.index, name="scan")

@@ -169,9 +169,10 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         ``single_replica``, ``one_replica``, ``unreleased``, ``strangers``, ``many``, ``company``,
         ``accompanied``, ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was
         there on one day only), ``strange_days`` (days on which it called a nameless stranger),
-        ``party_days`` (days of the same holder), ``own_days`` (of the cell itself, where ``days`` are the
-        holder's: bare addresses outside), ``only_failed``, ``only_dropped``, ``origin_us`` (first sight
-        of the origin in the window) ``mates`` (several replicas do it) and ``leader`` (the
+        ``party_days`` (days of the same holder), ``session_days`` (`models.learning.ports.session_days`),
+        ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses outside),
+        ``only_failed``, ``only_dropped``, ``origin_us`` (first sight of the origin in the window)
+        ``mates`` (several replicas do it) and ``leader`` (the
         origin is taken to elect one).
     """
     require(cells, _CELL_COLUMNS, "cells")
@@ -209,6 +210,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
+    facts["session_days"] = session_days(cells, origin, target)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
     facts["brief"] = there_once(cells, origin)
     facts["strange_days"] = stranger_days(cells, facts, origin)
@@ -216,9 +218,9 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         origin=origin,
         hour=hour,
         fail=facts["fail"],
-        days=np.maximum(facts["party_days"], session_days(cells, origin, target)),
+        days=np.maximum(facts["party_days"], facts["session_days"]),
         alone=~(facts["pods"] >= 2),
-        lasting=lasting(cells),
+        no_probe=lasting(cells) | (facts["named"] == 1.0).to_numpy(),
         pod=facts["pod"],
     )
     facts["scan"] = scan_flags(contacts)

@@ -42,6 +42,22 @@ def test_trap_J4_a_forwarded_scan_is_held_back() -> None:
     assert (cells.loc[~planted, "reasons"] != "").mean() <= 0.05
 
 
+def test_a_scanner_asks_for_no_names() -> None:
+    """Of two partners that the same replica called once, in the hour of a scan, one was called by its name."""
+    scan = [
+        edge("w005", "victim", DAYS[9], port=1000 + i, answered=0, first_us=9 * DAY_US + i * 1000, pods=1)
+        for i in range(20)
+    ]
+    calls = [
+        edge("w005", f"203.0.113.{number}", DAYS[9], peer_kind="ip", peer_names=name, pods=1,
+             first_us=9 * DAY_US + 5000)
+        for number, name in ((7, "partner.example"), (8, ""))
+    ]  # fmt: skip
+    cells = screened([*scan, *calls]).set_index("peer")["reasons"]
+    assert "scan" not in cells["partner.example"]
+    assert "scan" in cells["203.0.113.8"]
+
+
 def test_trap_J5_debug_pods_and_orphans_are_held_back() -> None:
     """An ephemeral container, and a pod without a controller."""
     rows = [edge("dbg", "db", day, pods=1) for day in DAYS[:4]] + [
@@ -369,13 +385,13 @@ def test_worse_facts_never_add_more(name: str, low: float, high: float) -> None:
 
 
 def contacts(
-    outcomes: list[float], days: int = 9, *, alone: bool = True, lasting: bool = False, pods: str = ""
+    outcomes: list[float], days: int = 9, *, alone: bool = True, no_probe: bool = False, pods: str = ""
 ) -> pd.DataFrame:
     """First contacts of one origin, in order; a letter of ``pods`` for each, and a dot where none is known."""
     places = range(len(outcomes))
     columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "days": days}
     pod = [name.strip(".") for name in pods] or ""
-    columns |= {"alone": alone, "lasting": lasting, "pod": pod}
+    columns |= {"alone": alone, "no_probe": no_probe, "pod": pod}
     return pd.DataFrame(columns, index=[f"c{place:02d}" for place in places])
 
 
@@ -399,7 +415,7 @@ def test_what_several_pods_did_is_not_what_a_scanner_hit() -> None:
 
 def test_what_goes_on_all_day_is_not_what_a_scanner_hit() -> None:
     """A new dependency that was released on the day of a scan; what it missed stays a miss."""
-    hit = scan_flags(contacts([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], days=1, lasting=True))
+    hit = scan_flags(contacts([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], days=1, no_probe=True))
     assert hit.tolist() == [True, True, False, True, True, True]
 
 

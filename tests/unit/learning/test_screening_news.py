@@ -79,6 +79,29 @@ def test_a_nameless_call_is_odd_where_others_have_names_or_it_is_not_the_only_on
     assert ("lone_sighting" in odd) == held
 
 
+@pytest.mark.parametrize(("others", "held"), [(1, True), (2, False)])
+def test_an_address_that_two_other_teams_call_is_no_stranger(others: int, held: bool) -> None:
+    """Where no DNS is seen, a service that many use is known by its address."""
+    places = [f"192.0.{place}.1" for place in range(3)]
+    outside = {"peer_kind": "ip", "flows": 1}
+    calls = [
+        edge("w900", address, DAYS[6 + 2 * place], pods=1, **outside) for place, address in enumerate(places)
+    ]
+    calls += [
+        edge(WORKLOADS[team], address, day, pods=5, **outside)
+        for team in range(others)
+        for address in places
+        for day in DAYS
+    ]
+    images = {name: f"image{place}" for place, name in enumerate([*WORKLOADS, "w900"])}
+    teams = {**TEAMS, "w900": "team900"}
+    around = Surroundings(replicas=dict.fromkeys([*WORKLOADS, "w900"], 5), teams=teams, images=images)
+    cells = screened(calls, around=around)
+    mine = cells[cells["subject"] == "w900"].set_index("peer")
+    assert mine["popularity"].tolist() == [others] * 3
+    assert [("lone_sighting" in text.split(";")) for text in mine["reasons"]] == [held] * 3
+
+
 def test_few_replicas_by_accident_are_expected_among_many_rare_calls() -> None:
     """One chance in 625 is no proof where hundreds of calls are tested; a day of calls is."""
     rare = call("rare.example.net", [4, 6, 8, 10, 12], flows=1)
@@ -113,7 +136,7 @@ def test_a_scanner_that_calls_a_holder_it_knows_scans_something_else() -> None:
             "fail": [1.0, 1.0, 0.0, 0.0, 1.0, 1.0],
             "days": [1, 1, 5, 1, 1, 1],
             "alone": True,
-            "lasting": False,
+            "no_probe": False,
             "pod": "",
         },
         index=[f"c{place}" for place in places],
@@ -248,3 +271,35 @@ def test_a_nameless_address_begins_only_where_others_have_names(names: bool) -> 
     around = Surroundings(replicas={"w900": 1}, teams=TEAMS, rolled_out={"w900": ()})
     found = screened([*rows, *always], around=around).set_index("peer").loc["192.0.2.7", "reasons"]
     assert ("began_without_release" in found.split(";")) == names
+
+
+@pytest.mark.parametrize(
+    ("names", "teams", "held"), [(3, 2, False), (2, 2, True), (3, 1, True), (1, 4, True)]
+)
+def test_names_that_take_turns_and_that_other_teams_call_are_no_beacon(
+    names: int, teams: int, held: bool
+) -> None:
+    """A content network that many use is switched on by a setting; a beacon keeps to its name."""
+    texts = [f"edge-{place}.contentnet.example" for place in range(names)]
+    rows = [
+        *call("always.example.org", range(14)),
+        *(row for text in texts for row in call(text, range(6, 14))),
+    ]
+    others = WORKLOADS[10 : 10 + teams]
+    rows += [row for other in others for row in call(texts[0], range(14), subject=other, pods=5)]
+    images = {name: f"image{place}" for place, name in enumerate(WORKLOADS)}
+    by_team = {name: f"team{place}" for place, name in enumerate(WORKLOADS)}
+    around = Surroundings(replicas={"w001": 1}, teams=by_team, images=images, rolled_out={"w001": ()})
+    found = reasons(rows, around=around)
+    assert [("began_without_release" in found[text].split(";")) for text in texts] == [held] * names
+
+
+@pytest.mark.parametrize(("control", "held"), [(21, False), (22000, True)])
+def test_ports_that_a_habitual_session_hands_out_are_not_done_by_hand(control: int, held: bool) -> None:
+    """A port of an FTP session is new each time, also within an hour of a lone call outside."""
+    session = [edge("w900", "ftp", day, port=control, pods=5) for day in DAYS]
+    drawn = [edge("w900", "ftp", DAYS[9], port=50_021, pods=1, first_us=9 * DAY_US)]
+    lone = call("tools.example.net", [9], subject="w900", first_us=9 * DAY_US)
+    around = Surroundings(replicas=dict.fromkeys([*WORKLOADS, "w900"], 5), teams=TEAMS)
+    cells = screened([*session, *drawn, *lone], around=around).set_index("port")
+    assert ("beside_lone_sighting" in cells.loc[50_021, "reasons"].split(";")) == held
