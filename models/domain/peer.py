@@ -123,7 +123,7 @@ class EntityPeer:
     @property
     def title(self) -> str:
         """Name for sentences."""
-        return f"entity {self.entity}"
+        return "anyone" if self.entity == "all" else f"entity {self.entity}"
 
 
 #: Whoever it is: pods, nodes and outside, of this cluster and others.

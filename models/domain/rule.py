@@ -85,7 +85,7 @@ class RuleEvidence:
     days_seen, days_observed
         Calendar days (UTC) with such a flow, of the days on which the subject could have been seen.
     hours_seen
-        Distinct hours with such a flow.
+        Distinct hours with such a flow; 0, as the pods are, where no record tells who the two were.
     client_pods, server_pods
         Distinct pods at both ends; 0 where an end is not a pod.
     flows, connections

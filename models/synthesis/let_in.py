@@ -54,7 +54,8 @@ def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: Cl
     if not names:
         return rule
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    why = f"It also lets in {', '.join(names[:_SHOWN])}{more}, held back on this port (see the quarantine)."
+    what = "lets in" if rule.direction == "ingress" else "lets it call"
+    why = f"It also {what} {', '.join(names[:_SHOWN])}{more}, held back on this port (see the quarantine)."
     flags = tuple(sorted({*rule.flags, "admits_held_back", "needs_review"}))
     return replace(rule, flags=flags, reasons=(*rule.reasons, why))
 

@@ -8,7 +8,7 @@ _OPENED: Final = {"pairs": "pairs inside the cluster", "unseen": "unseen address
 _UNCOUNTED: Final = {
     "pattern": "every other name of this pattern",
     "route": "every other path of this form",
-    "world": "every other client, wherever it is",
+    "world": "every other peer, wherever it is",
 }
 
 
@@ -17,10 +17,11 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     if evidence["assumed"]:
         return "not seen: assumed"
     answered = evidence["answered_share"]
-    parts = [
-        f"seen on {evidence['days_seen']} of {evidence['days_observed']} days",
-        f"{evidence['hours_seen']} hours",
-        f"{evidence['client_pods']} client and {evidence['server_pods']} server pods",
+    parts = [f"seen on {evidence['days_seen']} of {evidence['days_observed']} days"]
+    if evidence["hours_seen"]:  # 0 where no record tells who the two were
+        parts.append(f"{evidence['hours_seen']} hours")
+        parts.append(f"{evidence['client_pods']} client and {evidence['server_pods']} server pods")
+    parts += [
         f"{evidence['flows']:,} flows",
         "replies could not be seen" if answered is None else f"answered {answered:.0%}",
         f"last {evidence['last_seen']}",
