@@ -119,6 +119,7 @@ class HttpLists:
         if templates:
             reasons.append(self._forecast(templates))
         flags = {"http", "needs_review"} if templates else set()
+        flags |= {"generalised"} if widening else set()
         flags |= {"http_incomplete"} if UNWRITABLE in left_out and templates else set()
         return HttpList(tuple(sorted(templates)), tuple(reasons), frozenset(flags), frozenset(widening))
 

@@ -180,7 +180,7 @@ def _rule(identifier: str, place: _Place, edges: Sequence[Excluded], facts: Subj
         evidence=evidence,
         maturity=maturity(facts.effective_days),
         reasons=(seen, _why(edges, addresses), "Rejecting it denies this traffic."),
-        flags=tuple(sorted({UNTOLD_FLAG, "needs_review"})),
+        flags=tuple(sorted({UNTOLD_FLAG, "needs_review"} | ({"generalised"} if widening else set()))),
         widening=widening,
     )
 

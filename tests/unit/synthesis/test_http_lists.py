@@ -112,6 +112,7 @@ def test_trap_H2_identifiers_become_one_template_that_is_recorded_as_widening():
     result = propose(world.observations(), capabilities=LISTS)
     assert listed(result) == [("GET", r"^/orders/[0-9]+(\?.*)?$")]
     (record,) = [one for one in rule(result).widening if one.kind == "route"]
+    assert "generalised" in rule(result).flags
     assert (record.covers, record.openings) == (28, 0.5)
     assert record.change < 0
 
