@@ -90,6 +90,9 @@ class Outcome:
     ) -> None:
         """Keep edges that make no ordinary rule; ``let_through``: the rule that does it all the same."""
         open_ways = self._open_ways
+        if not let_through:  # an edge has many fields to hash, and most workloads none of these
+            self.excluded += excluded
+            return
         for one in excluded:
             identifier = let_through.get(one, "")
             if identifier and one.edge.direction not in open_ways:
@@ -154,7 +157,7 @@ def propose_for(
     untold = untold_rules(key, excluded, rules, facts, view)
     evidence = Evidence(
         rules,
-        [one for one in excluded if one not in untold.let_through],
+        untold.others(excluded),
         rejected=len(rules) < len(everything),
         days=facts.days,
         posture=view.posture,

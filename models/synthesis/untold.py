@@ -54,6 +54,10 @@ class Untold:
     rules: tuple[Rule, ...]
     let_through: Mapping[Excluded, str]
 
+    def others(self, excluded: Iterable[Excluded]) -> list[Excluded]:
+        """Those that no rule lets through."""
+        return [one for one in excluded if not self.let_through or one not in self.let_through]
+
 
 def untold_rules(
     key: str, excluded: Iterable[Excluded], ordinary: Sequence[Rule], facts: SubjectFacts, view: ClusterView
