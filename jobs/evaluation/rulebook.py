@@ -10,6 +10,7 @@ from jobs.evaluation.occurrences import address_text
 from jobs.evaluation.world import World
 from models.domain.fqdn import FqdnSelector
 from models.domain.peer import (
+    ANYONE,
     EVERY_NAMESPACE,
     EndpointPeer,
     EntityPeer,
@@ -87,7 +88,8 @@ class RuleBook:
             case EndpointPeer() as peer:
                 return place.far_set >= 0 and any(self._selects(one, place.far_set) for one in peer.each)
             case EntityPeer() as peer:
-                return peer.entity == link.entity or (place.address >= 0 and peer.entity in _OUTSIDE)
+                outside = place.address >= 0 and peer.entity in _OUTSIDE
+                return peer == ANYONE or peer.entity == link.entity or outside
             case FqdnPeer() as peer:
                 name = self._world.outsides[link.outside].name if link.outside >= 0 else ""
                 return bool(name) and any(_names(one, name) for one in peer.each)

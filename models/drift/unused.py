@@ -38,6 +38,9 @@ MIN_IDLE_DAYS: Final = 7
 MIN_SPAN_DAYS: Final = 7
 #: Idle days per longest earlier gap: a silence no longer than those before it is a rhythm.
 SILENCE_PER_GAP: Final = 3
+#: Reasons for which the fold sets aside what `models.synthesis.untold` writes rules for.
+_UNTOLD: Final = ("unresolved", "ambiguous_direction", "reply_only")
+_ANYONE: Final = EntitySelector("all")
 #: Label or annotation of a policy that is kept for emergencies.
 BREAK_GLASS: Final = "portolan.dev/break-glass"
 _CALENDAR: Final = tuple(sorted(RUN_KINDS))
@@ -186,17 +189,28 @@ def _nodes(cells: tuple[str, ...]) -> bool:
 
 
 def _untold(scene: Scene, entry: Entry) -> bool:
-    """Whether a port is open to anyone for traffic whose ends no record tells: its use makes no cell."""
-    if EntitySelector("all") not in (entry.peers or ()):
-        return False
+    """Whether traffic that makes no cell needs it: nobody can tell its other end, or who called."""
     windows = [one for one in (scene.night, scene.history) if one is not None]
     aside = pd.concat([one.aside_edges for one in windows], ignore_index=True)
-    mine = aside.loc[aside["direction"] == entry.direction.value, ["protocol", "port"]].drop_duplicates()
-    return any(
-        one.protocol.value == protocol and one.contains(port)
+    mine = aside["reason"].isin(_UNTOLD) & (aside["direction"] == entry.direction.value)
+    return any(_lets_through(entry, row, scene) for row in aside[mine].to_dict("records"))
+
+
+def _lets_through(entry: Entry, row: Mapping[Any, Any], scene: Scene) -> bool:
+    """Whether a part of a rule lets an edge pass that the fold set aside."""
+    texts = scene.view.workloads.texts
+    port = row["icmp_type"] if row["protocol"].startswith("ICMP") else row["port"]
+    holds = any(
+        one.protocol.value == row["protocol"] and one.contains(port)
         for rule in entry.ports or ()
         for one in rule.ports
-        for protocol, port in mine.itertuples(index=False)
+    )
+    if not holds or not _selects(entry.subject, texts.get(row["subject"], ())):
+        return False
+    labels = texts.get(row["peer"], ()) if row["peer_kind"] == "endpoint" else ()
+    return any(
+        peer == _ANYONE or (isinstance(peer, EndpointSelector) and bool(labels) and _selects(peer, labels))
+        for peer in entry.peers or ()
     )
 
 

@@ -33,15 +33,12 @@ class Holders:
         ISO date of the first call, on whatever kind of day, keyed by cell.
     first_us
         Microseconds of the first call, keyed by cell.
-    group
-        Number of the pair of subject and holder, in the order of the cells.
     """
 
     days: pd.Series[float]
     bits: npt.NDArray[np.uint64]
     first_date: pd.Series[str]
     first_us: pd.Series[int]
-    group: npt.NDArray[np.int64]
 
 
 def holders_of(cells: pd.DataFrame, domains: pd.Series[Any]) -> Holders:
@@ -82,7 +79,6 @@ def holders_of(cells: pd.DataFrame, domains: pd.Series[Any]) -> Holders:
         np.where(held.to_numpy(), together[codes], own),
         first.where(held, cells["first_date"]),
         met.where(held, cells["first_us"]).astype("int64"),
-        codes,
     )
 
 

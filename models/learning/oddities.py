@@ -38,8 +38,6 @@ MAX_BURST_DAYS: Final = 3
 MIN_MANY: Final = 5
 #: Pods that are several replicas where nobody knows how many there are: one that a node lost looks like two.
 MANY_PODS: Final = 4
-#: Other teams with other images that call an address; then it is no stranger, though it has no name.
-KNOWN_TO_TEAMS: Final = 2
 #: Hours of a day for which somebody stays at one thing; what goes on for longer is a program at its work.
 MAX_SESSION_HOURS: Final = 8
 
@@ -183,12 +181,12 @@ def stranger_days(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[An
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``named``, ``single_replica``, ``party_days`` and ``popularity``.
+        With ``external``, ``named``, ``single_replica`` and ``party_days``.
     origin
         Who opens the connection, by cell.
     """
     strange = (facts["external"] == 1.0) & (facts["named"] != 1.0)
-    strange &= facts["single_replica"] & (facts["party_days"] <= 1) & (facts["popularity"] < KNOWN_TO_TEAMS)
+    strange &= facts["single_replica"] & (facts["party_days"] <= 1)
     return cells["first_date"].where(strange).groupby(origin).transform("nunique")
 
 
@@ -218,7 +216,7 @@ def beside_lone_sightings(
     once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
     once &= (cells["active_days"] <= 1).to_numpy()
     lone = once & outside & (facts["party_days"] <= 1).to_numpy()
-    # a session that is an old habit hands out ports that were never used before
+    # a session that is an old habit hands out ports that nobody used before
     inside = once & ~outside & (facts["session_days"] <= 1).to_numpy()
     hour = (cells["first_us"] // HOUR_US).to_numpy()
     who, _ = group_codes(facts[["pod"]].assign(origin=origin), ("origin", "pod"))

@@ -20,7 +20,6 @@ from models.domain.confidence import CALIBRATED, PRIOR
 from models.learning.attacks import FAMILIES, inject
 from models.learning.base import Estimator, require, series
 from models.learning.ledger import contributions, evidence_of
-from models.learning.oddities import KNOWN_TO_TEAMS
 from models.learning.screening_features import FEATURES, passing
 from models.learning.second_channel import (
     ADMIT,
@@ -225,8 +224,7 @@ class Screening(Estimator):
         # another name of a holder that is called again and again is no stranger
         lone = outside & (facts["party_days"] <= 1) & facts["single_replica"] & ~facts["brief"]
         # a rare call is made by itself; what has no name where others do, or is not the only one, is none
-        strangers = (facts["strange_days"] >= 2) & (facts["popularity"] < KNOWN_TO_TEAMS)
-        nameless = (facts["named"] != 1.0) & (facts["names_seen"] | strangers)
+        nameless = (facts["named"] != 1.0) & (facts["names_seen"] | (facts["strange_days"] >= 2))
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
         hard = {
             "debug_or_exec": facts["debug"] == 1.0,

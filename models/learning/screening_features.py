@@ -220,11 +220,22 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         fail=facts["fail"],
         days=np.maximum(facts["party_days"], facts["session_days"]),
         alone=~(facts["pods"] >= 2),
-        no_probe=lasting(cells) | (facts["named"] == 1.0).to_numpy(),
+        no_probe=lasting(cells) | _asked_for(facts, cells, origin),
         pod=facts["pod"],
     )
     facts["scan"] = scan_flags(contacts)
     return facts
+
+
+def _asked_for(facts: pd.DataFrame, cells: pd.DataFrame, origin: pd.Series[Any]) -> npt.NDArray[np.bool_]:
+    """
+    What was called by its name, where a lone call by hand would show otherwise.
+
+    A scanner goes from address to address. Of who is new, or there for a day, nothing else tells what is odd.
+    """
+    by_name = (facts["named"] == 1.0).to_numpy() & ~facts["brief"].to_numpy(dtype=np.bool_)
+    found: npt.NDArray[np.bool_] = by_name & settled(cells, origin)
+    return found
 
 
 def passing(facts: Any) -> Any:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning import bitmaps
-from models.learning.oddities import KNOWN_TO_TEAMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,8 +30,6 @@ Bools = npt.NDArray[np.bool_]
 MIN_BEFORE: Final = 4.0
 MIN_SINCE: Final = 3
 MIN_SHARE: Final = 0.7
-#: Names of one holder from which they take turns.
-MIN_NAMES: Final = 3
 
 
 def began_without_release(
@@ -55,7 +52,7 @@ def began_without_release(
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``named``, ``names_seen``, ``replicas``, ``mates`` and ``popularity``.
+        With ``external``, ``named``, ``names_seen``, ``replicas`` and ``mates``.
     holders
         Of the cells: another name of a holder that was called before is no news.
     releases_seen
@@ -77,20 +74,4 @@ def began_without_release(
     born = (heard[first] - heard[there] >= MIN_BEFORE) & (days.count - first >= MIN_SINCE)
     stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * (heard[-1] - heard[first])
     found: Bools = outgoing.to_numpy(dtype=np.bool_) & born & stays & ~adjacent
-    return found & ~_moving_crowd(facts, holders)
-
-
-def _moving_crowd(facts: pd.DataFrame, holders: Holders) -> Bools:
-    """
-    Names of a holder of which the subject calls several and other teams call some.
-
-    So a network that delivers what many fetch is used: its names take turns. A beacon keeps to its own.
-    """
-    named = (facts["named"] == 1.0).to_numpy()
-    size = int(holders.group.max(initial=-1)) + 1
-    names = np.bincount(holders.group[named], minlength=size)
-    most = np.zeros(size)
-    np.maximum.at(most, holders.group, facts["popularity"].to_numpy(dtype=np.float64))
-    crowded = (names >= MIN_NAMES) & (most >= KNOWN_TO_TEAMS)
-    found: Bools = named & crowded[holders.group]
     return found

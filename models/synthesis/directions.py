@@ -126,6 +126,7 @@ def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
             "only_dns",
             "Stays open: only DNS questions were observed; what the answers are used for was not.",
         )
-    return DirectionDecision(
-        True, "observed", f"Constrained: {kind} traffic was observed and all of it has a place."
-    )
+    left = sum(one.reason in INEXPRESSIBLE and works(one.edge) for one in here)
+    edges = "1 edge" if left == 1 else f"{left} edges"
+    rest = f"has a place, but for {edges} that nobody can place" if left else "all of it has a place"
+    return DirectionDecision(True, "observed", f"Constrained: {kind} traffic was observed and {rest}.")

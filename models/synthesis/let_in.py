@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from models.domain.cidr import parse_address
-from models.domain.peer import ANYONE, EVERY_NAMESPACE, EndpointPeer
+from models.domain.peer import ANYONE, EVERY_NAMESPACE, EndpointPeer, Peer
 from models.domain.rule import Port, Rule
 from models.synthesis.view import ClusterView
 
@@ -20,7 +20,10 @@ _SHOWN: Final = 3
 
 
 def with_held_back_told(
-    rules: Iterable[Rule], held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView
+    rules: Iterable[Rule],
+    held: Mapping[tuple[str, Port], Collection[str]],
+    view: ClusterView,
+    what: str = "held back on this port (see the quarantine)",
 ) -> list[Rule]:
     """
     The rules, with a flag and a sentence on those that select a peer that is held back.
@@ -35,27 +38,29 @@ def with_held_back_told(
         Label-set keys or addresses of the peers that are held back of its subject, by direction and port.
     view
         Who is who.
+    what
+        What a sentence says of them.
     """
-    return [rule if "resolver" in rule.flags else _told(rule, held, view) for rule in rules]
+    return [rule if "resolver" in rule.flags else _told(rule, held, view, what) for rule in rules]
 
 
-def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView) -> Rule:
+def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView, what: str) -> Rule:
     peer = rule.peer
     if not (isinstance(peer, EndpointPeer) or peer == ANYONE) or "every_pod" in rule.flags:
         return rule
     keys = {
         key
         for (direction, port), peers in held.items()
-        if direction == rule.direction and any(_holds(mine, port) for mine in rule.ports)
+        if direction == rule.direction and any(holds(mine, port) for mine in rule.ports)
         for key in peers
-        if not isinstance(peer, EndpointPeer) or _selected(peer, key, view)
+        if selects(peer, key, view)
     }
     names = sorted({name for key in keys if (name := _name(key, view))})
     if not names:
         return rule
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    what = "lets in" if rule.direction == "ingress" else "lets it call"
-    why = f"It also {what} {', '.join(names[:_SHOWN])}{more}, held back on this port (see the quarantine)."
+    way = "lets in" if rule.direction == "ingress" else "lets it call"
+    why = f"It also {way} {', '.join(names[:_SHOWN])}{more}, {what}."
     flags = tuple(sorted({*rule.flags, "admits_held_back", "needs_review"}))
     return replace(rule, flags=flags, reasons=(*rule.reasons, why))
 
@@ -68,12 +73,17 @@ def _name(key: str, view: ClusterView) -> str:
     return key if parse_address(key) else ""
 
 
-def _holds(mine: Port, port: Port) -> bool:
+def holds(mine: Port, port: Port) -> bool:
+    """Whether a port, or a range, holds a port."""
     return mine.protocol == port.protocol and mine.number <= port.number <= max(mine.end, mine.number)
 
 
-def _selected(peer: EndpointPeer, key: str, view: ClusterView) -> bool:
-    """Whether a selector of the peer takes in a label set."""
+def selects(peer: Peer, key: str, view: ClusterView) -> bool:
+    """Whether a peer takes in the pods of a label set; anyone takes in whatever the key is."""
+    if peer == ANYONE:
+        return True
+    if not isinstance(peer, EndpointPeer):
+        return False
     workload = view.workload(key)
     if workload is None:
         return False

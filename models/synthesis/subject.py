@@ -1,7 +1,7 @@
 """One workload's proposal: rules, directions, resolvers and the words around them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -31,7 +31,7 @@ from models.synthesis.refusals import Refusals
 from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
 from models.synthesis.targets import edge_port
-from models.synthesis.untold import untold_rules
+from models.synthesis.untold import Known, Untold, untold_rules
 from models.synthesis.view import ClusterView
 
 MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
@@ -85,19 +85,13 @@ class Outcome:
         ways = (("ingress", self.ingress), ("egress", self.egress))
         return {way for way, decision in ways if not decision.enforced}
 
-    def leave_out(
-        self, excluded: Iterable[Excluded], let_through: Mapping[Excluded, str], rejected: Collection[str]
-    ) -> None:
-        """Keep edges that make no ordinary rule; ``let_through``: the rule that does it all the same."""
+    def leave_out(self, excluded: Iterable[Excluded], untold: Untold, rejected: Collection[str]) -> None:
+        """Keep edges that make no ordinary rule, with what became of them otherwise."""
         open_ways = self._open_ways
-        if not let_through:  # an edge has many fields to hash, and most workloads none of these
-            self.excluded += excluded
-            return
         for one in excluded:
-            identifier = let_through.get(one, "")
-            if identifier and one.edge.direction not in open_ways:
-                reason = "rejected" if identifier in rejected else UNTOLD
-                self.excluded.append(replace(one, reason=reason))
+            if untold.holds(one) and one.edge.direction not in open_ways:
+                turned_down = untold.let_through.get(one, "") in {"", *rejected}
+                self.excluded.append(replace(one, reason="rejected" if turned_down else UNTOLD))
             else:
                 self.excluded.append(one)
 
@@ -147,27 +141,30 @@ def propose_for(
     )
     rejected = setting.refusals.ids
     _, refused = setting.refusals.apart(candidates)
+    held, turned_down = _held_peers(excluded), _held_peers(refused)
     unfit = _held_peers([*excluded, *refused])
     grouping = Grouping(
         key, workload.namespace, setting.families, view.workloads.by_label_key, unfit, setting.rates
     )
     everything, ids_of = build_rules(grouping, candidates, setting.index, facts, rejected, http=setting.http)
     kept = [rule for rule in everything if rule.id not in rejected]
-    rules = with_held_back_told(kept, _held_peers(excluded), view)
-    untold = untold_rules(key, excluded, rules, facts, view)
+    rules = with_held_back_told(kept, held, view)
+    untold = untold_rules(key, excluded, Known(everything, rejected, held, turned_down), facts, view)
+    let_in = with_held_back_told((rule for rule in untold.rules if rule.id not in rejected), held, view)
+    let_in = with_held_back_told(let_in, turned_down, view, "which was rejected on this port")
     evidence = Evidence(
-        rules,
+        rules or let_in,
         untold.others(excluded),
         rejected=len(rules) < len(everything),
         days=facts.days,
         posture=view.posture,
-        peer_of=partial(peer_text, view),
+        peer_of=partial(_called, view),
     )
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
     outcome = Outcome(None, ingress, egress, {}, set(), [])
     outcome.settle(candidates, ids_of, {rule.id for rule in rules})
-    outcome.leave_out(excluded, untold.let_through, rejected)
-    rules += with_held_back_told((rule for rule in untold.rules if rule.id not in rejected), unfit, view)
+    outcome.leave_out(excluded, untold, rejected)
+    rules += let_in
     if egress.enforced and not is_resolver(view, workload) and not _resolves(everything):
         assumed = assumed_rules(key, setting.resolvers, facts)
         rules += [rule for rule in assumed if rule.id not in setting.refusals.ids]
@@ -181,6 +178,12 @@ def propose_for(
         about = _About(key, workload, selector, facts, edges)
         outcome.proposal = _proposal(setting, about, placed, outcome)
     return outcome
+
+
+def _called(view: ClusterView, edge: Edge) -> str:
+    """What tells the other side of an edge from others; pods without labels in the records are not one."""
+    unknown = edge.peer_kind == "endpoint" and view.workload(edge.peer) is None
+    return edge.peer if unknown else peer_text(view, edge)
 
 
 def _held_peers(excluded: Iterable[Excluded]) -> dict[tuple[str, Port], set[str]]:

@@ -191,22 +191,34 @@ def test_trap_K4_callers_from_other_nodes_come_back_when_a_pod_moves(peer, dead)
     assert bool(found) == dead
 
 
-def test_trap_K4_a_port_that_is_open_for_what_no_record_tells_is_used_all_the_same():
-    """Known pods gave the port up, those that nobody can tell did not."""
-    for still, expected in ((False, ["unused"]), (True, [])):
-        world, pods = cluster()
-        world.edge(pods["db"], pods["api"], 9000, days=range(DAYS - 12))
-        opened = policies_of(world)
-        policy(opened, "api")["spec"]["ingress"] = [
-            {"fromEntities": ["all"], "toPorts": [{"ports": [{"port": "9000", "protocol": "TCP"}]}]},
-            {"fromEndpoints": [{"matchLabels": {"app": "web"}}]},
-        ]
-        aside = row(world, "unresolved", subject=pods["api"].key, direction="ingress", port=9000)
-        seen = with_rows(world, [aside] if still else []).aside_edges
-        history, night = (replace(one, aside_edges=seen) for one in parts(world))
-        found = find_drift(DriftInput(night, history, (Snapshot(0, tuple(opened)),)), NOW)
-        about = [one for one in found.findings if one.kind == "unused" and one.direction == "ingress"]
-        assert [one.kind.value for one in about] == expected
+@pytest.mark.parametrize(
+    ("aside", "unused"),
+    [
+        ({}, False),
+        ({"reason": "service_without_known_pods"}, True),
+        ({"direction": "egress"}, True),
+        ({"port": 9001}, True),
+        ({"subject": "db"}, True),
+        (None, True),
+    ],
+)
+def test_trap_K4_a_port_that_is_open_for_what_no_record_tells_is_used_all_the_same(aside, unused):
+    """Known pods gave the port up; it is needed while those call this workload that nobody can tell."""
+    world, pods = cluster()
+    world.edge(pods["db"], pods["api"], 9000, days=range(DAYS - 12))
+    opened = policies_of(world)
+    policy(opened, "api")["spec"]["ingress"] = [
+        {"fromEntities": ["all"], "toPorts": [{"ports": [{"port": "9000", "protocol": "TCP"}]}]},
+        {"fromEndpoints": [{"matchLabels": {"app": "web"}}]},
+    ]
+    told = {"subject": "api", "direction": "ingress", "port": 9000, **(aside or {})}
+    told["subject"] = pods[told["subject"]].key
+    rows = [] if aside is None else [row(world, told.pop("reason", "unresolved"), **told)]
+    seen = with_rows(world, rows).aside_edges
+    history, night = (replace(one, aside_edges=seen) for one in parts(world))
+    found = find_drift(DriftInput(night, history, (Snapshot(0, tuple(opened)),)), NOW)
+    about = [one for one in found.findings if one.kind == "unused" and one.direction == "ingress"]
+    assert bool(about) == unused
 
 
 def test_trap_K4_what_the_window_cannot_know_is_never_unused():

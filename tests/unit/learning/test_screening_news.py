@@ -79,27 +79,19 @@ def test_a_nameless_call_is_odd_where_others_have_names_or_it_is_not_the_only_on
     assert ("lone_sighting" in odd) == held
 
 
-@pytest.mark.parametrize(("others", "held"), [(1, True), (2, False)])
-def test_an_address_that_two_other_teams_call_is_no_stranger(others: int, held: bool) -> None:
-    """Where no DNS is seen, a service that many use is known by its address."""
-    places = [f"192.0.{place}.1" for place in range(3)]
-    outside = {"peer_kind": "ip", "flows": 1}
-    calls = [
-        edge("w900", address, DAYS[6 + 2 * place], pods=1, **outside) for place, address in enumerate(places)
+@pytest.mark.parametrize("there", [range(14), range(9, 10)])
+def test_a_name_that_a_scanner_calls_is_his_where_nothing_else_would_tell(there: range) -> None:
+    """Who is new, or there for a day, makes no lone call: then what he called within a scan is part of it."""
+    day = 9 if len(there) > 1 else there[0]
+    old = [edge("w900", "db", DAYS[one], port=5432, pods=1) for one in there]
+    scan = [
+        edge("w900", "victim", DAYS[day], port=1000 + i, answered=0, first_us=day * DAY_US + i, pods=1)
+        for i in range(20)
     ]
-    calls += [
-        edge(WORKLOADS[team], address, day, pods=5, **outside)
-        for team in range(others)
-        for address in places
-        for day in DAYS
-    ]
-    images = {name: f"image{place}" for place, name in enumerate([*WORKLOADS, "w900"])}
-    teams = {**TEAMS, "w900": "team900"}
-    around = Surroundings(replicas=dict.fromkeys([*WORKLOADS, "w900"], 5), teams=teams, images=images)
-    cells = screened(calls, around=around)
-    mine = cells[cells["subject"] == "w900"].set_index("peer")
-    assert mine["popularity"].tolist() == [others] * 3
-    assert [("lone_sighting" in text.split(";")) for text in mine["reasons"]] == [held] * 3
+    drop = call("drop.example.net", [day], subject="w900", first_us=day * DAY_US + 30)
+    cells = screened([*old, *scan, *drop]).set_index("peer")["reasons"]
+    assert ("scan" in cells["drop.example.net"].split(";")) == (len(there) == 1)
+    assert cells["drop.example.net"] != ""
 
 
 def test_few_replicas_by_accident_are_expected_among_many_rare_calls() -> None:
@@ -271,27 +263,6 @@ def test_a_nameless_address_begins_only_where_others_have_names(names: bool) -> 
     around = Surroundings(replicas={"w900": 1}, teams=TEAMS, rolled_out={"w900": ()})
     found = screened([*rows, *always], around=around).set_index("peer").loc["192.0.2.7", "reasons"]
     assert ("began_without_release" in found.split(";")) == names
-
-
-@pytest.mark.parametrize(
-    ("names", "teams", "held"), [(3, 2, False), (2, 2, True), (3, 1, True), (1, 4, True)]
-)
-def test_names_that_take_turns_and_that_other_teams_call_are_no_beacon(
-    names: int, teams: int, held: bool
-) -> None:
-    """A content network that many use is switched on by a setting; a beacon keeps to its name."""
-    texts = [f"edge-{place}.contentnet.example" for place in range(names)]
-    rows = [
-        *call("always.example.org", range(14)),
-        *(row for text in texts for row in call(text, range(6, 14))),
-    ]
-    others = WORKLOADS[10 : 10 + teams]
-    rows += [row for other in others for row in call(texts[0], range(14), subject=other, pods=5)]
-    images = {name: f"image{place}" for place, name in enumerate(WORKLOADS)}
-    by_team = {name: f"team{place}" for place, name in enumerate(WORKLOADS)}
-    around = Surroundings(replicas={"w001": 1}, teams=by_team, images=images, rolled_out={"w001": ()})
-    found = reasons(rows, around=around)
-    assert [("began_without_release" in found[text].split(";")) for text in texts] == [held] * names
 
 
 @pytest.mark.parametrize(("control", "held"), [(21, False), (22000, True)])

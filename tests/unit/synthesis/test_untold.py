@@ -3,9 +3,11 @@
 import pytest
 
 from jobs.propose import propose
+from models.domain.capabilities import CapabilityHints
 from models.domain.peer import ANYONE, EndpointPeer, peer_to_json
 from models.domain.rule import Port
 from models.manifest.render import cilium_manifest
+from models.synthesis.memory import Memory
 from models.synthesis.untold import MAX_UNTOLD
 from tests.unit.synthesis.test_aside import row, with_rows
 from tests.unit.synthesis.world import World, proposal_for
@@ -125,6 +127,18 @@ def test_what_never_answered_gets_no_rule(world):
     assert not untold(web_of(world, [row(world, "unresolved", answered=0)]))
 
 
+def test_where_there_are_many_those_come_first_that_would_break_for_certain(world):
+    """Two days each are no reason to give up the port that is needed daily, nor all of them."""
+    rows = [row(world, "unresolved")]
+    rows += [known(world, "ambiguous_direction", 30000 + one, days=2) for one in range(MAX_UNTOLD + 5)]
+    proposal = web_of(world, rows)
+    found = untold(proposal)
+    assert proposal.egress.enforced
+    assert len(found) == MAX_UNTOLD
+    assert ANYONE in {rule.peer for rule in found}
+    assert "6 edges that nobody can place" in proposal.egress.why
+
+
 def test_a_list_that_nobody_would_check_leaves_the_direction_open(world):
     ports = [row(world, "unresolved", port=6000 + one) for one in range(MAX_UNTOLD + 1)]
     result = propose(with_rows(world, ports))
@@ -162,3 +176,123 @@ def test_who_is_held_back_on_an_open_port_is_named(world):
     (rule,) = untold(proposal_for(propose(with_rows(world, [aside])), "db"))
     assert "admits_held_back" in rule.flags
     assert any("netshoot" in reason for reason in rule.reasons)
+
+
+@pytest.fixture
+def server():
+    """A database with a worker, and a bare pod that somebody started."""
+    world = World()
+    found = world.pod("shop", "db")
+    world.edge(world.pod("shop", "worker"), found, 5432)
+    return world, found, world.pod("shop", "netshoot", kind="Pod")
+
+
+@pytest.mark.parametrize("port", [6001, 7777])
+@pytest.mark.parametrize("memory", ["", "unwanted"])
+def test_who_is_held_back_gets_no_rule_because_nobody_can_say_who_called(server, port, memory):
+    """Neither on the port on which he was, nor on another; nor does a bare pod that was nowhere else."""
+    world, db, netshoot = server
+    both = {
+        "direction": "ingress",
+        "subject": db.key,
+        "peer_kind": "endpoint",
+        "peer": netshoot.key,
+        "port": port,
+    }
+    aside = row(world, "ambiguous_direction", **both, days=2, first_us=world.at(12), last_us=world.at(13))
+    alone = proposal_for(propose(with_rows(world, [aside])), "db")
+    assert not untold(alone)
+    world.edge(netshoot, db, 6001, days=[12])
+    cell = "prod:shop/Deployment/db|ingress|endpoint|prod:shop/Pod/netshoot|TCP|6001"
+    known_as = Memory({cell: memory} if memory else {})
+    assert not untold(proposal_for(propose(with_rows(world, [aside]), memory=known_as), "db"))
+
+
+def rejected_on_8080(world, aside, clients=("web",)):
+    """Proposal of the API after a person rejected the rule of its port; another port stays."""
+    api = next(one for one in world.identities if one["label_key"] == aside[0]["subject"])["label_key"]
+    pods = type(world.pod("shop", "batch"))(api, "shop", {"app": "api"})
+    world.edge(world.pod("shop", "admin"), pods, 9090)
+    for name in clients:
+        world.edge(world.pod("shop", name), pods, 8080)
+    before = proposal_for(propose(with_rows(world, aside)), "api")
+    ids = {
+        rule.id for rule in before.rules if rule.ports == (Port("TCP", 8080),) and "untold" not in rule.flags
+    }
+    assert ids
+    return proposal_for(propose(with_rows(world, aside), rejected_rules=frozenset(ids)), "api")
+
+
+def test_rejecting_the_known_peers_of_a_port_opens_it_to_nobody(world):
+    """Unknown addresses in turn are those peers still."""
+    api = world.identities[1]["label_key"]
+    aside = [{**one, "subject": api, "direction": "ingress"} for one in by_turns(world, 8080)]
+    proposal = rejected_on_8080(world, aside)
+    assert proposal.ingress.enforced
+    assert not untold(proposal)
+
+
+@pytest.mark.parametrize("clients", [("web",), ("web", "one", "two", "three")])
+def test_who_was_rejected_does_not_come_back_because_nobody_can_say_who_called(world, clients):
+    """Neither by itself nor as a member of a list that was rejected."""
+    web, api = (one["label_key"] for one in world.identities)
+    both = {"direction": "ingress", "subject": api, "peer_kind": "endpoint", "peer": web, "port": 8080}
+    proposal = rejected_on_8080(world, [row(world, "ambiguous_direction", **both)], clients)
+    assert proposal.ingress.enforced
+    assert not untold(proposal)
+    assert "rejected" in {one.reason for one in proposal.left_out}
+    assert "ambiguous_direction" not in {one.reason for one in proposal.left_out}
+
+
+def test_rejecting_all_but_an_untold_rule_keeps_that_rule(world):
+    """Tomorrow's policy is what the reviewer left of tonight's."""
+    rows = [row(world, "unresolved")]
+    before = web_of(world, rows)
+    others = frozenset(rule.id for rule in before.rules if "untold" not in rule.flags)
+    after = web_of(world, rows, rejected_rules=others)
+    assert after.egress.enforced
+    assert [rule.peer for rule in after.rules if rule.direction == "egress"] == [ANYONE]
+
+
+def test_no_port_with_a_list_of_requests_is_opened_to_anyone():
+    """What is open to anyone passes no proxy."""
+    world = World()
+    web, api = world.pod("shop", "web"), world.pod("shop", "api")
+    for number in range(28):
+        world.http(web, api, f"GET /orders/{1000 + 7 * number}", days=[number // 2])
+    aside = row(world, "unresolved", subject=api.key, direction="ingress", port=8080)
+    hints = CapabilityHints(fqdn=True, l7=True)
+    result = propose(with_rows(world, [aside]), capabilities=hints)
+    assert not [rule for one in result.proposals for rule in untold(one) if rule.direction == "ingress"]
+
+
+def test_questions_of_dns_are_never_opened_to_anyone(world):
+    result = propose(with_rows(world, [row(world, "unresolved", protocol="UDP", port=53)]))
+    assert not [rule for one in result.proposals for rule in untold(one)]
+
+
+def test_pods_of_whom_no_labels_are_recorded_are_one_contact_each(world):
+    """Where a known peer uses the port, two days of each are the beginnings of known pods."""
+    rows = [
+        {**one, "peer_kind": "endpoint", "peer": f"{turn:016x}", "port": 8080}
+        for turn, one in enumerate(by_turns(world, 8080))
+    ]
+    assert not untold(web_of(world, rows))
+    (rule,) = untold(web_of(world, [{**one, "port": 6001} for one in rows]))
+    assert any("who is at the other end" in reason for reason in rule.reasons)
+
+
+def test_what_a_port_open_to_anyone_lets_through_needs_no_rule_of_its_own(world):
+    rows = [row(world, "unresolved"), known(world, "ambiguous_direction", 6001, protocol="TCP")]
+    proposal = web_of(world, rows)
+    assert [rule.peer for rule in untold(proposal)] == [ANYONE]
+    assert not proposal.left_out
+
+
+def test_the_order_of_rows_changes_nothing(world):
+    rows = [
+        *by_turns(world, 6001),
+        known(world, "reply_only", 30001),
+        known(world, "ambiguous_direction", 30001),
+    ]
+    assert web_of(world, rows) == web_of(world, rows[::-1])
