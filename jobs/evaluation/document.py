@@ -47,8 +47,8 @@ Tuning worlds and reporting worlds have different seeds (`TUNE_SEEDS`, `REPORT_S
 parameters. Thresholds may be tuned on the former only; the figures below are of the latter: three worlds
 for each of fifteen sets of parameters. Their seeds are used for the first time once the changes that they
 judge are done; those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312, 64101 to 64312,
-75101 to 75312, 86101 to 86315) were given up, because their figures had been read by whoever went on. Drift
-is reported on the first world of each set, over nights that end at midnight.
+75101 to 75312, 86101 to 86315, 97101 to 97315) were given up, because their figures had been read by whoever
+went on. Drift is reported on the first world of each set, over nights that end at midnight.
 
 ## The protocol
 
