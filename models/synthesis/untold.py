@@ -35,6 +35,7 @@ MAX_UNTOLD: Final = 10
 _NO_PEER: Final = frozenset({"unresolved"})
 #: Both sides are known; not who called, or nothing but answers was caught.
 _NO_ROLES: Final = frozenset({"ambiguous_direction", "no_request"})
+_TOLD: Final = _NO_PEER | _NO_ROLES
 #: Flags of peers that get no rule unscreened.
 _DOUBTFUL: Final = frozenset({"every_pod", "ownerless_peer", "stale_peer", "wide_peer"})
 _SHOWN: Final = 3
@@ -100,8 +101,8 @@ class Untold:
 
     def holds(self, one: Excluded) -> bool:
         """Whether anything is said of an edge."""
-        told = one.reason in _NO_PEER | _NO_ROLES  # an edge has many fields to hash
-        return told and (one in self.let_through or one in self.refused)
+        # an edge has many fields to hash
+        return one.reason in _TOLD and (one in self.let_through or one in self.refused)
 
 
 def untold_rules(
@@ -159,21 +160,23 @@ def _sorted_out(
 ) -> tuple[dict[_Gate, list[Excluded]], dict[_Place, list[tuple[Excluded, Target]]]]:
     """Contacts of unknown peers by gate, and of known ones by what a rule for them would name."""
     ways = {rule.direction for rule in known.rules}
+    held = frozenset(key for keys in known.held.values() for key in keys)
     anyone: dict[_Gate, list[Excluded]] = defaultdict(list)
     readings: dict[_Place, list[tuple[Excluded, Target]]] = defaultdict(list)
     for one in excluded:
-        if one.reason not in _NO_PEER | _NO_ROLES or one.edge.direction not in ways or not works(one.edge):
+        edge, direction = one.edge, one.edge.direction
+        if one.reason not in _TOLD or direction not in ways or not works(edge):
             continue
-        port, direction = edge_port(one.edge), one.edge.direction
+        port = edge_port(edge)
         if isinstance(port, str):
             continue
         if one.reason in _NO_PEER:
             anyone[direction, port].append(one)
-        elif one.edge.peer_kind == "endpoint" and _among(
-            one.edge, known.refused.get((direction, port), ()), view
-        ):
+        elif edge.peer_kind != "endpoint":
+            continue
+        elif _among(edge, known.refused.get((direction, port), ()), view):
             found.refused.add(one)
-        elif one.edge.peer_kind == "endpoint" and (target := _reading(one.edge, known, view)) is not None:
+        elif not _among(edge, held, view) and (target := _reading(edge, view)) is not None:
             readings[direction, target.peers[0], port].append((one, target))
     return anyone, readings
 
@@ -184,7 +187,7 @@ def _wider(edge: Edge, rules: Iterable[Rule], known: Known, view: ClusterView) -
     return next((rule.id for rule in kept if selects(rule.peer, edge.peer, view)), "")
 
 
-def _affordable(found: Untold, wanted: Mapping[str, list[tuple[Rule, list[Excluded]]]], days: int) -> Untold:
+def _affordable(found: Untold, wanted: _Wanted, days: int) -> Untold:
     """The rules that somebody checks."""
     kept: list[Rule] = []
     for mine in wanted.values():
@@ -204,13 +207,12 @@ def _among(edge: Edge, keys: Collection[str], view: ClusterView) -> bool:
     return not mine.isdisjoint(keys)
 
 
-def _reading(edge: Edge, known: Known, view: ClusterView) -> Target | None:
+def _reading(edge: Edge, view: ClusterView) -> Target | None:
     """What a rule for one reading of a contact of two known ends would name; ``None`` for none unscreened."""
     target = edge_target(view, edge)
     if isinstance(target, str) or len(target.peers) > 1 or _DOUBTFUL & set(target.flags):
         return None
-    held = {key for keys in known.held.values() for key in keys}
-    return target if isinstance(target.peers[0], EndpointPeer) and not _among(edge, held, view) else None
+    return target if isinstance(target.peers[0], EndpointPeer) else None
 
 
 def _may_open(known: Known, direction: Direction, port: Port) -> bool:
