@@ -25,6 +25,7 @@ from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
 from models.confidence.silence import why_unknown
 from models.confidence.totals import DIGITS, totals
 from models.domain import confidence as domain
+from models.frames import records
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
 from models.synthesis.raw_cells import workload_id
@@ -214,10 +215,11 @@ class _Ledger:
         self._days = cells.days
         told = pd.Index(scores["needed"]).union(pd.Index(scores["scheduled"])).intersection(scored.index)
         columns = [*_SHOWN, *scored.columns.intersection([*CRON_COLUMNS])]
-        self._rows = scored.loc[told, columns].to_dict("index")
-        self._scores = scores.to_dict("index")
+        self._rows = dict(zip(told.tolist(), records(scored.loc[told, columns]), strict=True))
+        self._scores = dict(zip(scores.index.tolist(), records(scores), strict=True))
         self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
-        self._doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique()).to_dict()
+        doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique())
+        self._doubted = dict(zip(doubted.index.tolist(), doubted.tolist(), strict=True))
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
