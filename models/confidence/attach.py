@@ -26,6 +26,7 @@ from models.confidence.silence import why_unknown
 from models.confidence.totals import DIGITS, totals
 from models.domain import confidence as domain
 from models.frames import records
+from models.learning.evidence import Evidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
 from models.synthesis.raw_cells import workload_id
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from models.domain.proposal import DirectionDecision, Proposal
     from models.domain.rule import Maturity, Rule
     from models.frames import Observations
-    from models.learning.evidence import Evidence
     from models.synthesis.draft import Draft
 
 #: Risk of any denial within `HORIZON` days up to which a direction is ready for ``stable``: the largest
@@ -274,7 +274,7 @@ def _whose(arguments: Sequence[Evidence], name: str) -> list[Evidence]:
         return list(arguments)
     most = f"{name}, the most doubtful"
     return [
-        replace(one, because=f"{name if number else most}: {one.because}")
+        Evidence(one.name, one.bits, f"{name if number else most}: {one.because}")
         for number, one in enumerate(arguments)
     ]
 
