@@ -9,6 +9,8 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from datetime import date, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
@@ -26,6 +28,9 @@ _BROADCAST: Final = ipaddress.ip_address("255.255.255.255")
 _NEAR: Final = timedelta(days=1)
 #: Nodes by what a policy would call them, the surest first; "host" is what only the node itself sees.
 _NODE_ENTITIES: Final = ("kube-apiserver", "remote-node", "host", "ingress")
+
+#: Kinds of peers that may turn out to be something else, or nothing.
+_DOUBTED: Final = ("entity", "ip", "unresolved")
 
 #: Kind and peer of whoever had an address on one day.
 _Holders = dict[str, set[tuple[str, str]]]
@@ -68,7 +73,9 @@ def link_local(text: str, port: int) -> bool:
 def holders_of(endpoints: pd.DataFrame, entities: dict[str, str]) -> pd.DataFrame:
     """Who had which address on which day: ``day ip kind peer``, one row per holder."""
     holders = endpoints[endpoints["ip"] != ""].copy()
-    entity = pd.Series([entities.get(key, "") for key in holders["label_key"]], holders.index, dtype="str")
+    entity = pd.Series(
+        [entities.get(key, "") for key in holders["label_key"].tolist()], holders.index, dtype="str"
+    )
     holders["kind"] = entity.eq("").map({True: "endpoint", False: "entity"})
     holders["peer"] = holders["label_key"].where(entity.eq(""), entity)
     usable = holders["label_key"].ne("") & (entity.eq("") | entity.isin(_NODE_ENTITIES))
@@ -92,17 +99,23 @@ def peer_changes(peers: pd.DataFrame, holders: pd.DataFrame, services: Container
     to ``fold_links``, since what is behind them depends on the port.
     """
     by_day: dict[str, _Holders] = defaultdict(dict)
-    for day, address, kind, peer in each(holders):
+    for day, address, kind, peer in _tuples(holders, "day", "ip", "kind", "peer"):
         by_day[day].setdefault(address, set()).add((kind, peer))
     known = _Addresses()
     rows = []
-    for day, of_day in peers.sort_values(["day", "peer_kind", "peer"]).groupby("day", sort=True):
-        near = [by_day.get(one, {}) for one in (str(day), *_around(str(day)))]
-        for kind, peer in each(of_day[["peer_kind", "peer"]]):
+    doubted = peers[peers["peer_kind"].isin(_DOUBTED)].sort_values(["day", "peer_kind", "peer"])
+    for day, of_day in groupby(_tuples(doubted, "day", "peer_kind", "peer"), key=itemgetter(0)):
+        near = [by_day.get(one, {}) for one in (day, *_around(day))]
+        for _, kind, peer in of_day:
             change = None if peer in services else _change(kind, peer, near, known)
             if change is not None:
-                rows.append((str(day), kind, peer, *change))
+                rows.append((day, kind, peer, *change))
     return pd.DataFrame(rows, columns=_CHANGES, dtype="str")
+
+
+def _tuples(rows: pd.DataFrame, *columns: str) -> Iterator[tuple[str, ...]]:
+    """Rows of texts, a column at a time: there may be one of every peer and day."""
+    return zip(*(rows[name].tolist() for name in columns), strict=True)
 
 
 def _around(day: str) -> tuple[str, str]:
@@ -122,8 +135,6 @@ def _change(kind: str, peer: str, near: Sequence[_Holders], known: _Addresses) -
     """Kind, peer and reason to set aside of one peer on one day; None where the row is right."""
     if kind == "entity":
         return (kind, peer, "health") if peer == "health" else None
-    if kind not in ("ip", "unresolved"):
-        return None
     why, canonical = known[peer]
     if why:
         return kind, peer, why

@@ -25,6 +25,8 @@ from models.confidence.score import TOO_LITTLE, RuleConfidence, need_ledger
 from models.confidence.silence import why_unknown
 from models.confidence.totals import DIGITS, totals
 from models.domain import confidence as domain
+from models.frames import records
+from models.learning.evidence import Evidence
 from models.learning.recurrence import CONFIDENCE_HORIZON, HORIZON, Recurrence
 from models.learning.rhythms import Rhythms
 from models.synthesis.raw_cells import workload_id
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from models.domain.proposal import DirectionDecision, Proposal
     from models.domain.rule import Maturity, Rule
     from models.frames import Observations
-    from models.learning.evidence import Evidence
     from models.synthesis.draft import Draft
 
 #: Risk of any denial within `HORIZON` days up to which a direction is ready for ``stable``: the largest
@@ -217,10 +218,11 @@ class _Ledger:
         self._days = cells.days
         told = pd.Index(scores["needed"]).union(pd.Index(scores["scheduled"])).intersection(scored.index)
         columns = [*_SHOWN, *scored.columns.intersection([*CRON_COLUMNS])]
-        self._rows = scored.loc[told, columns].to_dict("index")
-        self._scores = scores.to_dict("index")
+        self._rows = dict(zip(told.tolist(), records(scored.loc[told, columns]), strict=True))
+        self._scores = dict(zip(scores.index.tolist(), records(scores), strict=True))
         self._wanted = legit.ledgers(pd.Index(scores["doubtful"]))
-        self._doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique()).to_dict()
+        doubted = legit.of_cell["doubted"].reindex(pd.Index(scores["doubtful"]).unique())
+        self._doubted = dict(zip(doubted.index.tolist(), doubted.tolist(), strict=True))
 
     def of(self, rule: Rule) -> domain.Confidence:
         """Confidence of a rule."""
@@ -277,7 +279,7 @@ def _whose(arguments: Sequence[Evidence], name: str) -> list[Evidence]:
         return list(arguments)
     most = f"{name}, the most doubtful"
     return [
-        replace(one, because=f"{name if number else most}: {one.because}")
+        Evidence(one.name, one.bits, f"{name if number else most}: {one.because}")
         for number, one in enumerate(arguments)
     ]
 

@@ -76,14 +76,14 @@ class Legitimacy:
             return {}
         raw = {
             cell: self._screened.raw.cell_of[int(place)]
-            for cell, place in rows["place"].items()
+            for cell, place in zip(rows.index.tolist(), rows["place"].tolist(), strict=True)
             if cell not in self._together
         }
         known = screening.ledgers(raw.values())
         return {
-            cell: self._together.get(cell) or _calibrated(known[raw[cell]], float(legit), provenance)
+            cell: self._together.get(cell) or _calibrated(known[raw[cell]], legit, provenance)
             for cell, legit, provenance in zip(
-                map(str, rows.index), rows["p_legit"], rows["provenance"], strict=True
+                rows.index.tolist(), rows["p_legit"].tolist(), rows["provenance"].tolist(), strict=True
             )
         }
 
@@ -100,10 +100,16 @@ def _calibrated(ledger: tuple[Evidence, ...], legit: float, provenance: str) -> 
 def _doubtful(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
     """The most doubtful edge of each cell; a cell with an edge that was not screened has no number."""
     screening, cell_of = draft.screened.screening, draft.screened.raw.cell_of
-    legit = {} if screening is None else screening.p_legit_.to_dict()
-    told = cells.places.assign(p_legit=[legit.get(cell_of[place], np.nan) for place in cells.places["place"]])
+    legit = {}
+    if screening is not None:
+        legit = dict(zip(screening.p_legit_.index.tolist(), screening.p_legit_.tolist(), strict=True))
+    places = cells.places["place"].tolist()
+    told = cells.places.assign(p_legit=[legit.get(cell_of[place], np.nan) for place in places])
     told = told.sort_values(["cell", "p_legit", "place"], na_position="first").drop_duplicates("cell")
-    told["provenance"] = [draft.screened.provenance(cell_of[place]) for place in told["place"]]
+    judged = draft.screened.judged()
+    told["provenance"] = [
+        CALIBRATED if cell_of[place] in judged else PRIOR for place in told["place"].tolist()
+    ]
     told["doubted"] = _ends(draft, cells.places, told)
     return told.set_index("cell").reindex(cells.cells.index)[list(_COLUMNS)]
 
@@ -116,22 +122,23 @@ def _home(draft: Draft) -> str:
 def _ends(draft: Draft, places: pd.DataFrame, told: pd.DataFrame) -> list[str]:
     """Of the ends in which the raw cells of each policy cell differ, those of the most doubtful one."""
     raw, cell_of = draft.screened.raw.cells[[*_NAMED]], draft.screened.raw.cell_of
-    every = raw.reindex([cell_of[place] for place in places["place"]]).reset_index(drop=True)
-    every["cell"] = places["cell"].to_numpy()
-    own = raw.reindex([cell_of[place] for place in told["place"]])
-    home = _home(draft)
+    several = places.loc[places["cell"].duplicated(keep=False)]  # most cells are one edge, and differ in none
+    every = raw.reindex([cell_of[place] for place in several["place"]]).reset_index(drop=True)
+    every["cell"] = several["cell"].to_numpy()
     counts = [every[["cell", name]].drop_duplicates().groupby("cell").size() for name in _NAMED]
-    differ = pd.concat(counts, axis=1, keys=[*_NAMED]) > 1
-    return [
-        ", ".join(
+    differ = (pd.concat(counts, axis=1, keys=[*_NAMED]) > 1).to_dict("index")
+    some = told.loc[told["cell"].isin(differ)]
+    own = raw.reindex([cell_of[place] for place in some["place"]])
+    home = _home(draft)
+    texts = {
+        cell: ", ".join(
             text.format(str(value).removeprefix(home))
             for (name, text), value in zip(_NAMED.items(), row, strict=True)
-            if several[name]
+            if differ[cell][name]
         )
-        for several, row in zip(
-            differ.loc[told["cell"]].to_dict("records"), own.itertuples(index=False), strict=True
-        )
-    ]
+        for cell, row in zip(some["cell"], own.itertuples(index=False), strict=True)
+    }
+    return [texts.get(cell, "") for cell in told["cell"].tolist()]
 
 
 def _crowds(draft: Draft, cells: PolicyCells) -> pd.DataFrame:

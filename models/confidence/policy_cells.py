@@ -92,8 +92,7 @@ def policy_cells(draft: Draft, observations: Observations) -> PolicyCells:
     pairs, named = _pairs(draft), _named(draft)
     keys = pd.DataFrame(named, columns=["cell", *CELL_KEY, "zone"]).set_index("cell").sort_index()
     keys = keys.loc[_among(keys.index, pairs["cell"])]
-    code_of = {cell: code for code, cell in enumerate(keys.index)}
-    pairs = pairs.assign(code=pairs["cell"].map(code_of).astype(np.int64))
+    pairs = pairs.assign(code=keys.index.get_indexer(pd.Index(pairs["cell"])))
     row, code = _rows(draft.table.row_edge, pairs, _present(observations.edge_days))
     found = DayIncidence().fit_grouped(observations.edge_days[list(_DAY_COLUMNS)].iloc[row], code, keys, days)
     first = pairs.drop_duplicates("place")["cell"]
@@ -103,10 +102,10 @@ def policy_cells(draft: Draft, observations: Observations) -> PolicyCells:
     return PolicyCells(cells, held, pairs[["cell", "place"]].reset_index(drop=True), rules, days)
 
 
-def _among(cells: Iterable[str], some: Iterable[str]) -> npt.NDArray[np.bool_]:
+def _among(cells: pd.Index[str], some: pd.Series[str]) -> npt.NDArray[np.bool_]:
     """Which cells are among some; what ``Index.isin`` says, much sooner of many thousand texts."""
-    known = frozenset(some)
-    return np.array([cell in known for cell in cells], dtype=np.bool_)
+    known = frozenset(some.tolist())
+    return np.array([cell in known for cell in cells.tolist()], dtype=np.bool_)
 
 
 def held_back_id(key: str, edge: Edge) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from models.domain.confidence import PRIOR
 from models.domain.peer import CidrPeer, FqdnPeer
 from models.learning import bitmaps
 from models.learning.concentration import UNKNOWN_CONCENTRATION, concentration
@@ -55,9 +54,9 @@ def pooled_facts(draft: Draft, cells: PolicyCells) -> pd.DataFrame:
     known = cells.cells.index[cells.cells["peer_kind"].isin(_KINDS)]
     facts, raw = draft.screened.facts, draft.screened.raw
     pairs = cells.places.loc[cells.places["cell"].isin(frozenset(known))]
-    pairs = pairs.assign(raw=[raw.cell_of[place] for place in pairs["place"]])
-    said = pairs["raw"].map(draft.screened.provenance) != PRIOR
-    said |= ~pairs["raw"].isin(facts.index)  # or it was not screened, and has no number
+    pairs = pairs.assign(raw=[raw.cell_of[place] for place in pairs["place"].tolist()])
+    unscreened = facts.index.get_indexer(pd.Index(pairs["raw"])) < 0  # and so without a number
+    said = pairs["raw"].isin(draft.screened.judged()) | unscreened
     pairs = pairs.loc[~pairs["cell"].isin(pairs.loc[said, "cell"])]
     single = pairs.drop_duplicates(["cell", "raw"]).groupby("cell").size()
     pairs = pairs.loc[pairs["cell"].isin(single.index[single > 1])]

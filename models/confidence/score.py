@@ -112,7 +112,7 @@ class RuleConfidence(Estimator):
         out["confidence"] = out["p_need"] * out["p_legit"]
         if days.count < self.min_days:
             out[["p_need", "p_legit", "confidence"]] = float("nan")
-        out["band"] = [str(band(value)) for value in out["confidence"]]
+        out["band"] = [str(band(value)) for value in out["confidence"].tolist()]
         out["provenance"] = grouped["provenance"].first()
         out["cells"] = grouped.size()
         out["days_seen"] = grouped["days_seen"].max()

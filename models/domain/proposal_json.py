@@ -50,7 +50,7 @@ def iso(us: int) -> str | None:
     """Microseconds since the epoch as RFC 3339 in UTC with seconds; ``None`` for 0, which is "never"."""
     if us == 0:
         return None
-    return datetime.fromtimestamp(us // 1_000_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(us // 1_000_000, tz=UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _microseconds(text: str | None) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from models.learning.agglomeration import RolePrices
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 #: Rounds of moves over all workloads; real partitions settle after one or two.
 MAX_ROUNDS: Final = 10
 
+_NOBODY: Final = np.zeros(0, dtype=np.int64)
 _MORE: Final = 1024  # roles for which room is made at a time
 
 Profiles = Mapping[str, frozenset[str]]
@@ -72,6 +74,7 @@ class Partition:
         self._roles: list[_Role] = []
         self._home: dict[str, int] = {}
         self._showing: dict[str, set[int]] = {}  # roles by cell: who shares nothing is never looked at
+        self._listed: dict[str, npt.NDArray[np.int64]] = {}  # the same, of cells that were looked at
         self._members = np.zeros(0, dtype=np.int64)  # members and cells of each role, to price all at once
         self._cells = np.zeros(0, dtype=np.int64)
         for part in parts:
@@ -134,25 +137,36 @@ class Partition:
     def _cheapest(self, workload: str, leaving: int | None) -> tuple[int | None, float]:
         """The role that it costs least to join, of those that share a cell; the first one of equals."""
         profile = self._profiles[workload]
-        shared: Counter[int] = Counter()
-        for cell in profile:
-            shared.update(self._showing.get(cell, ()))
-        shared.pop(-1 if leaving is None else leaving, None)
-        if not shared:
+        showing = [self._roles_of(cell) for cell in profile]
+        shared = np.bincount(np.concatenate([_NOBODY, *showing]), minlength=len(self._roles))
+        if leaving is not None:
+            shared[leaving] = 0
+        roles = np.flatnonzero(shared)
+        if not len(roles):
             return None, float("inf")
-        roles = np.fromiter(shared, np.int64, len(shared))
-        common = np.fromiter(shared.values(), np.int64, len(shared))
+        common = shared[roles]
         fresh = len(profile) - common
         widened = self._members[roles] * fresh + self._cells[roles] - common
         costs = self._prices.lam * fresh + self._prices.alpha * widened
         cost = costs.min()
         return int(roles[costs == cost].min()), float(cost)
 
+    def _roles_of(self, cell: str) -> npt.NDArray[np.int64]:
+        """Roles that show a cell; most stay as they are for many moves."""
+        known = self._listed.get(cell)
+        if known is None:
+            roles = self._showing.get(cell, set())
+            known = self._listed[cell] = np.fromiter(roles, np.int64, len(roles))
+        return known
+
     def _put(self, workload: str, index: int) -> None:
         profile = self._profiles[workload]
         self._roles[index].add(workload, profile)
         for cell in profile:
-            self._showing.setdefault(cell, set()).add(index)
+            roles = self._showing.setdefault(cell, set())
+            if index not in roles:
+                roles.add(index)
+                self._listed.pop(cell, None)
         self._home[workload] = index
         self._count(index)
 
@@ -164,6 +178,7 @@ class Partition:
         for cell in profile:
             if cell not in role.cells:
                 self._showing[cell].discard(index)
+                self._listed.pop(cell, None)
         self._count(index)
 
     def _count(self, index: int) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.domain.labels import CLUSTER_KEY, NAMESPACE_KEY
-from models.frames import Observations
+from models.frames import Observations, records
 from models.learning.label_choice import ANCHOR_KEYS, ROLLOUT_KEYS, Pair, kubernetes_labels, usable
 from models.learning.owners import (
     LASTING_KINDS,
@@ -78,7 +78,7 @@ def seen_label_sets(
         Filled: labels as Hubble printed them, and reserved entities, by label-set key.
     """
     found: dict[str, LabelSetSeen] = {}
-    for row in observations.identities.to_dict("records"):
+    for row in records(observations.identities):
         key = str(row["label_key"])
         texts[key] = tuple(sorted(str(text) for text in json.loads(row["labels"] or "[]")))
         if row["entity"]:
@@ -96,7 +96,7 @@ def seen_label_sets(
         one.first_us = min(one.first_us, int(row["first_us"]))
         one.last_us = max(one.last_us, int(row["last_us"]))
         _named(one, str(row["workload_kind"]), str(row["workload"]))
-    for row in observations.pods.to_dict("records"):
+    for row in records(observations.pods):
         one = found.get(str(row["label_key"]))
         if one is None:
             continue

@@ -10,6 +10,7 @@ shared suffix becomes a request to a person.
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import Final, Self
 
 import numpy as np
@@ -156,11 +157,11 @@ class NamePatterns(Estimator):
         """Candidates per subject with the new names expected under each, shrunk to their size class."""
         raw: list[tuple[str, Candidate, float]] = []
         estate = _Estate(seen, day_count, self.horizon)
-        for key, own in seen.groupby(level="subject", sort=True):
-            subject = str(key)
-            mine = own.droplevel("subject")
-            days = {str(name): int(x) for name, x in mine["days_seen"].items()}
-            born = {str(name): int(day) for name, day in mine["first_day"].items()}
+        rows = zip(seen.index.tolist(), seen["days_seen"].tolist(), seen["first_day"].tolist(), strict=True)
+        for subject, mine in groupby(rows, key=lambda row: row[0][0]):  # sorted by subject and name
+            own = list(mine)
+            days = {name: x for (_, name), x, _ in own}
+            born = {name: day for (_, name), _, day in own}
             for group in _by_party(days):
                 for candidate in candidates(group, deep_wildcards=self.deep_wildcards):
                     x = np.array([days[name] for name in candidate.names], dtype=np.int64)
@@ -297,7 +298,7 @@ def _pattern_frame(chosen: list[tuple[str, Candidate, float, float]]) -> pd.Data
 def _selected(known: pd.DataFrame, chosen: list[tuple[str, Candidate, float, float]]) -> pd.DataFrame:
     by_name = {(s, name): c.pattern for s, c, _, _ in reversed(chosen) for name in c.names}
     rows = known[["subject", "name", "observed"]].drop_duplicates()
-    pairs = zip(rows["subject"], rows["name"], strict=True)
+    pairs = zip(rows["subject"].tolist(), rows["name"].tolist(), strict=True)
     selector = [by_name.get((subject, name), name) for subject, name in pairs]
     frame = rows.assign(selector=selector)
     frame["is_pattern"] = frame["selector"] != frame["name"]

@@ -8,6 +8,7 @@ seen once or twice, inside a range that systems allocate from, next to a control
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pandas as pd
@@ -104,8 +105,9 @@ class PortRanges(Estimator):
         drawn: list[tuple[object, ...]] = []
         entries: list[tuple[object, ...]] = []
         crowded: list[tuple[object, ...]] = []
-        for key, own in seen.groupby(_GROUP, sort=True):
-            days = {int(port): int(x) for port, x in own[["port", "days_seen"]].itertuples(index=False)}
+        rows = zip(*(seen[name].tolist() for name in (*_GROUP, "port", "days_seen")), strict=True)
+        for key, own in groupby(rows, key=lambda row: row[: len(_GROUP)]):  # sorted by group and port
+            days = dict(row[len(_GROUP) :] for row in own)
             span, own_drawn = self._range(str(key[3]), days) if self.end_port else (None, [])
             singles = [(port, port) for port in sorted(days) if not (span and span[0] <= port <= span[1])]
             if span:

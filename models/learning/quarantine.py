@@ -90,7 +90,7 @@ def decide_fates(
         cells = _cells(verdicts, verdict, why.index)
         fate.loc[cells], why.loc[cells] = to, reason
     if excluded is not None:
-        codes = excluded.loc[excluded.index.isin(why.index)]
+        codes = excluded.loc[why.index.get_indexer(excluded.index) >= 0]
         fate.loc[codes.index], why.loc[codes.index] = EXCLUDED, codes.astype("str")
     wanted = fate.copy()
     flips = held[(fate.loc[held] == ADMITTED).to_numpy()]
@@ -139,4 +139,4 @@ def _cells(verdicts: pd.Series[Any] | None, verdict: str, known: pd.Index[Any]) 
     if verdicts is None:
         return known[:0]
     chosen = verdicts.index[(verdicts == verdict).to_numpy()]
-    return chosen[chosen.isin(known)]
+    return chosen[known.get_indexer(chosen) >= 0]

@@ -11,6 +11,7 @@ nothing: what they change is changed after it was calibrated (`models.confidence
 from __future__ import annotations
 
 from datetime import date
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -87,9 +88,17 @@ class Recurrence(Estimator):
         pooled = Habits.typical().fitted(seen)
         zone = cells["zone"].to_numpy()
         self.habits_ = {name: pooled.fitted(seen.at(zone == name)) for name in ZONES}
-        self.p_need_ = self.predict(cells, days)
         self.weekly_ = series(weekly(cells, days), cells.index, "weekly")
+        self._learned = cells, seen
+        self.__dict__.pop("p_need_", None)
         return self
+
+    @cached_property
+    def p_need_(self) -> pd.Series[Any]:
+        """As the class says; worked out when asked for, since who forecasts other cells needs none."""
+        self.check_fitted("habits_")
+        cells, seen = self._learned
+        return series(self._by_zone(cells, seen), cells.index, "p_need")
 
     def predict(self, cells: pd.DataFrame, days: ObservedDays, horizon: int | None = None) -> pd.Series[Any]:
         """

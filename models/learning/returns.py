@@ -190,8 +190,9 @@ class Habits:
         p = np.repeat(self.p_grid, len(self.theta_grid))
         theta = np.tile(self.theta_grid, len(self.p_grid))
         quiet = (1.0 - p) * (1.0 - theta)  # one more day alive and unused
-        death = theta * (1.0 - quiet ** (one.opportunities - one.last)) / (1.0 - quiet)
-        until = p**one.returns * (1.0 - p) ** (one.last - one.returns) * (1.0 - theta) ** one.last
+        death = theta * (1.0 - _raised(quiet, one.opportunities - one.last)) / (1.0 - quiet)
+        used = _raised(p, one.returns) * _raised(1.0 - p, one.last - one.returns)
+        until = used * _raised(1.0 - theta, one.last)
         either = _survived(one, p, theta) + until * death
         return np.tile(either, 2)  # however the cell arrived
 
@@ -205,10 +206,11 @@ class Habits:
         p = np.repeat(self.p_grid, len(self.theta_grid))
         silent = 1.0 - p
         first = np.clip(one.days - 1 - one.opportunities, 0, None)
-        old = p * silent**first / (1.0 - silent**one.days)
+        unseen = _raised(silent, first)
+        old = p * unseen / (1.0 - _raised(silent, one.days))
         # sum over birth days b in 1..first of p * silent^(first-b), and over first for the condition
-        seen_at_all = (one.days - 1) - silent * (1.0 - silent ** (one.days - 1)) / p
-        born = (1.0 - silent**first) / np.maximum(seen_at_all, 1e-12)
+        seen_at_all = (one.days - 1) - silent * (1.0 - _raised(silent, one.days - 1)) / p
+        born = (1.0 - unseen) / np.maximum(seen_at_all, 1e-12)
         return np.concatenate([old, born], axis=1) * one.chance
 
 
@@ -246,7 +248,14 @@ def _calendars(seen: Histories) -> Iterator[tuple[int, Bools, _OnCalendar]]:
 def _survived(one: _OnCalendar, p: Floats, theta: Floats) -> Floats:
     """Probability of the days after first sight and of being alive at their end, per habit."""
     missed = one.opportunities - one.returns
-    return np.asarray(p**one.returns * (1.0 - p) ** missed * (1.0 - theta) ** one.opportunities)
+    used = _raised(p, one.returns) * _raised(1.0 - p, missed)
+    return used * _raised(1.0 - theta, one.opportunities)
+
+
+def _raised(chance: Floats, days: Ints) -> Floats:
+    """``chance ** days`` per cell and habit; worked out once for each number of days, which are few."""
+    powers: Floats = chance ** np.arange(int(days.max(initial=0)) + 1)[:, None]
+    return powers[days[:, 0]]
 
 
 def _edges(grid: Floats) -> Floats:

@@ -109,7 +109,7 @@ class Roles(Estimator):
             If a column is missing.
         """
         require(profiles, ("workload", "cell"), "profiles")
-        own = _profiles(profiles)
+        own = cells_by_workload(profiles)
         prices = RolePrices(self.alpha, self.lam, self.sigma)
         kept = {workload: role for workload, role in (previous or {}).items() if workload in own}
         parts = self._resume(own, kept, prices) if kept else self._fresh(own, keys or {}, prices)
@@ -180,9 +180,12 @@ class Roles(Estimator):
         return partition.parts()
 
 
-def _profiles(frame: pd.DataFrame) -> dict[str, frozenset[str]]:
-    distinct = frame[["workload", "cell"]].drop_duplicates()
-    return {str(w): frozenset(group) for w, group in distinct.groupby("workload", sort=True)["cell"]}
+def cells_by_workload(frame: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """What each workload of ``workload`` and ``cell`` does, by workload, sorted."""
+    cells: dict[str, set[str]] = {}
+    for workload, cell in zip(frame["workload"].tolist(), frame["cell"].tolist(), strict=True):
+        cells.setdefault(workload, set()).add(cell)
+    return {workload: frozenset(cells[workload]) for workload in sorted(cells)}
 
 
 def _name(parts: _Parts, previous: Mapping[str, str]) -> pd.Series[Any]:

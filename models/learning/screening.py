@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.domain.confidence import CALIBRATED, PRIOR
+from models.frames import records
 from models.learning.attacks import FAMILIES, inject
 from models.learning.base import Estimator, require, series
 from models.learning.ledger import contributions, evidence_of
@@ -178,7 +179,7 @@ class Screening(Estimator):
         """
         self.check_fitted("score_")
         wanted = sorted(set(cells))
-        facts, terms = (frame.loc[wanted].to_dict("records") for frame in (self._facts, self._terms))
+        facts, terms = (records(frame.loc[wanted]) for frame in (self._facts, self._terms))
         return {
             cell: evidence_of(known, weights)
             for cell, known, weights in zip(wanted, facts, terms, strict=True)
@@ -201,7 +202,7 @@ class Screening(Estimator):
         """
         terms = contributions(facts)
         legit = Sigmoid().probability(terms.sum(axis=1).to_numpy(dtype=np.float64))
-        rows = zip(facts.to_dict("records"), terms.to_dict("records"), strict=True)
+        rows = zip(records(facts), records(terms), strict=True)
         ledgers = pd.Series([evidence_of(*row) for row in rows], index=facts.index, dtype="object")
         return pd.DataFrame({"p_legit": legit, "ledger": ledgers}, index=facts.index)
 

@@ -6,14 +6,14 @@ interval always share their verdict.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.policy import Entry, PortRule
-from models.domain.portset import MAX_PORT
+from models.domain.policy import Entry, NamedPort, PortRule
+from models.domain.portset import MAX_PORT, PortRange
 from models.simulation.bits import Bools, Words, pack_columns
 from models.simulation.edges import UNKNOWN_CODE, protocol_code
 
@@ -102,6 +102,9 @@ def _borders(entries: Sequence[Entry | None], named_ports: Sequence[NamedPorts |
     return np.array(sorted(borders), dtype=np.int64)
 
 
+_Ports = tuple[tuple[PortRange, ...], tuple[NamedPort, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Classes:
     """What each class is made of: protocol code, first port of its interval, class of named ports."""
@@ -110,6 +113,7 @@ class _Classes:
     port: Ints
     named: Ints
     named_ports: Sequence[NamedPorts | None]
+    known: dict[_Ports, tuple[Bools, Bools]] = field(default_factory=dict)  # most rules share their ports
 
     def covered(self, entry: Entry | None) -> tuple[Bools, Bools]:
         """Whether an entry's ports cover each class: surely, or perhaps."""
@@ -130,6 +134,12 @@ class _Classes:
         return answer
 
     def _by_rule(self, rule: PortRule) -> tuple[Bools, Bools]:
+        ports = rule.ports, rule.named
+        if ports not in self.known:
+            self.known[ports] = self._by_ports(rule)
+        return self.known[ports]
+
+    def _by_ports(self, rule: PortRule) -> tuple[Bools, Bools]:
         yes = np.zeros(len(self.port), dtype=np.bool_)
         if not rule.ports and not rule.named:
             return yes, yes

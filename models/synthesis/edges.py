@@ -32,8 +32,8 @@ class Edge(NamedTuple):
 
     ``working_days`` are the days on which it passed; ``visible_days`` those of them on which a reply
     would have been seen; ``answered_days`` those on which one was. ``aggregated`` holds only if every
-    record was; ``own_end`` if any was seen at the subject's end. The names of pods are there where they were
-    two at most, so that all of them are known.
+    record was; ``own_end`` if any was seen at the subject's end. Texts of a kind are distinct, and sorted but
+    for samples. The names of pods are there where they were two at most, so that all of them are known.
     """
 
     place: int

@@ -10,6 +10,7 @@ import pandas as pd
 from models.domain.fqdn import FqdnSelector
 from models.domain.peer import FqdnPeer
 from models.domain.rule import Widening
+from models.frames import records
 from models.learning.name_candidates import price_of, tidy_name
 from models.learning.names import NamePatterns
 from models.learning.suffixes import is_shared
@@ -104,11 +105,11 @@ def widen_names(
         for key, edges in sorted(edges_of.items())
     ]
     estimator.fit(pd.DataFrame(rows, columns=_NAME_COLUMNS), window.day_count, held)
-    for row in estimator.selected_.to_dict("records"):
+    for row in records(estimator.selected_):
         if row["is_pattern"]:
             wide = FqdnPeer(pattern=str(row["selector"]))
             found[str(row["subject"])].peers[FqdnPeer(str(row["observed"]))] = wide
-    for row in estimator.patterns_.to_dict("records"):
+    for row in records(estimator.patterns_):
         wide = FqdnPeer(pattern=str(row["pattern"]))
         count = int(row["names"])
         found[str(row["subject"])].records[wide] = Widening(

@@ -15,7 +15,7 @@ from typing import Final
 from models.domain.peer import LabelSelector
 from models.domain.workload import Workload
 from models.learning.label_choice import LabelIndex, Pair, usable
-from models.learning.roles import Roles
+from models.learning.roles import Roles, cells_by_workload
 from models.learning.workloads import Workloads
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import MARGIN, Exchange
@@ -96,7 +96,7 @@ def find_population(
     parts: dict[_Place, list[Workload]] = defaultdict(list)
     for key, role in roles.roles_.items():
         parts[(keys[str(key)], str(role))].append(plain[str(key)])
-    did = {str(key): frozenset(own) for key, own in cells.groupby("workload", sort=True)["cell"]}
+    did = cells_by_workload(cells)
     vouched = frozenset[int]().union(*(_vouched(part, did, refused) for part in parts.values()))
     for place, part in parts.items():
         parts[place] = _without_refused(part, did, refused, vouched)

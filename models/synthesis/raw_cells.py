@@ -6,6 +6,7 @@ resolver; a cell is between workloads and names, which do not.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 import pandas as pd
@@ -81,7 +82,7 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
 def _edge_frame(view: ClusterView, table: EdgeTable) -> pd.DataFrame:
     """One row per edge, in the order of the table, with the columns of its cell."""
     names = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
-    frame = pd.DataFrame([[getattr(edge, name) for name in names] for edge in table.edges], columns=names)
+    frame = pd.DataFrame(map(attrgetter(*names), table.edges), columns=names)
     frame["peer_names"] = [",".join(edge.names) for edge in table.edges]
     owners = {key: workload_id(workload) for key, workload in view.workloads.by_label_key.items()}
     entities = {("endpoint", key): ("entity", name) for key, name in view.workloads.entities.items()}

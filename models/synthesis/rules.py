@@ -179,13 +179,13 @@ def _one_replica(evidence: RuleEvidence, facts: SubjectFacts) -> bool:
 
 def _evidence_flags(line: Line, evidence: RuleEvidence) -> set[str]:
     verdicts = dict(evidence.verdicts)
-    tcp = all(port.protocol == "TCP" for port in line.ports)
+    protocols = {port.protocol for port in line.ports}
     found = {
         "audited": "audited" in verdicts,
         "denied_today": "denied" in verdicts,
-        "unconfirmed": evidence.answered_share is None and tcp,
+        "unconfirmed": evidence.answered_share is None and protocols <= {"TCP"},
         "seen_from_other_end": not evidence.own_end,
-        "sctp": any(port.protocol == "SCTP" for port in line.ports),
+        "sctp": "SCTP" in protocols,
         "icmp": any(port.icmp for port in line.ports),
         "many_ips_of_name": isinstance(line.peer, FqdnPeer)
         and evidence.address_count > MANY_ADDRESSES_OF_A_NAME,

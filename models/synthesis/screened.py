@@ -142,6 +142,12 @@ class Screened:
         """What `p_legit` of a cell rests on."""
         return CALIBRATED if self.calibrated(cell) else PRIOR
 
+    def judged(self) -> frozenset[str]:
+        """All cells of which `p_legit` rests on verdicts."""
+        if self.screening is None:
+            return frozenset()
+        return frozenset(self.screening.calibrated_.index[self.screening.calibrated_])
+
 
 def screen(
     observations: Observations,

@@ -6,6 +6,7 @@ Order of preference: workload, entity, name, address. Whether the traffic deserv
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from models.domain.capabilities import LOCAL_DNS_IS_HOST_SINCE
@@ -82,13 +83,17 @@ class Target:
 
 def edge_port(edge: Edge) -> Port | str:
     """Port of an edge, or the reason why no rule can name it."""
-    protocol = edge.protocol.upper()
+    return _port(edge.protocol, edge.port, edge.icmp_type)
+
+
+@lru_cache(maxsize=65536)  # few ports, and every edge is asked about
+def _port(named: str, port: int, icmp_type: int) -> Port | str:
+    protocol = named.upper()
     if icmp := _ICMP.get(protocol):
-        requests = _ICMP_REQUESTS[icmp]
-        return Port(icmp, edge.icmp_type) if edge.icmp_type in requests else "icmp_reply"
+        return Port(icmp, icmp_type) if icmp_type in _ICMP_REQUESTS[icmp] else "icmp_reply"
     if protocol not in _PORT_PROTOCOLS:
         return "unsupported_protocol"
-    return Port(protocol, edge.port) if 0 < edge.port < 65536 else "no_port"
+    return Port(protocol, port) if 0 < port < 65536 else "no_port"
 
 
 def endpoint_peer(view: ClusterView, workload: Workload) -> EndpointPeer:

@@ -204,6 +204,16 @@ def test_trap_J1_a_weekly_cell_is_needed_next_week() -> None:
     assert model.predict(cells, incidence.days_, 14)[weekly] > model.p_need_[weekly]
 
 
+def test_what_was_learned_again_is_forecast_again() -> None:
+    """A second fit leaves nothing of the first one, though forecasts are worked out when they are asked for."""
+    few, incidence = fitted([edge("w", "p", day) for day in DAYS[:3]])
+    many, later = fitted([edge("w", "p", day) for day in DAYS])
+    model = Recurrence().fit(few, incidence.days_)
+    before = model.p_need_
+    assert model.fit(many, later.days_).p_need_.equals(Recurrence().fit(many, later.days_).p_need_)
+    assert not model.p_need_.equals(before)
+
+
 def test_a_monthly_job_is_needed_when_its_schedule_says_so() -> None:
     """Two weeks never show the second run; the schedule does, and says that none is due next week."""
     rows = [edge("job", "db", DAYS[3])] + [edge("w", "p", day) for day in DAYS]

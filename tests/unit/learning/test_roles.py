@@ -174,6 +174,20 @@ def test_moves_never_raise_the_cost(own: dict[str, frozenset[str]], cut: int) ->
     assert sorted(w for part in partition.parts() for w in part) == names
 
 
+@settings(max_examples=60, deadline=None)
+@given(profiles(), st.integers(0, 5))
+def test_who_shows_a_cell_is_known_through_all_moves(own: dict[str, frozenset[str]], cut: int) -> None:
+    """What is kept of the roles of a cell is never of an earlier move."""
+    workloads = sorted(own)
+    partition = Partition([workloads[:cut], workloads[cut:]], own, RolePrices())
+    for move in (lambda: partition.settle(0.0), lambda: partition.dissolve(0.0)):
+        move()
+        parts = {index: role.members for index, role in enumerate(partition._roles)}
+        for cell in frozenset().union(*own.values()):
+            showing = {index for index, members in parts.items() if any(cell in own[w] for w in members)}
+            assert set(partition._roles_of(cell).tolist()) == showing
+
+
 def test_minhash_blocks_hold_alike_profiles_together() -> None:
     """Profiles that share nine of ten cells meet; unrelated ones do not."""
     alike = [frozenset(f"c{i}" for i in range(30)) - {f"c{j}"} for j in range(5)]
