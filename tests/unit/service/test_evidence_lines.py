@@ -8,7 +8,7 @@ from models.domain.confidence import Completeness, Confidence
 from models.domain.http import HttpTemplate
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.domain.rule import Widening
-from service.proposals.evidence import http_lines, objective_line, widening_lines
+from service.proposals.evidence import evidence_line, http_lines, objective_line, widening_lines
 from tests.unit.service.proposals import proposal, rule
 
 
@@ -76,3 +76,13 @@ def test_what_nobody_can_count_is_not_nothing(kind, what, opened):
         f"{kind} {what} stands for 56 that were seen and opens {opened} beyond; "
     )
     assert proposal_from_json(form).rules[0].widening == (wide,)
+
+
+@pytest.mark.parametrize(("hours", "said"), [(336, True), (0, False)])
+def test_hours_and_pods_that_no_record_tells_are_not_said_to_be_none(hours, said):
+    """Of traffic whose ends nobody knows days and flows are known, and nothing else."""
+    evidence = weighed()["rules"][0]["evidence"] | {"hours_seen": hours}
+    line = evidence_line(evidence)
+    assert ("hours" in line) == said
+    assert ("client and" in line) == said
+    assert "flows" in line
