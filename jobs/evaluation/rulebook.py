@@ -22,7 +22,6 @@ from models.learning.label_choice import kubernetes_labels
 
 #: Flag of a rule that no automation may approve.
 NEEDS_REVIEW: Final = "needs_review"
-_OUTSIDE: Final = ("world", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class RuleBook:
             case EndpointPeer() as peer:
                 return place.far_set >= 0 and any(self._selects(one, place.far_set) for one in peer.each)
             case EntityPeer() as peer:
-                outside = place.address >= 0 and peer.entity in _OUTSIDE
+                outside = place.address >= 0 and peer.entity == "world"
                 return peer == ANYONE or peer.entity == link.entity or outside
             case FqdnPeer() as peer:
                 name = self._world.outsides[link.outside].name if link.outside >= 0 else ""

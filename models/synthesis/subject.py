@@ -142,7 +142,7 @@ def propose_for(
     rejected = setting.refusals.ids
     _, refused = setting.refusals.apart(candidates)
     held, turned_down = _held_peers(excluded), _held_peers(refused)
-    unfit = _held_peers([*excluded, *refused])
+    unfit = {gate: {*held.get(gate, ()), *turned_down.get(gate, ())} for gate in (*held, *turned_down)}
     grouping = Grouping(
         key, workload.namespace, setting.families, view.workloads.by_label_key, unfit, setting.rates
     )

@@ -12,7 +12,7 @@ from models.drift.night import set_scene
 from models.drift.standing import stand
 from models.drift.timeline import Snapshot
 from tests.unit.drift.nights import DAYS, LAST, NOW, cluster, kinds, parts, policies_of, policy, report
-from tests.unit.synthesis.test_aside import row, with_rows
+from tests.unit.synthesis.set_aside import row, with_rows
 
 
 def without(frames, name):

@@ -1,52 +1,20 @@
 """Traps B3, E11, E12: what worked and is no edge is listed, and keeps open what no rule can let through."""
 
-import pandas as pd
 import pytest
 
 from jobs.propose import propose
-from models import frames
-from tests.unit.synthesis.world import World, proposal_for
-
-WORKED = {"flows": 300, "answered": 300, "days": 14}
+from tests.unit.synthesis.set_aside import row, web_and_api, with_rows
+from tests.unit.synthesis.world import proposal_for
 
 
 @pytest.fixture
 def world():
-    """A web that calls an API, both ways observed."""
-    made = World()
-    made.edge(made.pod("shop", "web"), made.pod("shop", "api"))
-    return made
+    return web_and_api()
 
 
 def observed(world, reason, **changes):
     """The window with one thing that the fold set aside, of web's outgoing traffic."""
     return with_rows(world, [row(world, reason, **changes)])
-
-
-def row(world, reason, **changes):
-    """One thing that the fold set aside."""
-    return {
-        "cluster": world.cluster,
-        "reason": reason,
-        "subject": world.identities[0]["label_key"],
-        "direction": "egress",
-        "peer_kind": "unresolved",
-        "peer": "10.9.9.9",
-        "protocol": "TCP",
-        "port": 6001,
-        "icmp_type": -1,
-        "first_us": world.at(0),
-        "last_us": world.at(13),
-        **WORKED,
-        **changes,
-    }
-
-
-def with_rows(world, rows):
-    """The window with things that the fold set aside."""
-    found = world.observations()
-    aside = pd.DataFrame(rows, columns=list(frames.ASIDE_EDGES)).astype(frames.ASIDE_EDGES)
-    return type(found)(**{**vars(found), "aside_edges": aside})
 
 
 def lines(result):

@@ -9,16 +9,13 @@ from models.domain.rule import Port
 from models.manifest.render import cilium_manifest
 from models.synthesis.memory import Memory
 from models.synthesis.untold import MAX_UNTOLD
-from tests.unit.synthesis.test_aside import row, with_rows
+from tests.unit.synthesis.set_aside import row, web_and_api, with_rows
 from tests.unit.synthesis.world import World, proposal_for
 
 
 @pytest.fixture
 def world():
-    """A web that calls an API, both ways observed."""
-    made = World()
-    made.edge(made.pod("shop", "web"), made.pod("shop", "api"))
-    return made
+    return web_and_api()
 
 
 def web_of(world, rows, **options):
