@@ -186,15 +186,15 @@ def _held_back(cells: pd.DataFrame, draft: Draft) -> pd.DataFrame:
     Cells without a rule, with the chance that each is legitimate traffic of next week.
 
     What a test of the screening fired on is a hundred times less likely wanted than its score says, for that
-    is the likelihood ratio at which its tests fire, and once more for each further test. What is calibrated
-    on verdicts needs no such guess: all of those were given on cells that a test had fired on. Without
-    screening, what works is taken as wanted.
+    is the likelihood ratio at which its tests fire, and once more for each further test
+    (`models.synthesis.screened.Screened.fired`). What is calibrated on verdicts needs no such guess: all of
+    those were given on cells that a test had fired on. Without screening, what works is taken as wanted.
     """
     legit = np.clip(cells["p_legit"].fillna(1.0).to_numpy(dtype=np.float64), 0.0, 1.0 - 1e-9)
     known = cells["provenance"].to_numpy() == domain.CALIBRATED
     fired = np.array([draft.screened.fired(_cell(draft, place)) for place in cells["place"]])
     fired = np.where(known, 0, fired)
-    odds = legit / (1.0 - legit) / FIRED_RATIO ** fired.astype(np.float64)
+    odds = legit / (1.0 - legit) / FIRED_RATIO**fired
     return cells.assign(p_need=cells["p_need_7d"], p_legit=odds / (1.0 + odds))
 
 

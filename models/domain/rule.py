@@ -146,7 +146,7 @@ class Widening:
     ----------
     kind
         ``role`` (workloads that play one role), ``pattern`` (names), ``prefix`` (addresses), ``range``
-        (ports), ``route`` (HTTP paths) or ``world`` (clients from anywhere).
+        (ports), ``route`` (HTTP paths) or ``world`` (peers from anywhere).
     what
         The widened part, as the rule names it.
     covers

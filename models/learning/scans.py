@@ -10,7 +10,7 @@ for that pod, too, so that its mates' successes do not hide what it missed.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,56 +29,68 @@ SCANNER_SUCCESS: Final = 0.2
 FLAG_RATIO: Final = 100.0
 #: Share of failed attempts from which a first contact counts as missed.
 MISSED_SHARE: Final = 0.5
-#: One early success takes the walk back to its zero, and the scanner was there already: silent for no longer
-#: than for the longest pause of his run, and that within these limits, in microseconds.
-MIN_BEFORE_US: Final = 3_600_000_000
-MAX_BEFORE_US: Final = 48 * 3_600_000_000
+#: A success takes the walk back to its zero, and the scanner was there already, or goes on: silent for no
+#: longer than for the longest pause of his run, and that within these limits, in microseconds.
+MIN_PAUSE_US: Final = 3_600_000_000
+MAX_PAUSE_US: Final = 48 * 3_600_000_000
+#: Tests that a run may stand for, however long it is: a wanted call may be made in its hours, too.
+MAX_TESTS: Final = 2.0
 
+_COLUMNS: Final = ("origin", "first_us", "hour", "fail", "days", "met", "alone", "no_probe", "pod")
 _ROUNDING: Final = 1e-9  # a miss and a hit sum up to nothing
 _STEP_HIT: Final = math.log(SCANNER_SUCCESS / BENIGN_SUCCESS)
 _STEP_MISS: Final = math.log((1.0 - SCANNER_SUCCESS) / (1.0 - BENIGN_SUCCESS))
 
 
-def scan_flags(contacts: pd.DataFrame) -> pd.Series[Any]:
+def scan_tests(contacts: pd.DataFrame) -> pd.Series[float]:
     """
-    Cells that are part of a scan.
+    How much a scan speaks against each cell, in tests that fire at `FLAG_RATIO`.
 
     Parameters
     ----------
     contacts
         Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
         the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
-        contact), ``days`` (on which the origin met the peer, or its holder), ``alone`` (one pod may have
-        made all of it), ``no_probe`` (it went on for most of the day, or to a name outside)
-        and ``pod`` (that one; "" is unknown).
+        contact), ``days`` (on which the origin met the peer, or its holder), ``met`` (it had met the holder
+        before), ``alone`` (one pod may have made all of it), ``no_probe`` (it went on for most of the day, or
+        to a name outside) and ``pod`` (that one; "" is unknown).
 
     Returns
     -------
-    pandas.Series of bool
-        True for the misses of a run that crossed `FLAG_RATIO`, and for one-day cells of the same origin
-        within the run or in the hours of its misses: what a scanner hit is no more wanted than what it
-        missed. What several pods did is not what one scanner hit, nor what a pod did that missed nothing,
-        nor what went on all day, nor what was called by its name: a scanner goes from address to address.
-        A holder that was met on other days is none.
+    pandas.Series of float
+        0 for what is part of no scan. Otherwise the log likelihood ratio of the strongest run of the origin
+        in units of that of one test, in [1, `MAX_TESTS`], for the misses of a run that crossed `FLAG_RATIO`,
+        and for one-day cells of the same origin within the run or in the hours of its misses: what a scanner
+        hit is no more wanted than what it missed. What several pods did is not what one scanner hit, nor what
+        a pod did that missed nothing, nor what went on all day, nor what was called by its name: a scanner
+        goes from address to address. A holder that was met on other days is none.
     """
-    require(contacts, ("origin", "first_us", "hour", "fail", "days", "alone", "no_probe", "pod"), "contacts")
+    require(contacts, _COLUMNS, "contacts")
     ordered = contacts.sort_index().sort_values(["origin", "first_us"], kind="stable")
-    known = ordered.loc[ordered["fail"].notna()]
+    # who reaches a holder that it has met before makes no first contact, and earns nothing by it
+    hit_again = ordered["met"] & (ordered["fail"] < MISSED_SHARE)
+    known = ordered.loc[ordered["fail"].notna() & ~hit_again.to_numpy(dtype=np.bool_)]
     missed = (known["fail"] >= MISSED_SHARE).to_numpy()
-    in_run = np.zeros(len(known), dtype=np.bool_)
+    lone, times = _lone(known), known["first_us"].to_numpy()
+    in_run = np.zeros(len(known))
     single = (known["pod"] != "").to_numpy()
     for source, mine in ((["origin"], np.arange(len(known))), (["origin", "pod"], np.flatnonzero(single))):
         for rows in known.iloc[mine].reset_index(drop=True).groupby(source, sort=True).indices.values():
-            in_run[mine[rows]] |= _flagged_run(missed[mine[rows]], known["first_us"].to_numpy()[mine[rows]])
-    hit = known.loc[in_run & missed]
+            own = mine[rows]
+            in_run[own] = np.maximum(in_run[own], _runs(missed[own], lone[own], times[own]))
+    hit = contacts.index.isin(known.index[(in_run > 0) & missed])
     codes, _ = group_codes(contacts, ("origin", "hour"))
-    beside = np.isin(codes, codes[contacts.index.isin(hit.index)])
-    beside |= contacts.index.isin(known.index[in_run])
-    beside &= (contacts["days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
-    beside &= ~contacts["no_probe"].to_numpy(dtype=np.bool_)
-    beside &= _by_a_scanner(contacts, contacts.index.isin(hit.index))
-    flagged = contacts.index.isin(hit.index) | beside
-    return pd.Series(flagged, index=contacts.index, name="scan")
+    beside = np.isin(codes, codes[hit]) | contacts.index.isin(known.index[in_run > 0])
+    beside &= _lone(contacts) & _by_a_scanner(contacts, hit)
+    strongest = pd.Series(in_run, known.index).groupby(known["origin"]).max()
+    tests = contacts["origin"].map(strongest).to_numpy(dtype=np.float64)
+    return pd.Series(np.where(hit | beside, tests, 0.0), index=contacts.index, name="scan_tests")
+
+
+def _lone(contacts: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """What one pod may have tried on one day: the rest cannot be what a scanner hit."""
+    lone = (contacts["days"] <= 1).to_numpy() & contacts["alone"].to_numpy(dtype=np.bool_)
+    return np.asarray(lone & ~contacts["no_probe"].to_numpy(dtype=np.bool_))
 
 
 def _by_a_scanner(contacts: pd.DataFrame, missed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -90,25 +102,41 @@ def _by_a_scanner(contacts: pd.DataFrame, missed: npt.NDArray[np.bool_]) -> npt.
     return np.isin(pods, pods[missed]) | unknown | np.isin(origins, origins[nobody_known])
 
 
-def _flagged_run(missed: npt.NDArray[np.bool_], times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Contacts, sorted by time, of the runs that crossed the limit, and of shortly before each."""
-    flagged = np.zeros(len(missed), dtype=np.bool_)
-    for start, stop in _crossings(missed):
-        pause = int(np.diff(times[start:stop]).max())
-        begun = times[start] - np.clip(pause, MIN_BEFORE_US, MAX_BEFORE_US)
-        flagged[np.searchsorted(times, begun) : stop] = True
-    return flagged
+def _runs(
+    missed: npt.NDArray[np.bool_], lone: npt.NDArray[np.bool_], times: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """
+    Tests that the run of each contact stands for; contacts sorted by time, 0 outside any run that crossed.
+
+    A run reaches on from one lone contact to the next, on both sides, over its own longest pause.
+    """
+    tests = np.zeros(len(missed))
+    for start, stop, peak in _crossings(missed):
+        pause = int(np.clip(np.diff(times[start:stop]).max(), MIN_PAUSE_US, MAX_PAUSE_US))
+        before, after = np.flatnonzero(lone[:start])[::-1], stop + np.flatnonzero(lone[stop:])
+        first = _reached(int(times[start]), times[before], pause)
+        last = _reached(int(times[stop - 1]), times[after], pause)
+        reach = slice(np.searchsorted(times, first), np.searchsorted(times, last, side="right"))
+        tests[reach] = np.maximum(tests[reach], min(peak / math.log(FLAG_RATIO), MAX_TESTS))
+    return tests
 
 
-def _crossings(missed: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Stretches from a zero of the walk to its return to zero that crossed the limit between."""
-    level, start, crossed = 0.0, 0, False
+def _reached(edge: int, times: npt.NDArray[np.int64], pause: int) -> int:
+    """Time of the last of the contacts that follow an edge, and each other, within a pause."""
+    late = np.flatnonzero(np.abs(np.diff(times, prepend=edge)) > pause)
+    count = int(late[0]) if len(late) else len(times)
+    return int(times[count - 1]) if count else edge
+
+
+def _crossings(missed: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, float]]:
+    """Stretches from a zero of the walk to the next that crossed the limit, and how high they went."""
+    level, start, peak = 0.0, 0, 0.0
     for index, miss in enumerate(missed):
         level += _STEP_MISS if miss else _STEP_HIT
-        crossed |= level >= math.log(FLAG_RATIO)
+        peak = max(peak, level)
         if level < _ROUNDING:
-            if crossed:
-                yield start, index
-            level, start, crossed = 0.0, index + 1, False
-    if crossed:
-        yield start, len(missed)
+            if peak >= math.log(FLAG_RATIO):
+                yield start, index, peak
+            level, start, peak = 0.0, index + 1, 0.0
+    if peak >= math.log(FLAG_RATIO):
+        yield start, len(missed), peak

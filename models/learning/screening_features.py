@@ -32,7 +32,7 @@ from models.learning.oddities import (
     there_once,
 )
 from models.learning.ports import session_days
-from models.learning.scans import scan_flags
+from models.learning.scans import scan_tests
 from models.learning.suffixes import registrable
 from models.learning.unreleased import began_without_release
 
@@ -171,6 +171,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         there on one day only), ``strange_days`` (days on which it called a nameless stranger),
         ``party_days`` (days of the same holder), ``session_days`` (`models.learning.ports.session_days`),
         ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses outside),
+        ``scan_tests`` (`models.learning.scans.scan_tests`),
         ``only_failed``, ``only_dropped``, ``origin_us`` (first sight of the origin in the window)
         ``mates`` (several replicas do it) and ``leader`` (the
         origin is taken to elect one).
@@ -222,8 +223,10 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         alone=~(facts["pods"] >= 2),
         no_probe=lasting(cells) | _asked_for(facts, cells, origin),
         pod=facts["pod"],
+        met=egress & ((facts["session_days"] >= 2) | (holders.first_us < cells["first_us"])),
     )
-    facts["scan"] = scan_flags(contacts)
+    facts["scan_tests"] = scan_tests(contacts)
+    facts["scan"] = facts["scan_tests"] > 0.0
     return facts
 
 

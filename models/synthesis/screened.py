@@ -121,10 +121,17 @@ class Screened:
         text = str(self.fates["reasons"].get(cell, ""))
         return tuple(part for part in text.split(";") if part)
 
-    def fired(self, cell: str) -> int:
-        """Tests that speak against a cell: at least one where it is held back for what fired before."""
+    def fired(self, cell: str) -> float:
+        """
+        Tests that speak against a cell: at least one where it is held back for what fired before.
+
+        A scan stands for as many as its run does. What was done beside a lone sighting has that test against
+        it, too.
+        """
         codes = self.reasons(cell)
-        return max(len(frozenset(codes) - FROM_MEMORY), min(len(codes), 1))
+        own = frozenset(codes) - FROM_MEMORY
+        more = max(float(self.facts["scan_tests"].get(cell, 0.0)) - 1.0, 0.0) if "scan" in own else 0.0
+        return max(len(own), min(len(codes), 1)) + more + ("beside_lone_sighting" in own)
 
     def p_legit(self, cell: str) -> float | None:
         """Probability that a cell is wanted; ``None`` where too little was seen."""

@@ -44,7 +44,8 @@ def widening_lines(rule: Mapping[str, Any]) -> list[str]:
     """
     What a rule opens beyond what was seen, and the terms of the objective that speak for it.
 
-    The unit of the terms is one line of a policy; below zero speaks for widening.
+    The unit of the terms is one line of a policy; below zero speaks for widening. Where nothing was weighed,
+    the line says so.
     """
     return [f"{_opened(one)}; {_terms(one['objective'])}" for one in rule.get("widening", ())]
 
@@ -71,5 +72,7 @@ def _opened(one: Mapping[str, Any]) -> str:
 
 
 def _terms(objective: Mapping[str, float]) -> str:
+    if not any(objective.values()):
+        return "not weighed against anything, for no narrower rule lets it through"
     terms = ", ".join(f"{name} {objective[name] + 0.0:+.2f}" for name in ("openings", "rules", "denials"))
     return f"objective {objective['change']:+.2f} ({terms})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from models.learning.incidence import DayIncidence
 from models.learning.ledger import contributions, evidence_of
 from models.learning.quarantine import ADMITTED, EXCLUDED, QUARANTINED, check_conservation, decide_fates
 from models.learning.questions import question_features
-from models.learning.scans import scan_flags
+from models.learning.scans import MAX_TESTS, scan_tests
 from models.learning.screening import AGREED, CALIBRATED, PRIOR, Screening, leave_one_family_out
 from models.learning.screening_features import FEATURES, Surroundings, screening_features
 from tests.unit.learning.screened import DAY_US, DAYS, HOUR_US, TEAMS, WORKLOADS, screened
@@ -389,43 +391,54 @@ def contacts(
 ) -> pd.DataFrame:
     """First contacts of one origin, in order; a letter of ``pods`` for each, and a dot where none is known."""
     places = range(len(outcomes))
-    columns = {"origin": "o", "first_us": places, "hour": places, "fail": outcomes, "days": days}
+    columns = {
+        "origin": "o",
+        "first_us": places,
+        "hour": places,
+        "fail": outcomes,
+        "days": days,
+        "met": False,
+    }
     pod = [name.strip(".") for name in pods] or ""
     columns |= {"alone": alone, "no_probe": no_probe, "pod": pod}
     return pd.DataFrame(columns, index=[f"c{place:02d}" for place in places])
 
 
+def flags(frame: pd.DataFrame) -> pd.Series:
+    """Which contacts are part of a scan."""
+    return scan_tests(frame) > 0
+
+
 def test_the_sequential_test_flags_at_a_likelihood_ratio_of_a_hundred() -> None:
     """Four misses in a row; three are bad luck; a long good past gives no credit."""
-    assert scan_flags(contacts([1.0] * 4)).all()
-    assert not scan_flags(contacts([1.0] * 3)).any()
-    assert not scan_flags(contacts([1.0, 0.0] * 10)).any()
-    flags = scan_flags(contacts([0.0] * 20 + [1.0] * 4))
-    assert flags.tolist() == [False] * 20 + [True] * 4
-    assert not scan_flags(contacts([float("nan")] * 10)).any()
+    assert flags(contacts([1.0] * 4)).all()
+    assert not flags(contacts([1.0] * 3)).any()
+    assert not flags(contacts([1.0, 0.0] * 10)).any()
+    assert flags(contacts([0.0] * 20 + [1.0] * 4)).tolist() == [False] * 20 + [True] * 4
+    assert not flags(contacts([float("nan")] * 10)).any()
 
 
 def test_what_several_pods_did_is_not_what_a_scanner_hit() -> None:
     """Five misses, and between them a success on one day: suspicious of one pod, and not of three."""
     outcomes = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
-    assert scan_flags(contacts(outcomes, days=1)).all()
-    hit = scan_flags(contacts(outcomes, days=1, alone=False))
+    assert flags(contacts(outcomes, days=1)).all()
+    hit = flags(contacts(outcomes, days=1, alone=False))
     assert hit.tolist() == [True, True, False, True, True, True]
 
 
 def test_what_goes_on_all_day_is_not_what_a_scanner_hit() -> None:
     """A new dependency that was released on the day of a scan; what it missed stays a miss."""
-    hit = scan_flags(contacts([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], days=1, no_probe=True))
+    hit = flags(contacts([1.0, 1.0, 0.0, 1.0, 1.0, 1.0], days=1, no_probe=True))
     assert hit.tolist() == [True, True, False, True, True, True]
 
 
 def test_a_pod_that_missed_nothing_is_no_scanner() -> None:
     """Its rare call among a mate's misses is its own; what nobody can be named for may be the scanner's."""
     outcomes = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
-    assert scan_flags(contacts(outcomes, 1, pods="aabaaa")).tolist() == [True, True, False, True, True, True]
-    assert scan_flags(contacts(outcomes, 1, pods="aaaaaa")).all()
-    assert scan_flags(contacts(outcomes, 1, pods="aa.aaa")).all()
-    assert scan_flags(contacts(outcomes, 1, pods=".abaaa")).all()
+    assert flags(contacts(outcomes, 1, pods="aabaaa")).tolist() == [True, True, False, True, True, True]
+    assert flags(contacts(outcomes, 1, pods="aaaaaa")).all()
+    assert flags(contacts(outcomes, 1, pods="aa.aaa")).all()
+    assert flags(contacts(outcomes, 1, pods=".abaaa")).all()
 
 
 @pytest.mark.parametrize(
@@ -437,7 +450,48 @@ def test_a_scan_begins_before_its_first_flagged_miss(pause: float, ahead: float,
     frame = contacts([1.0, 0.0] + [1.0] * 5, days=1)
     hours = np.array([0.0, 0.001, *(ahead + 0.001 + pause * np.arange(5))])
     frame["first_us"] = (hours * HOUR_US).astype(np.int64)
-    assert scan_flags(frame).tolist() == [found, found] + [True] * 5
+    assert flags(frame).tolist() == [found, found] + [True] * 5
+
+
+@pytest.mark.parametrize(("gap", "found"), [(11, True), (13, False)])
+def test_a_scan_goes_on_after_its_walk_is_back_at_zero(gap: float, found: bool) -> None:
+    """Five misses twelve hours apart, successes that take the walk back, and one more not long after."""
+    frame = contacts([1.0] * 5 + [0.0] * 6, days=1)
+    hours = [*(12.0 * np.arange(5)), *([48.5] * 5), 48.5 + gap]
+    frame["first_us"] = (np.array(hours) * HOUR_US).astype(np.int64)
+    assert flags(frame).tolist() == [True] * 10 + [found]
+
+
+@pytest.mark.parametrize(("column", "value"), [("days", 3), ("alone", False), ("no_probe", True)])
+def test_a_scan_reaches_back_from_one_lone_contact_to_the_next(column: str, value: object) -> None:
+    """What cannot be a scanner's carries it no further, so that a scan does not eat up a steady week."""
+    frame = contacts([1.0, 0.0, 1.0, 0.0, *([1.0] * 5)], days=1)
+    frame["first_us"] = (np.array([0, 1, 20, 21, *(32 + 12 * np.arange(5))]) * HOUR_US).astype(np.int64)
+    assert flags(frame).tolist() == [False, False] + [True] * 7
+    frame["first_us"] = (np.array([9, 10, 20, 21, *(32 + 12 * np.arange(5))]) * HOUR_US).astype(np.int64)
+    assert flags(frame).all()
+    frame.loc[["c02", "c03"], column] = value
+    assert not flags(frame).loc[["c00", "c01"]].any()
+
+
+def test_what_was_met_before_is_no_first_contact() -> None:
+    """A client of a holder that hands out a new address each day scans no less for it."""
+    frame = contacts([1.0, 0.0] * 6, days=9)
+    assert not flags(frame).any()
+    frame["met"] = frame["fail"] == 0.0
+    assert flags(frame).tolist() == [True, False] * 6
+    frame["met"] = frame["fail"] == 1.0
+    assert not flags(frame).any()
+
+
+def test_a_scan_speaks_for_itself_the_louder_the_longer_it_is() -> None:
+    """Four misses are 256 to 1, five are a thousand to one; a wanted call may still be among a million."""
+    assert scan_tests(contacts([1.0] * 3)).tolist() == [0.0] * 3
+    assert scan_tests(contacts([1.0] * 4)).tolist() == pytest.approx([math.log(256, 100)] * 4)
+    assert scan_tests(contacts([1.0] * 5 + [0.0])).tolist() == pytest.approx(
+        [math.log(1024, 100)] * 5 + [0.0]
+    )
+    assert scan_tests(contacts([1.0] * 50)).tolist() == [MAX_TESTS] * 50
 
 
 @pytest.mark.parametrize(("pod", "told"), [("w001-a", "(w001-a)"), ("x" * 100_000, f"({'x' * 253})")])
@@ -485,8 +539,8 @@ def test_a_share_of_replicas_that_says_nothing_says_why_it_weighs(
 def test_successes_of_its_mates_do_not_hide_a_scanner() -> None:
     """Every miss is undone by a first contact that another pod made; the test is of one host."""
     outcomes = [1.0, 0.0] * 5
-    assert not scan_flags(contacts(outcomes, 1)).any()
-    assert scan_flags(contacts(outcomes, 1, pods="ab" * 5)).tolist() == [True, False] * 5
+    assert not flags(contacts(outcomes, 1)).any()
+    assert flags(contacts(outcomes, 1, pods="ab" * 5)).tolist() == [True, False] * 5
 
 
 def tunnels(count: int, names: int) -> list[tuple[str, str, int, int]]:

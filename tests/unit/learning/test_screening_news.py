@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from models.learning.questions import question_features
-from models.learning.scans import scan_flags
+from models.learning.scans import scan_tests
 from models.learning.screening_features import Surroundings
 from tests.unit.learning.screened import DAY_US, DAYS, HOUR_US, TEAMS, WORKLOADS, screened
 from tests.unit.learning.worlds import coverage, edge
@@ -127,6 +127,7 @@ def test_a_scanner_that_calls_a_holder_it_knows_scans_something_else() -> None:
             "hour": places,
             "fail": [1.0, 1.0, 0.0, 0.0, 1.0, 1.0],
             "days": [1, 1, 5, 1, 1, 1],
+            "met": False,
             "alone": True,
             "no_probe": False,
             "pod": "",
@@ -135,7 +136,7 @@ def test_a_scanner_that_calls_a_holder_it_knows_scans_something_else() -> None:
     )
     frame.loc["c5", "hour"] = frame.loc["c0", "hour"]
     more = pd.concat([frame, frame.assign(first_us=frame["first_us"] + 10).rename(index=lambda c: f"{c}x")])
-    assert scan_flags(more).loc[["c2", "c3"]].tolist() == [False, True]
+    assert (scan_tests(more) > 0).loc[["c2", "c3"]].tolist() == [False, True]
 
 
 def test_ports_that_a_session_hands_out_are_no_scan() -> None:

@@ -86,3 +86,13 @@ def test_hours_and_pods_that_no_record_tells_are_not_said_to_be_none(hours, said
     assert ("hours" in line) == said
     assert ("client and" in line) == said
     assert "flows" in line
+
+
+def test_what_nothing_was_weighed_against_says_so():
+    """A port that is open to anyone has no price: a list of nobody would deny what works."""
+    widened = {"widening": [Widening("world", "anyone", covers=2).to_json()]}
+    (line,) = widening_lines(widened)
+    assert line == (
+        "world anyone stands for 2 that were seen and opens every other peer, wherever it is, which nobody can "
+        "count, beyond; not weighed against anything, for no narrower rule lets it through"
+    )

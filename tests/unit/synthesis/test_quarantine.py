@@ -11,6 +11,7 @@ from models.domain.quarantine import quarantined_from_json
 from models.frames import LOOKUPS
 from models.synthesis.draft import draft
 from models.synthesis.memory import Memory
+from models.synthesis.screened import Screened
 from tests.unit.synthesis.world import Pods, World
 
 HINTS = CapabilityHints(fqdn=True)
@@ -231,3 +232,22 @@ def test_a_rule_that_lets_in_what_is_held_back_says_so(port, told):
     said = "It also lets in debug-x7k2p in batch, held back on this port (see the quarantine)."
     assert (said in wide[0].reasons) == told
     assert not any("admits_held_back" in rule.flags for rule in rules if "wide_peer" not in rule.flags)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "tests"),
+    [
+        ("", 0.0),
+        ("lone_sighting", 1.0),
+        ("scan", 1.5),
+        ("scan;many_at_once", 2.5),
+        ("beside_lone_sighting", 2.0),
+        ("held_before", 1.0),
+        ("lone_sighting;held_before", 1.0),
+    ],
+)
+def test_what_fired_counts_for_what_it_says(reasons, tests):
+    """A long scan says more than its limit; what stands beside a sighting shares its fate; memory tests nothing."""
+    facts = pd.DataFrame({"scan_tests": [1.5]}, index=["cell"])
+    fates = pd.DataFrame({"reasons": [reasons]}, index=["cell"])
+    assert Screened(None, facts, fates, None).fired("cell") == tests
