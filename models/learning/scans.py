@@ -108,16 +108,22 @@ def _runs(
     """
     Tests that the run of each contact stands for; contacts sorted by time, 0 outside any run that crossed.
 
-    A run reaches on from one lone contact to the next, on both sides, over its own longest pause.
+    Another pause of the longest kind lies before it. A run beyond doubt reaches on from one lone contact to
+    the next, on both sides, over twice that: the longest pause of a few is not the longest there is.
     """
     tests = np.zeros(len(missed))
     for start, stop, peak in _crossings(missed):
-        pause = int(np.clip(np.diff(times[start:stop]).max(), MIN_PAUSE_US, MAX_PAUSE_US))
-        before, after = np.flatnonzero(lone[:start])[::-1], stop + np.flatnonzero(lone[stop:])
-        first = _reached(int(times[start]), times[before], pause)
-        last = _reached(int(times[stop - 1]), times[after], pause)
+        longest = np.diff(times[start:stop]).max()
+        first = int(times[start] - np.clip(longest, MIN_PAUSE_US, MAX_PAUSE_US))
+        last = int(times[stop - 1])
+        strength = min(peak / math.log(FLAG_RATIO), MAX_TESTS)
+        if strength == MAX_TESTS:
+            pause = int(np.clip(2 * longest, MIN_PAUSE_US, MAX_PAUSE_US))
+            before, after = np.flatnonzero(lone[:start])[::-1], stop + np.flatnonzero(lone[stop:])
+            first = min(first, _reached(int(times[start]), times[before], pause))
+            last = _reached(last, times[after], pause)
         reach = slice(np.searchsorted(times, first), np.searchsorted(times, last, side="right"))
-        tests[reach] = np.maximum(tests[reach], min(peak / math.log(FLAG_RATIO), MAX_TESTS))
+        tests[reach] = np.maximum(tests[reach], strength)
     return tests
 
 

@@ -223,7 +223,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         alone=~(facts["pods"] >= 2),
         no_probe=lasting(cells) | _asked_for(facts, cells, origin),
         pod=facts["pod"],
-        met=egress & ((facts["session_days"] >= 2) | (holders.first_us < cells["first_us"])),
+        met=(facts["session_days"] >= 2) | (egress & (holders.first_us < cells["first_us"])),
     )
     facts["scan_tests"] = scan_tests(contacts)
     facts["scan"] = facts["scan_tests"] > 0.0

@@ -453,22 +453,26 @@ def test_a_scan_begins_before_its_first_flagged_miss(pause: float, ahead: float,
     assert flags(frame).tolist() == [found, found] + [True] * 5
 
 
-@pytest.mark.parametrize(("gap", "found"), [(11, True), (13, False)])
-def test_a_scan_goes_on_after_its_walk_is_back_at_zero(gap: float, found: bool) -> None:
-    """Five misses twelve hours apart, successes that take the walk back, and one more not long after."""
-    frame = contacts([1.0] * 5 + [0.0] * 6, days=1)
-    hours = [*(12.0 * np.arange(5)), *([48.5] * 5), 48.5 + gap]
+@pytest.mark.parametrize(("misses", "gap", "found"), [(7, 23, True), (7, 25, False), (5, 11, False)])
+def test_a_scan_beyond_doubt_goes_on_after_its_walk_is_back_at_zero(
+    misses: int, gap: float, found: bool
+) -> None:
+    """Misses twelve hours apart, successes that take the walk back, and one more not long after."""
+    frame = contacts([1.0] * misses + [0.0] * (misses + 1), days=1)
+    end = 12.0 * (misses - 1) + 0.5
+    hours = [*(12.0 * np.arange(misses)), *([end] * misses), end + gap]
     frame["first_us"] = (np.array(hours) * HOUR_US).astype(np.int64)
-    assert flags(frame).tolist() == [True] * 10 + [found]
+    assert flags(frame).tolist() == [True] * (2 * misses) + [found]
 
 
 @pytest.mark.parametrize(("column", "value"), [("days", 3), ("alone", False), ("no_probe", True)])
 def test_a_scan_reaches_back_from_one_lone_contact_to_the_next(column: str, value: object) -> None:
     """What cannot be a scanner's carries it no further, so that a scan does not eat up a steady week."""
-    frame = contacts([1.0, 0.0, 1.0, 0.0, *([1.0] * 5)], days=1)
-    frame["first_us"] = (np.array([0, 1, 20, 21, *(32 + 12 * np.arange(5))]) * HOUR_US).astype(np.int64)
-    assert flags(frame).tolist() == [False, False] + [True] * 7
-    frame["first_us"] = (np.array([9, 10, 20, 21, *(32 + 12 * np.arange(5))]) * HOUR_US).astype(np.int64)
+    frame = contacts([1.0, 0.0, 1.0, 0.0, *([1.0] * 7)], days=1)
+    misses = 38 + 12 * np.arange(7)
+    frame["first_us"] = (np.array([0, 1, 26, 27, *misses]) * HOUR_US).astype(np.int64)
+    assert flags(frame).tolist() == [False, False] + [True] * 9
+    frame["first_us"] = (np.array([9, 10, 26, 27, *misses]) * HOUR_US).astype(np.int64)
     assert flags(frame).all()
     frame.loc[["c02", "c03"], column] = value
     assert not flags(frame).loc[["c00", "c01"]].any()
