@@ -47,8 +47,9 @@ Tuning worlds and reporting worlds have different seeds (`TUNE_SEEDS`, `REPORT_S
 parameters. Thresholds may be tuned on the former only; the figures below are of the latter: three worlds
 for each of fifteen sets of parameters. Their seeds are used for the first time once the changes that they
 judge are done; those of earlier reports (9201 to 9212, 40101 to 40312, 53101 to 53312, 64101 to 64312,
-75101 to 75312, 86101 to 86315, 97101 to 97315) were given up, because their figures had been read by whoever
-went on. Drift is reported on the first world of each set, over nights that end at midnight.
+75101 to 75312, 86101 to 86315, 97101 to 97315, 108101 to 108315) were given up, because their figures had
+been read by whoever went on. Drift is reported on the first world of each set, over nights that end at
+midnight.
 
 ## The protocol
 
@@ -71,7 +72,8 @@ known it. Probes of the node are in no figure.
   Rows beside them leave out what no policy could refuse: contacts of a scan on a way (labels of both ends,
   protocol, port) that wanted traffic takes, too, and questions of workloads whose DNS is not seen. *At gates
   under default deny* leaves out what passes no gate that a policy closes: a direction stays open where what
-  worked cannot be written as a rule, and each proposal says so.
+  worked cannot be written as a rule, and each proposal says so. The row of all cells keeps its limit: where it
+  misses it and the row beside it does not, no policy could meet it without denying what was seen.
 - *Permissiveness* is the number of (workload, direction, workload, port) that the policies open at gates
   under default deny, over the number that anything legitimate uses until the last judged day.
 - *Exact rules per workload* are the distinct (workload, direction, peer, port) observed, names in place of
