@@ -128,6 +128,8 @@ class EntityPeer:
 
 #: Whoever it is: pods, nodes and outside, of this cluster and others.
 ANYONE: Final = EntityPeer("all")
+#: Whoever is outside of the cluster.
+WORLD: Final = EntityPeer("world")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,7 +21,7 @@ _encoded: Final = json.JSONEncoder(sort_keys=True).encode
 @dataclass(frozen=True, slots=True, order=True)
 class LeftOut:
     """
-    Observed traffic that no rule allows, and why.
+    Observed traffic that no rule is for, and why.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class LeftOut:
         A sentence.
     works
         It was forwarded, and was answered or could not be seen to be: enforcement would end it.
+    let_in
+        A rule that is for many lets it pass all the same.
     """
 
     direction: str
@@ -57,6 +59,7 @@ class LeftOut:
     last_us: int
     why: str
     works: bool = False
+    let_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

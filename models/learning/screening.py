@@ -241,7 +241,8 @@ class Screening(Estimator):
             "many_at_once": facts["many"],
             "lone_sighting": lone & (facts["accompanied"] | nameless) & self.lone_sighting,
             "beside_lone_sighting": facts["company"] & self.lone_sighting,
-            "too_little_evidence": outside & (supports < 2) & self.two_evidence,
+            # whoever comes in from the internet comes once: the callers of a port are judged together
+            "too_little_evidence": facts["destination"] & (supports < 2) & self.two_evidence,
         }
         # ranks are taken among what no hard rule caught: a scan of a thousand ports would fill them alone
         rest = ~pd.DataFrame(hard, index=facts.index).any(axis=1).to_numpy(dtype=np.bool_)
@@ -273,6 +274,7 @@ _FLAGS: Final = (
     "single_replica",
     "only_failed",
     "only_dropped",
+    "destination",
 )
 
 

@@ -171,7 +171,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         there on one day only), ``strange_days`` (days on which it called a nameless stranger),
         ``party_days`` (days of the same holder), ``session_days`` (`models.learning.ports.session_days`),
         ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses outside),
-        ``scan_tests`` (`models.learning.scans.scan_tests`),
+        ``scan_tests`` (`models.learning.scans.scan_tests`), ``destination`` (it is called, and outside),
         ``only_failed``, ``only_dropped``, ``origin_us`` (first sight of the origin in the window)
         ``mates`` (several replicas do it) and ``leader`` (the
         origin is taken to elect one).
@@ -181,6 +181,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     inside = (cells["peer_kind"] == "endpoint").to_numpy()
     origin, target = _ends(cells)
     facts = pd.DataFrame({"external": (cells["zone"] == EXTERNAL).astype(float)}, index=cells.index)
+    facts["destination"] = egress & (facts["external"] == 1.0)
     facts["own_days"] = cells["active_days"].astype(float)
     _add_outcome(facts, cells)
     _add_concentration(facts, cells, origin, egress | inside, around)

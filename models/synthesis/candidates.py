@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from models.domain.peer import CidrPeer, EntityPeer
+from models.domain.peer import WORLD, CidrPeer
 from models.domain.rule import Port
 from models.domain.workload import Workload
 from models.synthesis.addresses import classify
@@ -156,7 +156,7 @@ def _widen_to_world(candidates: Iterable[Candidate]) -> tuple[list[Candidate], l
             ]
             continue
         target = Target(
-            (EntityPeer("world"),),
+            (WORLD,),
             clients[0].target.ports,
             outside=True,
             flags=("internet_exposed", "needs_review"),

@@ -207,7 +207,7 @@ def draft(
     return Draft(
         proposals=tuple(sorted(proposals_held, key=lambda proposal: (proposal.namespace, proposal.name))),
         unproposed=tuple(sorted(unproposed, key=lambda one: (one.namespace, one.workloads))),
-        left_out=left_out(view, orphans),
+        left_out=left_out(view, orphans, lambda _: False),
         capabilities=view.capabilities,
         observed=setting.observed,
         view=view,

@@ -1,18 +1,28 @@
 """What no rule allows, listed so that a person can read it and nothing vanishes."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from models.domain.proposal import LeftOut
 from models.synthesis.candidates import Excluded
 from models.synthesis.edges import Edge
 from models.synthesis.evidence import SECOND_US
-from models.synthesis.reasons import WHY
+from models.synthesis.reasons import HELD_BACK, WHY
 from models.synthesis.view import ClusterView
 
 MAX_PEERS_LISTED: Final = 25  # per direction and reason; the others share one line with their number
 MAX_PORTS_LISTED: Final = 8
+#: Said of what a rule for many lets pass although it was left out.
+LET_IN: Final = "It passes all the same: a rule for many lets it in, and none can leave one of them out."
+
+
+class _Group(NamedTuple):
+    """What the edges of some lines have in common."""
+
+    direction: str
+    reason: str
+    let_in: bool
 
 
 def peer_text(view: ClusterView, edge: Edge) -> str:
@@ -40,10 +50,10 @@ def _ports(edges: Iterable[Edge]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _line(direction: str, reason: str, peer: str, edges: list[Edge], days: int) -> LeftOut:
+def _line(group: _Group, peer: str, edges: list[Edge], days: int) -> LeftOut:
     return LeftOut(
-        direction=direction,
-        reason=reason,
+        direction=group.direction,
+        reason=group.reason,
         peer=peer,
         port=_ports(edges),
         flows=sum(edge.working for edge in edges),
@@ -52,8 +62,9 @@ def _line(direction: str, reason: str, peer: str, edges: list[Edge], days: int) 
         edges=len(edges),
         first_us=min(edge.first_us for edge in edges) // SECOND_US * SECOND_US,
         last_us=max(edge.last_us for edge in edges) // SECOND_US * SECOND_US,
-        why=WHY[reason],
-        works=any(works(edge) for edge in edges),
+        why=f"{WHY[group.reason]} {LET_IN}" if group.let_in else WHY[group.reason],
+        works=not group.let_in and any(works(edge) for edge in edges),
+        let_in=group.let_in,
     )
 
 
@@ -65,23 +76,35 @@ def works(edge: Edge) -> bool:
     return bool(edge.answered_days) or edge.visible_days < edge.working_days or not connects
 
 
-def left_out(view: ClusterView, excluded: Iterable[Excluded]) -> tuple[LeftOut, ...]:
+def left_out(
+    view: ClusterView, excluded: Iterable[Excluded], lets_in: Callable[[Edge], bool]
+) -> tuple[LeftOut, ...]:
     """
     Excluded edges by direction, reason and peer, sorted.
 
     ``days_seen`` of a line is the highest number of days of one of its edges.
+
+    Parameters
+    ----------
+    view
+        Who is who.
+    excluded
+        The edges.
+    lets_in
+        Whether a rule lets an edge pass that is held back or was rejected by name.
     """
-    groups: dict[tuple[str, str], dict[str, list[Edge]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[_Group, dict[str, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for one in excluded:
-        groups[(one.edge.direction, one.reason)][peer_text(view, one.edge)].append(one.edge)
+        group = _Group(one.edge.direction, one.reason, one.reason in HELD_BACK and lets_in(one.edge))
+        groups[group][peer_text(view, one.edge)].append(one.edge)
     lines: list[LeftOut] = []
-    for (direction, reason), by_peer in groups.items():
+    for group, by_peer in groups.items():
         ranked = sorted(by_peer, key=lambda peer: (-sum(e.working + e.denied for e in by_peer[peer]), peer))
         for peer in ranked[:MAX_PEERS_LISTED]:
             edges = by_peer[peer]
-            lines.append(_line(direction, reason, peer, edges, max(edge.days for edge in edges)))
+            lines.append(_line(group, peer, edges, max(edge.days for edge in edges)))
         rest = [edge for peer in ranked[MAX_PEERS_LISTED:] for edge in by_peer[peer]]
         if rest:
             others = f"{len(ranked) - MAX_PEERS_LISTED} other peers"
-            lines.append(_line(direction, reason, others, rest, max(edge.days for edge in rest)))
+            lines.append(_line(group, others, rest, max(edge.days for edge in rest)))
     return tuple(sorted(lines))

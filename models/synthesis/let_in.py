@@ -2,16 +2,17 @@
 Rules that let in what is held back, said where a person decides on them.
 
 Where no label tells the pods of a namespace from each other, a rule admits all of them, and with them
-whoever in it is held back; where a port is open to anyone, it admits whoever is held back on it. The rule may
-be needed all the same; who approves it has to know.
+whoever in it is held back; where a port is open to anyone, or to the internet, it admits whoever is held back
+on it. The rule may be needed all the same; who approves it has to know.
 """
 
+import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from models.domain.cidr import parse_address
-from models.domain.peer import ANYONE, EVERY_NAMESPACE, EndpointPeer, Peer
+from models.domain.peer import ANYONE, EVERY_NAMESPACE, WORLD, CidrPeer, EndpointPeer, Peer
 from models.domain.rule import Port, Rule
 from models.synthesis.view import ClusterView
 
@@ -46,7 +47,7 @@ def with_held_back_told(
 
 def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView, what: str) -> Rule:
     peer = rule.peer
-    if not (isinstance(peer, EndpointPeer) or peer == ANYONE) or "every_pod" in rule.flags:
+    if "every_pod" in rule.flags:
         return rule
     keys = {
         key
@@ -78,10 +79,22 @@ def holds(mine: Port, port: Port) -> bool:
     return mine.protocol == port.protocol and mine.number <= port.number <= max(mine.end, mine.number)
 
 
+def lets_in(rules: Iterable[Rule], direction: str, port: Port, key: str, view: ClusterView) -> bool:
+    """Whether some rule lets a peer pass on a port: a label-set key or an address."""
+    return any(
+        rule.direction == direction
+        and any(holds(mine, port) for mine in rule.ports)
+        and selects(rule.peer, key, view)
+        for rule in rules
+    )
+
+
 def selects(peer: Peer, key: str, view: ClusterView) -> bool:
-    """Whether a peer takes in the pods of a label set; anyone takes in whatever the key is."""
+    """Whether a peer takes in an address or the pods of a label set; anyone takes in whatever the key is."""
     if peer == ANYONE:
         return True
+    if address := parse_address(key):
+        return peer == WORLD or (isinstance(peer, CidrPeer) and address in ipaddress.ip_network(peer.cidr))
     if not isinstance(peer, EndpointPeer):
         return False
     workload = view.workload(key)

@@ -20,7 +20,7 @@ from models.synthesis.exchange import Exchange
 from models.synthesis.families import Families
 from models.synthesis.http_lists import HttpLists
 from models.synthesis.leftovers import left_out, peer_text
-from models.synthesis.let_in import with_held_back_told
+from models.synthesis.let_in import lets_in, with_held_back_told
 from models.synthesis.lines import Grouping
 from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed
@@ -196,6 +196,12 @@ def _held_peers(excluded: Iterable[Excluded]) -> dict[tuple[str, Port], set[str]
     return found
 
 
+def _lets_in(rules: Sequence[Rule], view: ClusterView, edge: Edge) -> bool:
+    """Whether some rule lets an edge pass."""
+    port = edge_port(edge)
+    return isinstance(port, Port) and lets_in(rules, edge.direction, port, edge.peer, view)
+
+
 def _held_names(candidates: Iterable[Candidate], excluded: Iterable[Excluded]) -> frozenset[str]:
     """Names that are held back, but those that something admitted has, too."""
     held = {name for one in excluded if one.reason in HELD_BACK for name in one.edge.names}
@@ -263,7 +269,11 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         rules=rules,
         ingress=outcome.ingress,
         egress=outcome.egress,
-        left_out=left_out(setting.view, (one for one in outcome.excluded if one.reason != UNTOLD)),
+        left_out=left_out(
+            setting.view,
+            (one for one in outcome.excluded if one.reason != UNTOLD),
+            partial(_lets_in, rules, setting.view),
+        ),
         maturity=matured,
         why_not_stable=why_not_stable,
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,

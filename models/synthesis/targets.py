@@ -12,6 +12,7 @@ from typing import Final
 from models.domain.capabilities import LOCAL_DNS_IS_HOST_SINCE
 from models.domain.peer import (
     EVERY_NAMESPACE,
+    WORLD,
     CidrPeer,
     EndpointPeer,
     EntityPeer,
@@ -237,7 +238,7 @@ def _to_outside(view: ClusterView, edge: Edge, port: Port) -> Target | str:
         return Target(tuple(map(FqdnPeer, names)), (port,), outside=True, flags=flags, reasons=reasons)
     nameless_world = edge.peer_kind == "entity" or edge.aggregated
     if edge.direction == "ingress" and nameless_world:
-        return Target((EntityPeer("world"),), (port,), outside=True, flags=(ADDRESS_UNKNOWN,))
+        return Target((WORLD,), (port,), outside=True, flags=(ADDRESS_UNKNOWN,))
     if kind == "unresolved" or edge.aggregated:
         return "address_unknown" if edge.aggregated or edge.peer_kind == "entity" else "unresolved"
     if dns:

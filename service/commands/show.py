@@ -115,6 +115,7 @@ def _print_left_out(lines: Sequence[Mapping[str, Any]]) -> None:
     for line in lines[:MAX_LEFT_OUT]:
         count = line["flows"] + line["denied"]
         works = "; it works today" if line["works"] else ""
+        works += "; a rule lets it pass all the same" if line.get("let_in") else ""
         print_text(
             f"{line['direction']} {line['peer']} {line['port']}: {line['reason']}, {count:,} records on "
             f"{line['days_seen']} days{works}"

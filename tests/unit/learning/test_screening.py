@@ -197,6 +197,13 @@ def test_strict_demands_two_kinds_of_evidence_outside() -> None:
     assert "too_little_evidence" in said
 
 
+def test_strict_asks_no_two_kinds_of_evidence_of_a_visitor() -> None:
+    """Whoever comes in from the internet comes once: the port would be closed to all of them."""
+    rows = [edge("w001", "198.51.100.9", DAYS[3], direction="ingress", peer_kind="ip")]
+    said = screened(rows, two_evidence=True).set_index("peer").loc["198.51.100.9", "reasons"]
+    assert "too_little_evidence" not in said
+
+
 def test_popularity_never_counts_one_team_or_image_twice() -> None:
     """Ten workloads of one team, and ten of ten teams with one image, are no crowd."""
     rows = [edge(f"a{i}", "shared", day) for i in range(10) for day in DAYS[:2]]

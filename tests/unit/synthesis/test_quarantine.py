@@ -10,6 +10,7 @@ from models.domain.peer import FqdnPeer
 from models.domain.quarantine import quarantined_from_json
 from models.frames import LOOKUPS
 from models.synthesis.draft import draft
+from models.synthesis.leftovers import LET_IN
 from models.synthesis.memory import Memory
 from models.synthesis.screened import Screened
 from tests.unit.synthesis.world import Pods, World
@@ -232,6 +233,41 @@ def test_a_rule_that_lets_in_what_is_held_back_says_so(port, told):
     said = "It also lets in debug-x7k2p in batch, held back on this port (see the quarantine)."
     assert (said in wide[0].reasons) == told
     assert not any("admits_held_back" in rule.flags for rule in rules if "wide_peer" not in rule.flags)
+
+
+@pytest.mark.parametrize("visitors", [12, 3])
+def test_a_port_that_faces_the_internet_says_whom_it_lets_in_all_the_same(world, visitors):
+    """Nobody can leave one visitor out of all; of a few that are listed, the unwanted one is left out."""
+    web = world.pod("shop", "web")
+    for number in range(visitors):
+        world.at_server(web, "ip", f"93.184.216.{number}", 443)
+    made = world.observations()
+    (cell,) = [one for one in draft(made, hints=HINTS).screened.raw.cells.index if "93.184.216.1|" in one]
+    found = draft(made, hints=HINTS, memory=Memory({cell: "unwanted"}))
+    (proposal,) = found.proposals
+    (line,) = [one for one in proposal.left_out if one.reason == "reviewed_unwanted"]
+    rules = [rule for rule in proposal.rules if "admits_held_back" in rule.flags]
+    if visitors == 12:
+        (rule,) = rules
+        assert "It also lets in 93.184.216.1, held back on this port (see the quarantine)." in rule.reasons
+        assert (line.let_in, line.works) == (True, False)
+        assert line.why.endswith(LET_IN)
+    else:
+        assert not rules
+        assert (line.let_in, line.works) == (False, True)
+        assert LET_IN not in line.why
+
+
+def test_a_resolver_for_all_lets_in_who_is_held_back_and_the_list_says_so(world):
+    """Every pod may ask it, and a debugging pod with them: it is no reason to review the resolver each night."""
+    dns = world.kube_dns()
+    for number in range(12):
+        world.dns(world.pod(f"team-{number}", "web"), dns)
+    debug = world.pod("batch", "debug", {"run": "debug"}, workload="", pod_names=["debug"], days=[9])
+    world.dns(debug, dns, days=[9])
+    (resolver,) = [one for one in draft(world.observations()).proposals if one.namespace == "kube-system"]
+    assert not any("admits_held_back" in rule.flags for rule in resolver.rules)
+    assert {line.let_in for line in resolver.left_out if line.reason == "quarantined"} == {True}
 
 
 @pytest.mark.parametrize(
