@@ -72,8 +72,8 @@ known it. Probes of the node are in no figure.
   Rows beside them leave out what no policy could refuse: contacts of a scan on a way (labels of both ends,
   protocol, port) that wanted traffic takes, too, and questions of workloads whose DNS is not seen. *At gates
   under default deny* leaves out what passes no gate that a policy closes: a direction stays open where what
-  worked cannot be written as a rule, and each proposal says so. The row of all cells keeps its limit: where it
-  misses it and the row beside it does not, no policy could meet it without denying what was seen.
+  worked cannot be written as a rule, and each proposal says so. The row of all cells keeps its limit: where
+  it misses it and the row beside it does not, no policy could meet it without denying what was seen.
 - *Permissiveness* is the number of (workload, direction, workload, port) that the policies open at gates
   under default deny, over the number that anything legitimate uses until the last judged day.
 - *Exact rules per workload* are the distinct (workload, direction, peer, port) observed, names in place of

@@ -215,6 +215,9 @@ def _size(measured: Measured, judge: Judge, proposed: Proposed, first: int, lear
         measured.add(
             "default_deny", sum(way == direction for _, way in opened.enforced), workloads, direction
         )
+    inward, outward = ({n for n, way in opened.enforced if way == one} for one in ("ingress", "egress"))
+    measured.add("workloads_denied", len(inward | outward), workloads, "any")
+    measured.add("workloads_denied", len(inward & outward), workloads, "both")
     measured.add("refused_manifests", len(judge.policies.rejected), len(proposed.manifests))
     measured.add("replay_mismatches", sum("replay_mismatch" in form["flags"] for form in proposed.forms), 1)
     measured.add("seconds", proposed.seconds, 1)

@@ -121,11 +121,13 @@ def _by_part(
     title: str,
     parts: tuple[str, ...],
     columns: tuple[tuple[str, str], ...],
-    unit: Unit,
+    unit: Unit = "share",
+    *,
+    postures: tuple[str, ...] = ("balanced",),
 ) -> TextTable:
-    """One row per part, with several metrics of Portolan (balanced) and of the exact allow-list."""
+    """One row per part, with several metrics of Portolan in some postures and of the exact allow-list."""
     figures = by_place(summary)
-    trials = [trial for trial in _trials(summary) if trial[1] == "balanced"]
+    trials = [trial for trial in _trials(summary) if trial[1] in postures]
     rows = []
     for part in parts:
         cells = [part.replace("_", " ")]
@@ -143,32 +145,28 @@ def _by_part(
     return TextTable(title, ("", *headers), tuple(rows))
 
 
+_DENIED: Final = (("flows_denied_14", "flows"), ("cells_denied_14", "cells"))
+_ATTACKS: Final = (
+    ("attack_admitted", "admitted"),
+    ("attack_surfaced", "before a reviewer"),
+    ("attack_later", "later, admitted"),
+)
+#: Postures beside the default, in a table of their own where they were tried.
+_OTHERS: Final = ("generous", "strict")
+
+
 def detail_tables(summary: pd.DataFrame) -> tuple[TextTable, ...]:
-    """Denials by truth class, attacks by family, what is opened outside by price class."""
-    return (
-        _by_part(
-            summary,
-            "Legitimate traffic denied in 14 days, by truth class",
-            LEGITIMATE,
-            (("flows_denied_14", "flows"), ("cells_denied_14", "cells")),
-            "share",
-        ),
-        _by_part(
-            summary,
-            "Attacks by family",
-            FAMILIES,
-            (
-                ("attack_admitted", "admitted"),
-                ("attack_surfaced", "before a reviewer"),
-                ("attack_later", "later, admitted"),
-            ),
-            "share",
-        ),
-        _by_part(
-            summary,
-            "Egress predicates per needed outside destination, by price class",
-            PRICE_CLASSES,
-            (("outside_predicates", "predicates"),),
-            "ratio",
-        ),
-    )
+    """Denials by truth class and attacks by family, per posture; what is opened outside by price class."""
+    denied, attacks = "Legitimate traffic denied in 14 days, by truth class", "Attacks by family"
+    found = [
+        _by_part(summary, denied, LEGITIMATE, _DENIED),
+        _by_part(summary, attacks, FAMILIES, _ATTACKS),
+    ]
+    if any(posture in _OTHERS for _, posture, _ in _trials(summary)):
+        found += [
+            _by_part(summary, f"{denied}, other postures", LEGITIMATE, _DENIED, postures=_OTHERS),
+            _by_part(summary, f"{attacks}, other postures", FAMILIES, _ATTACKS, postures=_OTHERS),
+        ]
+    prices = "Egress predicates per needed outside destination, by price class"
+    predicates = (("outside_predicates", "predicates"),)
+    return (*found, _by_part(summary, prices, PRICE_CLASSES, predicates, "ratio"))

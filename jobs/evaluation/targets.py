@@ -195,6 +195,8 @@ ROWS: Final = (
     Row("Rules per workload", "rules_per_workload", unit="ratio"),
     Row("Policies per workload", "policies_per_workload", unit="ratio"),
     Row("Gates of workloads under default deny", "default_deny", sense="least"),
+    Row("Workloads under default deny in some direction", "workloads_denied", "any", sense="least"),
+    Row("Workloads under default deny in both directions", "workloads_denied", "both", sense="least"),
     Row("p_need: rules that carry it", "p_need_given", sense="least", forecast=True),
     Row("p_need: ECE", "p_need_ece", floor=(0.04, 0.03), target=(0.02, 0.01), unit="ratio", forecast=True),
     Row("p_need: Brier", "p_need_brier", target=_both(0.045), unit="ratio", forecast=True),
