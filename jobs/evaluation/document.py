@@ -80,7 +80,9 @@ known it. Probes of the node are in no figure.
   addresses; the *exact allow-list* has one rule per recorded edge between label sets and addresses, without
   names or screening, and is judged in the same way.
 - On *quiet nights* a world without releases, incidents and attacks is learned from a window of 14 days that
-  moves on by one day; an *unchanged* rule is one whose observed edges were the same on both nights.
+  moves on by one day; an *unchanged* rule is one whose observed edges were the same on both nights. *Time to
+  stable* is told by windows that grow from their first day, as after an installation: stable is a night that
+  changes at most one rule in a hundred (floor: after 21 days, target: after 14).
 - Forecasts are compared with the seven days after learning: `p_need` with whether a rule was used, `p_legit`
   with whether an attack stands behind it, the completeness of a gate with the legitimate cells it denied.
   Where proposals carry no number, the row says so.

@@ -9,6 +9,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -18,7 +19,7 @@ from jobs.evaluation.measures import measure
 from jobs.evaluation.parameters import WorldParameters, one_of_each, world_list
 from jobs.evaluation.proposers import CILIUM_VERSION, Nights, Portolan, Propose, Proposer, exact_allow_list
 from jobs.evaluation.render import observe
-from jobs.evaluation.stability import measure_stability
+from jobs.evaluation.stability import measure_settling, measure_stability
 from jobs.evaluation.summary import summarise
 from jobs.evaluation.targets import EXACT, PORTOLAN
 from jobs.evaluation.world import World, make_world
@@ -111,6 +112,8 @@ def run_plan(plan: Plan) -> list[Result]:
         nights = Nights(plan.propose)
         measured = measure_stability(quiet, nights, first.posture, hints_of(quiet), plan.nights)
         found.append(Result(plan.world.name, first, measured))
+        settled = measure_settling(quiet, partial(Nights, plan.propose), first.posture, hints_of(quiet))
+        found.append(Result(plan.world.name, first, settled))
     return found
 
 

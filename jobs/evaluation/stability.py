@@ -1,6 +1,6 @@
 """What changes from one quiet night to the next although nothing in the cluster did."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from models.synthesis.view import Posture
 #: Consecutive nights that are compared (method, section 11).
 NIGHTS: Final = 7
 WINDOW_DAYS: Final = 14
+#: Days of a window that grows by one more, a night each: target and floor of the time to stable.
+GROWN_DAYS: Final = (14, 21)
 
 Support = dict[str, frozenset[tuple[int, int]]]
 
@@ -40,6 +42,31 @@ def measure_stability(
         if before is not None:
             _compare(measured, before, now)
         before = now
+    return measured
+
+
+def measure_settling(
+    world: World, proposers: Callable[[], Proposer], posture: Posture, hints: CapabilityHints
+) -> Measured:
+    """
+    Learn on a window that grows from its first day, as after the installation, and count what changes.
+
+    ``settling``, by days of the window: rules that came or went with one day more, of all.
+
+    Parameters
+    ----------
+    world
+        Without releases, incidents and attacks.
+    proposers
+        Makes one that has no memory yet.
+    """
+    measured = Measured()
+    for days in GROWN_DAYS:
+        proposer = proposers()
+        old, new = (
+            _ids(proposer(observe(world, 0, until), posture, hints).forms) for until in (days, days + 1)
+        )
+        measured.add("settling", len(old ^ new), len(old | new), str(days))
     return measured
 
 

@@ -84,6 +84,7 @@ def test_without_policies_everything_is_admitted(world):
     assert open_world[("flows_denied_14", "all")][0] == 0
     assert open_world[("attack_admitted", "all")] == (2, 2)
     assert open_world[("default_deny", "all")] == (0, 8)
+    assert open_world[("workloads_denied", "any")] == open_world[("workloads_denied", "both")] == (0, 4)
 
 
 def test_what_passes_no_closed_gate_is_told_apart(world, found):
@@ -150,3 +151,4 @@ def test_both_gates_have_to_admit(world):
     assert denied[("cells_denied_14", "seen")] == (3, 3)
     assert np.isclose(denied[("default_deny", "egress")][0], 1)
     assert np.isclose(denied[("default_deny", "ingress")][0], 1)
+    assert denied[("workloads_denied", "any")][0] == 2 - denied[("workloads_denied", "both")][0]

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 import service.commands.evaluate as command
@@ -11,7 +12,7 @@ from jobs.evaluation.proposers import Nights
 from jobs.evaluation.protocol import Plan, Trial, evaluate, hints_of, run_plans, standard_plans
 from jobs.evaluation.stability import measure_stability
 from jobs.evaluation.summary import COLUMNS, summarise
-from jobs.evaluation.tables import score_table
+from jobs.evaluation.tables import detail_tables, score_table
 from jobs.evaluation.targets import ROWS
 from jobs.evaluation.truth import LEGITIMATE
 from jobs.propose import propose
@@ -93,6 +94,25 @@ def test_quiet_nights_flip_few_unchanged_rules():
     assert counts["unchanged_flips"][0] < 0.05 * counts["unchanged_flips"][1]
     assert counts["pair_flips"][0] == 0
     assert counts["rule_changes"][1] > 100
+
+
+def test_time_to_stable_is_told_by_windows_that_grow(quick):
+    """After two and after three weeks, of some hundred rules each, and hardly one comes or goes."""
+    for days in ("14", "21"):
+        settling = figure(quick, "settling", days)
+        assert settling["total"] > 100
+        assert settling["value"] < 0.03
+
+
+def test_every_posture_has_its_denials_by_class_and_attacks_by_family(quick):
+    """Postures beside the default have tables of their own, and a quick run, without them, has none."""
+    assert not any("postures" in table.title for table in detail_tables(quick))
+    strict = quick[quick["method"] == "portolan"].assign(posture="strict")
+    tables = {table.title: table for table in detail_tables(pd.concat([quick, strict]))}
+    for title in ("Legitimate traffic denied in 14 days, by truth class", "Attacks by family"):
+        ours, others = tables[title], tables[f"{title}, other postures"]
+        assert others.headers[1].startswith("strict, 14 d: ")
+        assert [row[:2] for row in others.rows] == [row[:2] for row in ours.rows]
 
 
 def test_only_what_stands_between_the_markers_is_replaced(quick):
