@@ -108,7 +108,8 @@ def objective_to_json(proposal: Proposal) -> dict[str, float | int | None]:
     """
     Terms of the objective for a whole proposal, each in a unit of its own (method, section 7).
 
-    ``openings`` is what its rules open beyond what was seen, priced in lines; ``rules`` counts them;
+    ``openings`` is what its rules open beyond what was seen, priced in lines, against exact rules: below 0
+    where prefixes are reckoned as less than the addresses that they stand for; ``rules`` counts them;
     ``expected_denials_7d`` sums the forecasts of the directions that it constrains; ``doubts`` sums over
     its rules the probability that what they admit is unwanted. ``None``: too little was seen.
     """

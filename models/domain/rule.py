@@ -152,13 +152,15 @@ class Widening:
     covers
         Peers, names, addresses, ports or paths that were seen and that it stands for.
     pairs
-        Identity and port pairs inside the cluster that it opens today beyond what was seen.
+        Identity and port pairs that it opens today beyond what was seen: workloads of the cluster that it
+        lets in, lets call or calls, times ports.
     unseen
         Addresses or ports that it opens beyond those that were seen; of the kinds in `UNCOUNTED` 0 here, and
         ``null`` in the contract form.
     openings, rules, denials
-        Terms of the objective in units of one rule: what the openings cost, what the spared lines save
-        and what the denials save that are expected otherwise; each at least 0.
+        Terms of the objective in units of one rule: what the openings cost more than those of the exact
+        peers, what the spared lines save and what the denials save that are expected otherwise. The last
+        two are at least 0; the first is below 0 where a prefix is reckoned as less than its addresses.
     """
 
     kind: str
@@ -172,7 +174,12 @@ class Widening:
 
     @property
     def change(self) -> float:
-        """Change of the objective; above zero only for what last night left or what has no other form."""
+        """
+        Change of the objective.
+
+        Above zero only for what last night left, what was not weighed for want of another form, and one rule
+        of a role, whose rules are weighed together.
+        """
         return round(self.openings - self.rules - self.denials, 3)
 
     def to_json(self) -> dict[str, Any]:

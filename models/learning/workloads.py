@@ -50,6 +50,8 @@ class Workloads:
         Kubernetes labels by label-set key, keys without source.
     texts
         Labels by label-set key as Hubble printed them.
+    owners
+        ``Kind/name`` of the owners by label-set key; several where they share the set.
     """
 
     by_label_key: Mapping[str, Workload]
@@ -57,6 +59,7 @@ class Workloads:
     entities: Mapping[str, str]
     labels: Mapping[str, Mapping[str, str]]
     texts: Mapping[str, tuple[str, ...]]
+    owners: Mapping[str, frozenset[str]]
 
 
 def _values(group: list[LabelSetSeen], key: str) -> set[str | None]:
@@ -287,4 +290,5 @@ def learn_workloads(observations: Observations) -> Workloads:
         entities=entities,
         labels={key: one.labels for key, one in label_sets.items()},
         texts=texts,
+        owners={key: frozenset(owner.text for owner in one.owners) for key, one in label_sets.items()},
     )

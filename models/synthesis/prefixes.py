@@ -91,12 +91,13 @@ def _enter_prefix(mine: Widened, row: Mapping[str, Any], addresses: Collection[s
     for address in addresses:
         if ip_address(address) in network:
             mine.peers[CidrPeer(exact_prefix(address))] = wide
+    # What the cover weighs are prices of openings, also of exact addresses: a line has none in it.
+    exact = PRICE_UNKNOWN[0] * int(row["addresses"])
     mine.records[wide] = Widening(
         "prefix",
         wide.title,
         int(row["addresses"]),
         unseen=int(row["unseen"]),
-        openings=round(float(row["price"]), 3),
-        rules=PRICE_UNKNOWN[0] * int(row["addresses"]),
+        openings=round(float(row["price"]) - exact, 3),
         denials=round(float(row.get("denials", 0.0)), 3),
     )

@@ -25,6 +25,7 @@ from models.synthesis.lines import Grouping
 from models.synthesis.map_budget import MapBudget
 from models.synthesis.maturity import Observed
 from models.synthesis.naming import policy_name, proposal_key
+from models.synthesis.opened import with_openings
 from models.synthesis.questions_asked import QuestionsAsked
 from models.synthesis.reasons import HELD_BACK, UNTOLD
 from models.synthesis.refusals import Refusals
@@ -147,6 +148,7 @@ def propose_for(
         key, workload.namespace, setting.families, view.workloads.by_label_key, unfit, setting.rates
     )
     everything, ids_of = build_rules(grouping, candidates, setting.index, facts, rejected, http=setting.http)
+    everything = with_openings(everything, candidates, ids_of, view, setting.rates)
     kept = [rule for rule in everything if rule.id not in rejected]
     rules = with_held_back_told(kept, held, view)
     untold = untold_rules(key, excluded, Known(everything, rejected, held, turned_down), facts, view)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-_OPENED: Final = {"pairs": "pairs inside the cluster", "unseen": "unseen addresses or ports"}
+_OPENED: Final = {"pairs": "identity and port pairs", "unseen": "unseen addresses or ports"}
 #: What a widening opens that cannot be counted, by its kind.
 _UNCOUNTED: Final = {
     "pattern": "every other name of this pattern",
@@ -57,7 +57,7 @@ def objective_line(proposal: Mapping[str, Any]) -> str:
         return ""
     denials, doubts = found["expected_denials_7d"], found["doubts"]
     return (
-        f"{found['rules']} rules, openings beyond what was seen worth {found['openings']:.2f} rules, "
+        f"{found['rules']} rules, openings worth {found['openings']:+.2f} rules against exact ones, "
         f"{'an unknown number of' if denials is None else f'{denials:.2f}'} legitimate denials expected in "
         f"7 days, {'an unknown number of' if doubts is None else f'{doubts:.2f}'} unwanted rules expected"
     )

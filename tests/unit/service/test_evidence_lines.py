@@ -30,7 +30,7 @@ def test_a_proposal_shows_the_terms_it_weighed():
     found = weighed()
     assert found["objective"] == {"openings": 1.0, "rules": 2, "expected_denials_7d": 0.25, "doubts": 0.5}
     assert objective_line(found) == (
-        "2 rules, openings beyond what was seen worth 1.00 rules, 0.25 legitimate denials expected in 7 days, "
+        "2 rules, openings worth +1.00 rules against exact ones, 0.25 legitimate denials expected in 7 days, "
         "0.50 unwanted rules expected"
     )
 
@@ -48,7 +48,7 @@ def test_a_rule_says_what_it_opens_and_what_passes():
     (wide,) = [one for one in weighed()["rules"] if one["widening"]]
     (line,) = widening_lines(wide)
     assert line == (
-        "role saas-api stands for 3 that were seen and opens 2 pairs inside the cluster beyond; "
+        "role saas-api stands for 3 that were seen and opens 2 identity and port pairs beyond; "
         "objective -1.00 (openings +1.00, rules -2.00, denials +0.00)"
     )
     assert http_lines(wide) == [

@@ -1,5 +1,7 @@
 """Prefixes of one port: what they may hold, and one budget for all of them."""
 
+from math import log2
+
 import pytest
 
 from jobs.propose import propose
@@ -73,3 +75,13 @@ def test_dense_addresses_have_a_budget_of_their_own():
     rules = rules_to([*moving, *dense], lambda number: turns(number) if number < 7 else range(14))
     assert "52.7.9.0/24" in {rule.peer.cidr for rule in rules}
     assert unseen([rule for rule in rules if rule.peer.cidr != "52.7.9.0/24"]) <= 256
+
+
+@pytest.mark.parametrize("days", [turns, lambda number: range(14)])
+def test_a_prefix_costs_less_than_its_addresses_and_its_lines_have_no_price(days):
+    """Seven exact addresses cost eight each; what the search decided by is the sum of the terms."""
+    (rule,) = rules_to([f"52.7.9.{16 + number}" for number in range(7)], days)
+    (record,) = rule.widening
+    price = 8 + log2(record.unseen + 1)
+    assert (record.openings, record.rules) == (round(price - 7 * 8, 3), 0.0)
+    assert record.change == round(price - 7 * 8 - record.denials, 3)
