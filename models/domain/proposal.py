@@ -216,6 +216,8 @@ class Proposal:
         Result of the replay; ``None`` before it.
     quarantine
         Sorted; what is held back for a person to decide.
+    posture
+        Whose exchange rates it was made with; "" where it is not known.
     """
 
     key: str
@@ -237,6 +239,7 @@ class Proposal:
     backtest: Backtest | None = None
     quarantine: tuple[Quarantined, ...] = ()
     why_not_stable: str = ""
+    posture: str = ""
 
     @property
     def fingerprint(self) -> str:

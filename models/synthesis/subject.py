@@ -266,6 +266,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         left_out=left_out(setting.view, (one for one in outcome.excluded if one.reason != UNTOLD)),
         maturity=matured,
         why_not_stable=why_not_stable,
+        posture=setting.view.posture,
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
         effective_days=facts.effective_days,
         assumptions=assumptions_of(
