@@ -16,7 +16,7 @@ def test_the_default_is_recorded_and_told_as_well(tmp_path, capsys):
     with opened(observed(tmp_path)) as portolan:
         night(portolan, 10)
         strict = replace(portolan, settings=portolan.settings.model_copy(update={"posture": "strict"}))
-        night(strict, 10)
+        night(strict, 10, hours=1)
         with portolan.database.read() as session:
             runs = list_runs(session, kind="infer")
             assert [run.parameters["posture"] for run in runs] == ["strict", "balanced"]
