@@ -1,7 +1,7 @@
 """One workload's proposal: rules, directions, resolvers and the words around them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -52,6 +52,7 @@ class Setting:
     questions: QuestionsAsked
     http: HttpLists | None
     budget: MapBudget
+    held: Mapping[int, str]
 
 
 @dataclass(slots=True)
@@ -159,6 +160,7 @@ def propose_for(
         days=facts.days,
         posture=view.posture,
         peer_of=partial(_called, view),
+        held=setting.held,
     )
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
     outcome = Outcome(None, ingress, egress, {}, set(), [])
