@@ -8,6 +8,7 @@ from models.domain.window import Window
 from models.simulation.seen import SeenWindow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from jobs.interfaces import ObservationReader
@@ -21,11 +22,12 @@ def seen_window(
     as_of: datetime,
     length: timedelta,
     hints: CapabilityHints | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> SeenWindow:
     """
-    Read the window that ends at ``as_of``.
+    Read the window that ends at ``as_of``; ``said`` is what the quarantine says of its cells.
 
     Raises TooLittleEvidenceError if no flow lies in it: that nothing would be denied then is no answer.
     """
     observations = store.observations(cluster, Window.ending(as_of, length)).with_flows()
-    return SeenWindow(observations, hints=hints)
+    return SeenWindow(observations, hints=hints, said=said)

@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     window: Duration = timedelta(days=14)
     """How far back proposals look."""
     posture: Posture = "balanced"
-    """`generous`, `balanced` or `strict`: how far a proposal may reach beyond what was seen."""
+    """`generous`, `balanced` or `strict`: reach beyond what was seen (rates: docs/confidence.md)."""
     capabilities: CapabilitySettings = CapabilitySettings()
     """What the target cluster can enforce."""
     cron_jobs: CronJobSettings = CronJobSettings()

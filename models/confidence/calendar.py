@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -150,12 +151,16 @@ def uncovered_phases(days: ObservedDays) -> tuple[str, ...]:
     """
     Calendar phases that the window cannot speak about; unknown, not zero.
 
+    A weekday counts from the second full day on: one of a kind does not tell what is usual on it.
+
     Examples
     --------
     >>> from models.learning.days import ObservedDays
     >>> week = tuple(f"2026-03-{day:02d}" for day in range(10, 24))
     >>> uncovered_phases(ObservedDays(week, (), {}))
     ('first day of the month', 'last day of the month', 'first day of a quarter')
+    >>> uncovered_phases(ObservedDays(week[:13], (), {}))[-1]
+    'Monday (one full day)'
     """
     seen = [date.fromisoformat(day) for day in days.full]
     missing: list[str] = []
@@ -165,9 +170,10 @@ def uncovered_phases(days: ObservedDays) -> tuple[str, ...]:
         missing.append("last day of the month")
     if not any(day.day == 1 and day.month in _QUARTER_MONTHS for day in seen):
         missing.append("first day of a quarter")
+    times = Counter(day.weekday() for day in seen)
     missing.extend(
-        name
+        f"{name} (one full day)" if times[weekday] else name
         for weekday, name in enumerate(_WEEKDAY_NAMES)
-        if sum(day.weekday() == weekday for day in seen) < MIN_WEEKDAY_COUNT
+        if times[weekday] < MIN_WEEKDAY_COUNT
     )
     return tuple(missing)

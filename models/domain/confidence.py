@@ -17,6 +17,7 @@ CALIBRATED: Final = "calibrated on this estate's verdicts"
 #: No probability is shown beyond this: nothing that was only observed is certain.
 MOST_CERTAIN: Final = 0.9999
 _DIGITS: Final = 4
+_FULL_FROM: Final = 99.5  # two digits of what is above would be an exponent
 _SURE: Final = 0.995  # from here on two digits would say 1.00
 
 
@@ -44,6 +45,18 @@ def chance_text(probability: float) -> str:
     if probability >= _SURE:
         return "above 0.99"
     return "below 0.01" if probability < 1.0 - _SURE else f"{probability:.2f}"
+
+
+def count_text(expected: float) -> str:
+    """
+    Expected number for people: two digits of a small one, a large one in full.
+
+    Examples
+    --------
+    >>> count_text(0.0123), count_text(7.36), count_text(99.6), count_text(1941.2)
+    ('0.012', '7.4', '100', '1,941')
+    """
+    return f"{expected:.2g}" if expected < _FULL_FROM else f"{expected:,.0f}"
 
 
 def percent_text(share: float) -> str:

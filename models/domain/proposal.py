@@ -219,6 +219,8 @@ class Proposal:
         Result of the replay; ``None`` before it.
     quarantine
         Sorted; what is held back for a person to decide.
+    posture
+        Whose exchange rates it was made with; "" where it is not known.
     """
 
     key: str
@@ -240,6 +242,7 @@ class Proposal:
     backtest: Backtest | None = None
     quarantine: tuple[Quarantined, ...] = ()
     why_not_stable: str = ""
+    posture: str = ""
 
     @property
     def fingerprint(self) -> str:

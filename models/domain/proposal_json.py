@@ -160,6 +160,7 @@ def proposal_to_json(
         "fingerprint": proposal.fingerprint,
         "maturity": proposal.maturity,
         "maturity_reason": proposal.why_not_stable,
+        "posture": proposal.posture,
         "cluster": proposal.cluster,
         "namespace": proposal.namespace,
         "name": proposal.name,
@@ -272,4 +273,5 @@ def proposal_from_json(form: Mapping[str, Any]) -> Proposal:
         backtest=_backtest(form["backtest"]),
         quarantine=tuple(quarantined_from_json(entry) for entry in form["quarantine"]),
         why_not_stable=form.get("maturity_reason", ""),
+        posture=form.get("posture", ""),
     )

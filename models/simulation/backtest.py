@@ -133,7 +133,7 @@ class WindowBacktest:
     requests, requests_denied, requests_undecided
         Distinct requests asked of layer 7 on admitted edges, and their verdicts.
     requests_denied_legitimate
-        Of `requests_denied`, those on edges that work.
+        Of `requests_denied`, those of legitimate traffic.
     days
         The same by day, oldest first; only days on which something passed.
     lines

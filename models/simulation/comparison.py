@@ -38,8 +38,8 @@ class ChangedLine:
     namespace, workload, direction, peer, port, request
         As in `models.simulation.backtest.ReplayLine`.
     legitimacy
-        ``legitimate``, ``unanswered``; of single flows also ``denied`` (policy stops it today) and
-        ``unseen`` for a probe.
+        ``legitimate``, ``unanswered``, ``suspicious``; of single flows also ``denied`` (policy stops it
+        today) and ``unseen`` for a probe.
     before, after
         Verdicts.
     rule_before, rule_after

@@ -45,6 +45,8 @@ class Replay:
     """
 
     def __init__(self, draft: Draft, policies: PolicySet, edges: Sequence[Edge]) -> None:
+        #: Places of the edges that are held back or were confirmed as unwanted, whatever else keeps them out.
+        self.held = frozenset(draft.screened.held())
         self._policies = policies
         self._config = agent_config(draft.view)
         flows = ObservedFlows(draft.view)
@@ -156,7 +158,8 @@ def _tested(draft: Draft, tester: Replay, edges: Sequence[Edge], days_of: "_Days
         why = WHY.get(reason) or f"A rule was made for it, but the replay says: {tester.why(edge)}."
         workload = draft.view.workload(edge.subject)
         peer, port = peer_text(draft.view, edge), port_text(edge)
-        legitimacy = "suspicious" if reason in SUSPICIOUS else "legitimate"
+        odd = reason in SUSPICIOUS or edge.place in tester.held
+        legitimacy = "suspicious" if odd else "legitimate"
         title = "" if workload is None else workload.title
         group = denied[edge.direction, peer, port, reason or NOT_ADMITTED, why, title, legitimacy]
         group.edge_days += edge.working_days

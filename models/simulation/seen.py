@@ -23,6 +23,7 @@ from models.simulation.compiled import VERDICTS, CompiledPolicies
 from models.simulation.context import DnsQuestion, HttpRequest, L7Request, PolicyFlow
 from models.simulation.decision import Verdict
 from models.simulation.edges import EdgeTable as QuestionTable
+from models.simulation.held import HeldTraffic, held_traffic
 from models.simulation.observed import ObservedFlows, agent_config
 from models.synthesis.candidates import find_candidates
 from models.synthesis.edges import EDGE_KEY, Edge, fold_edges
@@ -33,8 +34,9 @@ from models.synthesis.reasons import NEEDS_NO_RULE
 from models.synthesis.view import cluster_view
 
 #: ``legitimate``: passes today and is answered, as far as that shows; ``unanswered``: passes, and nothing
-#: ever answered (a closed port, a scan), or an HTTP request that was answered with errors only.
-Legitimacy = Literal["legitimate", "unanswered"]
+#: ever answered (a closed port, a scan), or an HTTP request that was answered with errors only;
+#: ``suspicious``: works, and is held back or was confirmed as unwanted, or asks DNS for such a thing.
+Legitimacy = Literal["legitimate", "unanswered", "suspicious"]
 
 #: Subjects that no pod policy of this cluster can close.
 _NOT_ASKED: Final = frozenset({"subject_other_cluster", "subject_not_a_pod", *NEEDS_NO_RULE})
@@ -106,6 +108,8 @@ class SeenWindow:
         What is known of the cluster.
     config
         Agent settings; by default what the observations and `hints` tell.
+    said
+        What the quarantine says of cells (`models.simulation.held.held_traffic`).
     """
 
     def __init__(
@@ -114,8 +118,10 @@ class SeenWindow:
         *,
         hints: CapabilityHints | None = None,
         config: AgentConfig | None = None,
+        said: Mapping[str, str] | None = None,
     ) -> None:
         self._observations = observations
+        self._said = said or {}
         self._table = fold_edges(observations)
         self.view = cluster_view(observations, self._table.edges, hints or CapabilityHints(), "balanced")
         self.config = config or agent_config(self.view)
@@ -187,14 +193,24 @@ class SeenWindow:
         named = ("", "unknown pod") if workload is None else (workload.namespace, workload.title)
         return (*named, edge.direction, peer_text(self.view, edge), port_text(edge))
 
-    @staticmethod
-    def legitimacy(edge: Edge) -> Legitimacy:
-        """Whether what passes on an edge works, too."""
-        return "legitimate" if works(edge) else "unanswered"
+    @cached_property
+    def _held(self) -> HeldTraffic:
+        return held_traffic(self.view, self._table, self._said)
+
+    def legitimacy(self, edge: Edge) -> Legitimacy:
+        """Whether what passes on an edge works, too, and whether it is held back."""
+        if not works(edge):
+            return "unanswered"
+        return "suspicious" if self._held.has(edge) else "legitimate"
 
     def request_legitimacy(self, seen: SeenRequest) -> Legitimacy:
         """The same of one request."""
-        return "unanswered" if seen.failed else self.legitimacy(self.edges[seen.at])
+        edge = self.edges[seen.at]
+        found = "unanswered" if seen.failed else self.legitimacy(edge)
+        asked = seen.request
+        if found == "legitimate" and isinstance(asked, DnsQuestion) and self._held.asks(edge, asked.name):
+            return "suspicious"
+        return found
 
     def flows_by_day(self, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
         """Flows that passed, by index of the edge and by day."""

@@ -6,7 +6,7 @@ was observed and what was observed can be written down; otherwise the direction 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,13 @@ from models.synthesis.view import Posture
 PERSISTENT_SHARE: Final = 0.5
 MIN_PERSISTENT_DAYS: Final = 2
 
+#: What a person decides on, by reason, in words.
+_KEPT_OUT: Final = {
+    "quarantined": "call held back until somebody decides",
+    "reviewed_unwanted": "call that a reviewer confirmed as unwanted",
+}
+_UNPLACED: Final = "edge that nobody can place"
+_OTHERWISE: Final = "edge left out for another reason"
 _EACH: Final = {"ingress": "incoming", "egress": "outgoing"}
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -46,6 +53,8 @@ class Evidence:
         ``generous`` keeps a direction open for every working edge that cannot be written.
     peer_of
         The other side of an edge by what it is called: it stays the same when a release changes its labels.
+    held
+        Reason by place of the edge, of what is held back or was confirmed as unwanted.
     """
 
     rules: Sequence[Rule]
@@ -54,6 +63,7 @@ class Evidence:
     days: int
     posture: Posture
     peer_of: Callable[[Edge], str]
+    held: Mapping[int, str]
 
 
 def _blocking(here: Iterable[Excluded], evidence: Evidence) -> list[Excluded]:
@@ -126,7 +136,30 @@ def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
             "only_dns",
             "Stays open: only DNS questions were observed; what the answers are used for was not.",
         )
-    left = sum(one.reason in INEXPRESSIBLE and works(one.edge) for one in here)
-    edges = "1 edge" if left == 1 else f"{left} edges"
-    rest = f"has a place, but for {edges} that nobody can place" if left else "all of it has a place"
-    return DirectionDecision(True, "observed", f"Constrained: {kind} traffic was observed and {rest}.")
+    rest = _without_place(here, evidence)
+    told = f"has a place, but for {' and '.join(rest)}" if rest else "all of it has a place"
+    return DirectionDecision(True, "observed", f"Constrained: {kind} traffic was observed and {told}.")
+
+
+def _without_place(here: Sequence[Excluded], evidence: Evidence) -> list[str]:
+    """What a constrained direction leaves out although it worked, in words."""
+    groups: dict[str, set[tuple[object, ...]]] = {
+        what: set() for what in (*_KEPT_OUT.values(), _UNPLACED, _OTHERWISE)
+    }
+    for one in here:
+        edge = one.edge
+        if one.reason in NEEDS_NO_RULE or not works(edge):
+            continue
+        what = _KEPT_OUT.get(evidence.held.get(edge.place, one.reason))
+        if what is None:
+            groups[_UNPLACED if one.reason in INEXPRESSIBLE else _OTHERWISE].add((edge.place,))
+        else:  # as in the quarantine: what has names is known by them, whatever address answered
+            peer = edge.names or evidence.peer_of(edge)
+            groups[what].add((peer, edge.protocol, edge.port, edge.icmp_type))
+    return [_counted(len(found), what) for what, found in groups.items() if found]
+
+
+def _counted(number: int, what: str) -> str:
+    """So many of ``call held back``, with the noun in the right number."""
+    noun, _, rest = what.partition(" ")
+    return f"{number:,} {noun}{'' if number == 1 else 's'} {rest}"

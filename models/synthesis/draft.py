@@ -171,6 +171,7 @@ def draft(
         questions=questions_asked(observations, screened.tunnels),
         http=None if http is None else HttpLists(http, len(table.days), rates),
         budget=MapBudget(view.workloads),
+        held=held,
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:

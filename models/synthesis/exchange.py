@@ -6,11 +6,14 @@ was seen to use, ``mu`` that of one expected legitimate denial, ``lam`` that of 
 Strict and balanced differ inside the cluster and outside, generous is generous everywhere.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from models.synthesis.view import Posture
+if TYPE_CHECKING:  # whoever shows the rates does not wait for the libraries of learning
+    from models.synthesis.view import Posture
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Exchange:
     unseen_addresses: float
     moving: int
     unseen_ports: float
+
+    @property
+    def pairs_per_denial(self) -> float:
+        """Pairs inside the cluster that are opened, at most, to avoid one expected denial there."""
+        return self.mu_inside / self.alpha
 
 
 EXCHANGE: Final = MappingProxyType(

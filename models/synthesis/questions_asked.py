@@ -75,17 +75,16 @@ def find_tunnels(observations: Observations, view: ClusterView, day_count: float
     asked = lookups.assign(subject=lookups["subject"].map(owners))
     asked = asked.loc[asked["subject"].notna().to_numpy()]
     features = question_features(asked, day_count)
-    domains = {name: _domain(name) for name in sorted(asked["name"].astype(str).unique())}
+    domains = {name: domain_of(name) for name in sorted(asked["name"].astype(str).unique())}
     found = []
     flagged = features.loc[features["flagged"]].reset_index()
     for row in flagged.to_dict("records"):
         subject, domain = str(row["subject"]), str(row["domain"])
         one = workloads[subject]
         mine = asked.loc[(asked["subject"] == subject) & (asked["name"].map(domains) == domain)]
-        escaped = subject.replace("%", "%25").replace("|", "%7C")
         found.append(
             Tunnel(
-                cell=f"{escaped}|egress|fqdn|*.{domain}|DNS|53",
+                cell=tunnel_cell(subject, domain),
                 namespace=one.namespace,
                 workload=one.title,
                 label_keys=one.label_keys,
@@ -128,7 +127,7 @@ class QuestionsAsked:
         if not refused:
             return ANY_QUESTION
         asked = frozenset[str]().union(*(self.names.get(key, frozenset()) for key in keys))
-        kept = {name for name in asked if _domain(name) not in refused and not _expands(name, held)}
+        kept = {name for name in asked if domain_of(name) not in refused and not expands(name, held)}
         return _patterns(kept, refused)
 
 
@@ -151,12 +150,19 @@ def _days(lookups: pd.DataFrame) -> int:
     return max(int(lookups["days"].max()), int(ends.nunique()))
 
 
-def _domain(name: str) -> str:
+def tunnel_cell(subject: str, domain: str) -> str:
+    """Cell of the questions of a workload (`workload_id`) for the names under a domain."""
+    escaped = subject.replace("%", "%25").replace("|", "%7C")
+    return f"{escaped}|egress|fqdn|*.{domain}|DNS|53"
+
+
+def domain_of(name: str) -> str:
+    """Domain that somebody registered and that a name is under; the name itself where there is none."""
     tidy = tidy_name(name)[0]
     return registrable(tidy) or tidy
 
 
-def _expands(name: str, held: frozenset[str]) -> bool:
+def expands(name: str, held: Iterable[str]) -> bool:
     """Whether a name is one of these, or what a search list makes of it."""
     return any(name == one or name.startswith(f"{one}.") for one in held)
 
@@ -172,7 +178,7 @@ def _patterns(names: Iterable[str], refused: frozenset[str]) -> tuple[str, ...]:
         elif writable_names((name,)):
             by_parent[name.partition(".")[2]].append(name)
     for parent, own in by_parent.items():
-        if len(own) > MAX_NAMES_OF_PARENT and "." in parent and _domain(parent) not in refused:
+        if len(own) > MAX_NAMES_OF_PARENT and "." in parent and domain_of(parent) not in refused:
             found.add(f"*.{parent}")
         else:
             found.update(own)

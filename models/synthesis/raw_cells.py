@@ -66,7 +66,7 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
     table
         The distinct edges of the window.
     """
-    edges = _edge_frame(view, table)
+    edges = edge_cells(view, table)
     ids = cell_ids(edges)
     codes, keys = group_codes(edges, CELL_KEY)
     model = DayIncidence().fit_grouped(
@@ -79,8 +79,8 @@ def raw_cells(observations: Observations, view: ClusterView, table: EdgeTable) -
     return RawCells(cells, model.days_, tuple(ids.tolist()))
 
 
-def _edge_frame(view: ClusterView, table: EdgeTable) -> pd.DataFrame:
-    """One row per edge, in the order of the table, with the columns of its cell."""
+def edge_cells(view: ClusterView, table: EdgeTable) -> pd.DataFrame:
+    """One row per edge, in the order of the table, with the columns of its cell (`cell_ids` names them)."""
     names = ("subject", "direction", "peer_kind", "peer", "protocol", "port", "icmp_type")
     frame = pd.DataFrame(map(attrgetter(*names), table.edges), columns=names)
     frame["peer_names"] = [",".join(edge.names) for edge in table.edges]

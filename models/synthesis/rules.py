@@ -278,5 +278,6 @@ def with_dns_inspection(
 _PROXY = "Questions pass the DNS proxy, which learns the addresses of the names this policy allows."
 _PROXY_LISTED = (
     "Only what was asked for otherwise and is not held back may be asked: questions under a domain in "
-    "quarantine carried data. Admit the domain there to lift this."
+    "quarantine carried data. That stays so until the domain is admitted there or no longer asked for, also "
+    "where it was confirmed as unwanted."
 )

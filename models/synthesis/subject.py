@@ -1,7 +1,7 @@
 """One workload's proposal: rules, directions, resolvers and the words around them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -53,6 +53,7 @@ class Setting:
     questions: QuestionsAsked
     http: HttpLists | None
     budget: MapBudget
+    held: Mapping[int, str]
 
 
 @dataclass(slots=True)
@@ -161,6 +162,7 @@ def propose_for(
         days=facts.days,
         posture=view.posture,
         peer_of=partial(_called, view),
+        held=setting.held,
     )
     ingress, egress = decide("ingress", evidence), decide("egress", evidence)
     outcome = Outcome(None, ingress, egress, {}, set(), [])
@@ -278,6 +280,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         ),
         maturity=matured,
         why_not_stable=why_not_stable,
+        posture=setting.view.posture,
         observed_from_us=max(workload.first_us, setting.observed.start_us) // _DAY_US * _DAY_US,
         effective_days=facts.effective_days,
         assumptions=assumptions_of(

@@ -19,12 +19,13 @@ from service.commands.options import (
     account,
     portolan_for,
 )
-from service.commands.output import print_json, print_text
+from service.commands.output import print_json, print_text, say
 from service.db.tables import QuarantineRow
 from service.quarantine import bulk, repository, service, views
 from service.quarantine.repository import QuarantineFilter
 from service.quarantine.service import VerdictRequest
 from service.quarantine.verdicts import DEFAULT_DAYS, EntryState, Verdict
+from service.wiring import Portolan
 
 Workload = Annotated[str | None, typer.Option(help="All of this workload.")]
 Peer = Annotated[str | None, typer.Option(help="All whose other side (its title) contains this text.")]
@@ -104,14 +105,33 @@ def verdict(
             seen = [views.entry(row, now) for row in chosen]
         if len(entries or []) != 1:
             _ask(seen, decision, yes=yes)
-        with portolan.database.write() as session:
-            done = bulk.decide_many(session, tags, request, now=now)
-            found = [views.entry(row, now) for row in done.rows]
-    for one in found:
-        print_text(f"{one['namespace']}/{one['workload']} {one['direction']} {one['title']}: {one['state']}")
+        _decide(portolan, tags, request, now)
+    if len(tags) > 1:
+        print_text(f"{decision}: {len(tags):,} entries")
     if decision is Verdict.ADMIT:
-        what = "it becomes a rule" if len(found) == 1 else "they become rules"
+        what = "it becomes a rule" if len(tags) == 1 else "they become rules"
         print_text(f"{what} with the next inference: 'portolan infer'")
+
+
+def _decide(portolan: Portolan, tags: Mapping[str, str], request: VerdictRequest, now: datetime) -> None:
+    """Decide in as many requests as it takes, and say what was decided, also where one of them fails."""
+    decided = 0
+    try:
+        for part in bulk.requests_of(tags):
+            with portolan.database.write() as session:
+                done = bulk.decide_many(session, part, request, now=now)
+                found = [views.entry(row, now) for row in done.rows]
+            decided += len(found)
+            for one in found:
+                where = f"{one['namespace']}/{one['workload']} {one['direction']}"
+                print_text(f"{where} {one['title']}: {one['state']}")
+    except BaseException:  # whoever stops it has to know, too
+        if decided:
+            say(
+                f"{decided:,} of {len(tags):,} entries are decided and stay so; "
+                "those of the request that failed, and all behind it, are not"
+            )
+        raise
 
 
 def _chosen(
@@ -127,7 +147,7 @@ def _chosen(
         raise BadInputError(
             "which entries? Name them, or narrow them down by --namespace, --workload, --held-for or --peer"
         )
-    found = repository.list_entries(session, wanted, now=now, limit=bulk.MAX_ENTRIES + 1)
+    found = repository.list_entries(session, wanted, now=now)
     if not found:
         raise NotFoundError("no entry fits: 'portolan quarantine' lists them")
     return found
@@ -136,7 +156,7 @@ def _chosen(
 def _ask(seen: Sequence[Mapping[str, Any]], decision: Verdict, *, yes: bool) -> None:
     """Show what will be decided on, and go on only if whoever sits there agrees."""
     print_entries(seen)
-    question = f"{decision} {len(seen)} {'entry' if len(seen) == 1 else 'entries'}"
+    question = f"{decision} {len(seen):,} {'entry' if len(seen) == 1 else 'entries'}"
     if yes:
         return
     if not sys.stdin.isatty():

@@ -13,7 +13,7 @@ from service.proposals.certainty import (
     forecast_lines,
     reliability_rows,
 )
-from service.proposals.evidence import evidence_line, http_lines, objective_line, widening_lines
+from service.proposals.evidence import evidence_line, http_lines, objective_line, posture_line, widening_lines
 
 #: Lines of left-out traffic that a screen takes; the rest is counted and is in ``--format json``.
 MAX_LEFT_OUT: Final = 20
@@ -31,6 +31,8 @@ def print_proposal(
     print_text(f"version {found['version']} ({found['version_state']}), {found['state']}{in_force}")
     why = f"; not stable: {found['maturity_reason']}" if found["maturity_reason"] else ""
     print_text(f"{found['maturity']}: {found['effective_days']:g} effective days of observation{why}")
+    if posture := posture_line(found):
+        print_text(posture)
     if weighed := objective_line(found):
         print_text(f"weighs {weighed}")
     for workload in found["subject"]["workloads"]:

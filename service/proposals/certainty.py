@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from models.domain.confidence import chance_text, confidence_from_json, percent_text
+from models.domain.confidence import chance_text, confidence_from_json, count_text, percent_text
 
 #: What became of p_need on the estate's own weeks, for people.
 _MAPS: Final = {"none": "as the model says", "sigmoid": "bent by a sigmoid", "isotonic": "bent by steps"}
@@ -57,11 +57,11 @@ def forecast_lines(found: Mapping[str, Any]) -> list[str]:
         (
             "next 7 days: no legitimate denial with probability "
             f"{_percent(found['probability_no_denial_7d'])}; "
-            f"{found['expected_denied_edges_7d']:.2g} edges expected, between {low} and {high}"
+            f"{count_text(found['expected_denied_edges_7d'])} edges expected, between {low:,} and {high:,}"
         )
     ]
     causes = [
-        f"{name} {found['expected_by_cause'][key]:.2g}"
+        f"{name} {count_text(found['expected_by_cause'][key])}"
         for key, name in _CAUSES.items()
         if found["expected_by_cause"].get(key, 0.0) > 0.0
     ]
@@ -74,7 +74,7 @@ def forecast_lines(found: Mapping[str, Any]) -> list[str]:
     ready = [f"{float(risk):.0%}" for risk, is_ready in found["ready_at_risk"].items() if is_ready]
     lines.append(f"ready where a risk of {ready[0]} is accepted" if ready else "not ready at a risk of 20 %")
     if found["not_observed"]:
-        lines.append(f"not observed, so unknown: {', '.join(found['not_observed'])}")
+        lines.append(f"not observed often enough, so unknown: {', '.join(found['not_observed'])}")
     return lines
 
 
@@ -123,15 +123,15 @@ def total_lines(forecast: Mapping[str, Any] | None) -> list[str]:
     low, high = forecast["cluster"]["interval"]
     said = [
         (
-            f"With every proposal enforced as it is, {forecast['cluster']['expected_denied_edges_7d']:.0f} "
-            f"legitimate edges would be denied in the next 7 days, between {low} and {high}."
+            f"With every proposal enforced as it is, {forecast['cluster']['expected_denied_edges_7d']:,.0f} "
+            f"legitimate edges would be denied in the next 7 days, between {low:,} and {high:,}."
         )
     ]
     named = [one for one in forecast["namespaces"] if (one["expected_denied_edges_7d"] or 0.0) >= MIN_SHOWN]
     most = sorted(named, key=lambda one: (-one["expected_denied_edges_7d"], one["namespace"]))[:MAX_SHOWN]
     if most:
-        told = ", ".join(f"{one['namespace']} {one['expected_denied_edges_7d']:.1f}" for one in most)
+        told = ", ".join(f"{one['namespace']} {one['expected_denied_edges_7d']:,.1f}" for one in most)
         said.append(f"Most of them in: {told}.")
     if forecast["not_observed"]:
-        said.append(f"Not observed, so unknown: {'; '.join(forecast['not_observed'])}.")
+        said.append(f"Not observed often enough, so unknown: {'; '.join(forecast['not_observed'])}.")
     return said

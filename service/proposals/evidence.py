@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from models.synthesis.exchange import EXCHANGE
+
 _OPENED: Final = {"pairs": "identity and port pairs", "unseen": "unseen addresses or ports"}
 #: What a widening opens that cannot be counted, by its kind.
 _UNCOUNTED: Final = {
@@ -60,6 +62,18 @@ def objective_line(proposal: Mapping[str, Any]) -> str:
         f"{found['rules']} rules, openings worth {found['openings']:+.2f} rules against exact ones, "
         f"{'an unknown number of' if denials is None else f'{denials:.2f}'} legitimate denials expected in "
         f"7 days, {'an unknown number of' if doubts is None else f'{doubts:.2f}'} unwanted rules expected"
+    )
+
+
+def posture_line(proposal: Mapping[str, Any]) -> str:
+    """Posture that a proposal was made with, and its exchange rates; "" for one of an older version."""
+    posture = str(proposal.get("posture"))
+    if posture not in EXCHANGE:
+        return ""
+    rates = EXCHANGE[posture]
+    return (
+        f"{posture}: up to {rates.pairs_per_denial:g} pairs inside the cluster are opened to avoid one "
+        f"expected denial there; outside, one is worth {rates.mu_outside:g} rules"
     )
 
 

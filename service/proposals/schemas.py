@@ -100,6 +100,9 @@ class ProposalOut(_Out):
     version_state: VersionState
     maturity: Literal["learning", "maturing", "stable"]
     maturity_reason: str = Field(default="", description="What keeps it from being stable")
+    posture: Literal["generous", "balanced", "strict"] | None = Field(
+        default=None, description="What it was made with (docs/confidence.md); null: an older version made it"
+    )
     cluster: str
     namespace: str
     name: str

@@ -47,6 +47,7 @@ def detail(session: Session, row: ProposalRow, version: int | None = None) -> di
         "state": row.state,
         "version_state": standing.version_state(number),
         "maturity_reason": body.get("maturity_reason", ""),
+        "posture": body.get("posture") or None,
         "rules": [{**rule, "decision": _decision(standings.get(rule["id"]))} for rule in body["rules"]],
         "rejected_rules": _rejected(standings),
         "quarantine": with_verdicts(session, body["quarantine"]),

@@ -5,7 +5,7 @@ Whoever decides on many has seen a list, and the list says in which state each w
 meanwhile is named and nothing is decided, so that no entry is decided on that nobody has looked at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,6 +38,12 @@ class Decided:
 
     rows: tuple[QuarantineRow, ...]
     changed: frozenset[str]
+
+
+def requests_of(tags: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The entity tags of many entries, by id, in parts that one request can hold; the order stays."""
+    ordered = list(tags.items())
+    return (dict(ordered[at : at + MAX_ENTRIES]) for at in range(0, len(ordered), MAX_ENTRIES))
 
 
 def decide_many(

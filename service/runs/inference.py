@@ -51,14 +51,14 @@ class InferOptions:
     posture: Posture | None = None
     cron_jobs: tuple[Path, ...] = ()
 
-    def parameters(self) -> dict[str, Any]:
-        """Same for the record of the run."""
+    def parameters(self, configured: Posture) -> dict[str, Any]:
+        """Same for the record of the run, with the posture that it really takes."""
         return {
             "cluster": self.cluster,
             "namespace": self.namespace,
             "as_of": self.as_of.astimezone(UTC).isoformat() if self.as_of else None,
             "window_seconds": int(self.window.total_seconds()) if self.window else None,
-            "posture": self.posture,
+            "posture": self.posture or configured,
             "cron_jobs": [str(path) for path in self.cron_jobs],
         }
 
@@ -70,7 +70,7 @@ def claim_infer(portolan: Portolan, options: InferOptions, start: Start) -> Clai
             "infer",
             "infer",
             start.trigger,
-            options.parameters(),
+            options.parameters(portolan.settings.posture),
             wait=start.wait,
             not_if_done_since=start.due,
         )

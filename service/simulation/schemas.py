@@ -22,6 +22,7 @@ Objects = Annotated[
 ]
 State = Literal["approved", "any"]
 Protocol = Literal["TCP", "UDP", "SCTP", "ICMP", "ICMPv6"]
+_SUSPICIOUS: Final = "`suspicious`: works, and the quarantine holds it back or it was confirmed as unwanted"
 
 
 class _In(BaseModel):
@@ -94,7 +95,7 @@ class ReplayLineOut(BaseModel):
     port: str
     request: str = Field(description="One request through the proxy; empty for the connection itself")
     verdict: Literal["deny", "unknown"]
-    legitimacy: Literal["legitimate", "unanswered"]
+    legitimacy: Literal["legitimate", "unanswered", "suspicious"] = Field(description=_SUSPICIOUS)
     rule: str = Field(description="The deny rule that decides; empty for the default deny")
     flows: int
     day_count: int
@@ -154,8 +155,9 @@ class ChangedLineOut(BaseModel):
     peer: str
     port: str
     request: str
-    legitimacy: Literal["legitimate", "unanswered", "denied", "other", "unseen"] = Field(
-        description="`denied`: policy stops it today; `unseen`: made from the rules, no traffic touched it"
+    legitimacy: Literal["legitimate", "unanswered", "suspicious", "denied", "other", "unseen"] = Field(
+        description=f"{_SUSPICIOUS}; `denied`: policy stops it today; `unseen`: made from the rules, no "
+        "traffic touched it"
     )
     before: Literal["allow", "deny", "unknown"]
     after: Literal["allow", "deny", "unknown"]

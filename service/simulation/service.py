@@ -11,10 +11,13 @@ from jobs.seen import seen_window
 from models.domain.agent import NEWEST, release
 from models.domain.capabilities import CapabilityHints
 from models.errors import BadInputError, NotFoundError, TooLittleEvidenceError
+from models.learning.second_channel import ADMIT, UNWANTED
 from models.simulation.seen import SeenWindow
 from service.export.manifests import Target
 from service.export.service import collect
 from service.observed.folded import FoldedObservations
+from service.quarantine.repository import QuarantineFilter, list_entries
+from service.quarantine.verdicts import DECIDED, EntryState
 from service.wiring import Portolan
 
 
@@ -63,7 +66,23 @@ def seen_in_window(
         as_of=as_of or cluster.window_end,
         length=window or portolan.settings.window,
         hints=hints,
+        said=_said(portolan, cluster.name),
     )
+
+
+def _said(portolan: Portolan, cluster: str) -> dict[str, str]:
+    """What is held back or unwanted, and what was admitted, by cell; a verdict holds at both ends."""
+    with portolan.database.read() as session:
+        rows = list_entries(session, QuarantineFilter(cluster), now=portolan.clock())
+        held = {row.form["cell"]: UNWANTED for row in rows if row.held}
+        decided = {
+            cell: UNWANTED if row.state == EntryState.UNWANTED else ADMIT
+            for row in rows
+            if row.state in DECIDED
+            for cell in (row.form["cell"], row.form["mirror"])
+            if cell
+        }
+    return held | decided
 
 
 def only_cluster(portolan: Portolan, wanted: str | None) -> ObservedCluster | None:

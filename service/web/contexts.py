@@ -41,6 +41,7 @@ class ProposalPage:
 
     proposal: Mapping[str, Any]  # service.proposals.views.detail
     manifest: str  # YAML of the policy, "" when no rule is left
+    posture: str  # that it was made with, and its exchange rates, "" for an old one
     objective: str  # what the proposal weighs against each other, "" for an old one
     evidence: Mapping[str, str]  # one line per rule id
     confidence: Mapping[str, str]  # one line per rule id

@@ -22,7 +22,7 @@ from service.proposals.certainty import (
     reliability_rows,
     total_lines,
 )
-from service.proposals.evidence import evidence_line, http_lines, objective_line, widening_lines
+from service.proposals.evidence import evidence_line, http_lines, objective_line, posture_line, widening_lines
 from service.proposals.repository import ProposalFilter
 from service.proposals.schemas import Key
 from service.quarantine.pages import router as quarantine_router
@@ -123,6 +123,7 @@ def proposal_context(session: Session, key: str, version: int | None) -> Proposa
         evidence={rule["id"]: evidence_line(rule["evidence"]) for rule in found["rules"]},
         confidence={rule["id"]: confidence_line(rule) for rule in found["rules"]},
         arguments={rule["id"]: argument_lines(rule) for rule in found["rules"]},
+        posture=posture_line(found),
         objective=objective_line(found),
         http={rule["id"]: http_lines(rule) for rule in found["rules"]},
         widening={rule["id"]: widening_lines(rule) for rule in found["rules"]},

@@ -126,10 +126,14 @@ def test_five_jobs_teach_their_own_number_of_cells() -> None:
 
 
 def test_trap_J2_uncovered_phases_are_named_not_counted_as_zero() -> None:
-    """A window of ten days misses the turn of the month and four weekdays."""
+    """A window of ten days misses the turn of the month, and has four weekdays once."""
     missing = uncovered_phases(incidence([edge("w", "p", day_names(10)[0])], 10).days_)
     assert missing[:3] == ("first day of the month", "last day of the month", "first day of a quarter")
-    assert missing[3:] == ("Thursday", "Friday", "Saturday", "Sunday")
+    assert missing[3:] == tuple(
+        f"{day} (one full day)" for day in ("Thursday", "Friday", "Saturday", "Sunday")
+    )
+    three = uncovered_phases(incidence([edge("w", "p", day_names(3)[0])], 3).days_)
+    assert three[-4:] == ("Thursday", "Friday", "Saturday", "Sunday")
 
 
 def test_kappa_stays_in_its_bounds() -> None:

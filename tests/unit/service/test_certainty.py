@@ -40,6 +40,18 @@ CALIBRATION = {
 }  # fmt: skip
 
 
+def test_large_numbers_are_written_in_full():
+    """Not with an exponent, which two digits of them would be."""
+    many = FORECAST | {
+        "expected_denied_edges_7d": 1941.2,
+        "interval": [1200, 2600],
+        "expected_by_cause": {"rare": 1900.4},
+    }
+    first, causes, *_ = forecast_lines(many)
+    assert first.endswith("1,941 edges expected, between 1,200 and 2,600")
+    assert causes == "of these: rare traffic not seen yet 1,900"
+
+
 def test_a_forecast_says_how_many_flows_in_orders_of_magnitude():
     """One significant digit, below one in words, and nothing where it was not estimated."""
     for flows, said in ((2000.0, "about 2,000 denied flows"), (0.3, "less than one denied flow")):
@@ -83,7 +95,7 @@ def test_a_direction_says_what_enforcing_it_costs():
         "next 7 days: no legitimate denial with probability 90%; 0.2 edges expected, between 0 and 1",
         "of these: rare traffic not seen yet 0.2",
         "ready where a risk of 20% is accepted",
-        "not observed, so unknown: Monday",
+        "not observed often enough, so unknown: Monday",
     ]
     assert "not ready at a risk of 20 %" in forecast_lines({**FORECAST, "ready_at_risk": {"0.2": False}})
 
@@ -125,4 +137,6 @@ def test_totals_say_where_most_is_expected_and_what_is_unknown():
     total, most, unknown = total_lines(forecast)
     assert "12 legitimate edges would be denied in the next 7 days, between 5 and 21" in total
     assert most == "Most of them in: shop 9.0, batch 3.4."
-    assert unknown.startswith("Not observed, so unknown: Monday; CronJob batch/closing (0 4 3 * *): due on")
+    assert unknown.startswith(
+        "Not observed often enough, so unknown: Monday; CronJob batch/closing (0 4 3 * *): due on"
+    )

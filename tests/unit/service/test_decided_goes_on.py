@@ -5,6 +5,7 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
+from models.domain.agent import NEWEST
 from service.commands.held import print_entry
 from service.drift.service import DriftOptions, report_drift
 from service.main import create_app
@@ -15,6 +16,7 @@ from service.quarantine import repository, service, views
 from service.quarantine.repository import QuarantineFilter
 from service.quarantine.service import VerdictRequest
 from service.quarantine.verdicts import Verdict
+from service.simulation.service import observed_cluster, seen_in_window
 from tests.unit.service.nights import START, Call, night, observed, opened
 from tests.unit.service.test_quarantine_rolling import DAILY
 
@@ -93,3 +95,13 @@ def test_reopened_it_is_open_at_once_and_held_back_by_the_next_run(portolan):
     assert (entry(portolan)["state"], entry(portolan)["held"]) == ("open", True)
     night(portolan, 13)
     assert (entry(portolan)["state"], entry(portolan)["reasons"]) == ("open", ["one_replica_began"])
+
+
+def test_a_simulation_does_not_call_it_legitimate(portolan):
+    """At both ends; what was never held back stays what it was."""
+    cluster = observed_cluster(portolan, None)
+    about = {"as_of": None, "window": None, "cilium_version": NEWEST}
+    seen = seen_in_window(portolan, cluster=cluster, **about)
+    kinds = {seen.ends(edge)[1:4]: seen.legitimacy(edge) for edge in seen.edges}
+    assert kinds["web", "egress", "db in data"] == kinds["db", "ingress", "web in shop"] == "suspicious"
+    assert kinds["api", "egress", "db in data"] == kinds["db", "ingress", "api in shop"] == "legitimate"

@@ -8,7 +8,7 @@ from models.domain.confidence import Completeness, Confidence
 from models.domain.http import HttpTemplate
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
 from models.domain.rule import Widening
-from service.proposals.evidence import evidence_line, http_lines, objective_line, widening_lines
+from service.proposals.evidence import evidence_line, http_lines, objective_line, posture_line, widening_lines
 from tests.unit.service.proposals import proposal, rule
 
 
@@ -33,6 +33,17 @@ def test_a_proposal_shows_the_terms_it_weighed():
         "2 rules, openings worth +1.00 rules against exact ones, 0.25 legitimate denials expected in 7 days, "
         "0.50 unwanted rules expected"
     )
+
+
+def test_a_posture_is_an_exchange_rate_in_words():
+    """With the numbers that inference takes; an old form has none."""
+    made = replace(proposal(rule()), posture="balanced")
+    assert posture_line(proposal_to_json(made)) == (
+        "balanced: up to 32 pairs inside the cluster are opened to avoid one expected denial there; outside, one "
+        "is worth 8 rules"
+    )
+    assert proposal_from_json(proposal_to_json(made)) == made
+    assert posture_line({}) == posture_line(proposal_to_json(proposal(rule()))) == ""
 
 
 def test_what_was_not_estimated_is_unknown_and_never_zero():

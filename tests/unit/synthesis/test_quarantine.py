@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from jobs.propose import propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.peer import FqdnPeer
 from models.domain.quarantine import quarantined_from_json
@@ -90,6 +91,37 @@ def test_a_verdict_speaks_for_its_cell_and_no_other(world, made):
     assert {line.reason for one in unwanted.proposals for line in one.left_out} == {"reviewed_unwanted"}
 
 
+def test_a_constrained_direction_names_what_it_leaves_out(made):
+    """A direction does not say that all of it has a place where something is held back or unwanted."""
+
+    def why(memory):
+        found = draft(made, hints=HINTS, memory=memory)
+        (web,) = [one for one in found.proposals if one.subject.workloads == ("Deployment/web",)]
+        return web.egress.why.removeprefix("Constrained: outgoing traffic was observed and ")
+
+    cell = beacon(draft(made, hints=HINTS)).cell
+    assert why(Memory({})) == "has a place, but for 1 call held back until somebody decides."
+    assert why(Memory({cell: "unwanted"})) == (
+        "has a place, but for 1 call that a reviewer confirmed as unwanted."
+    )
+    assert why(Memory({cell: "admit"})) == "all of it has a place."
+
+
+def test_what_is_held_back_and_left_out_for_more_than_that_is_suspicious(world):
+    """A bare pod that is gone for good may have been an intruder's: the replay calls what it did so."""
+    api, db = world.pod("shop", "api"), world.pod("data", "db")
+    probe = world.pod("shop", "probe", workload="", days=[4], pod_names=["probe"])
+    world.edge(api, db, 5432)
+    world.edge(probe, db, 5432, days=[4], flows=3, subject_pods=1, peer_pods=1)
+    world.neighbours()
+    result = propose(world.observations(), capabilities=HINTS)
+    (held,) = [one for one in result.quarantine if one.direction == "ingress"]
+    (proposal,) = [one for one in result.proposals if one.key == held.proposal]
+    assert [line.reason for line in proposal.left_out] == ["stale_peer"]
+    assert [one.legitimacy for one in proposal.backtest.denied] == ["suspicious"]
+    assert proposal.ingress.why.endswith("has a place, but for 1 call held back until somebody decides.")
+
+
 def test_one_more_name_on_its_address_does_not_bring_the_unwanted_back(made):
     """Whoever owns the address also owns its names, and three pods that call it prove nothing either."""
     cell = beacon(draft(made, hints=HINTS)).cell
@@ -159,6 +191,10 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     assert set(rule.dns) == {
         "api.example.com", "*.*.svc.cluster.local", "*.*.*.svc.cluster.local", "*.*.*.*.svc.cluster.local",
     }  # fmt: skip
+    unwanted = draft(observations, hints=HINTS, memory=Memory({entry.cell: "unwanted"}))
+    (after,) = [rule for one in unwanted.proposals for rule in one.rules if rule.dns]
+    assert after.reasons == rule.reasons
+    assert rule.reasons[-1].endswith("no longer asked for, also where it was confirmed as unwanted.")
     admitted = draft(observations, hints=HINTS, memory=Memory({entry.cell: "admit"}))
     assert not [rule for one in admitted.proposals for rule in one.rules if "dns_tunnel" in rule.flags]
 
