@@ -146,13 +146,13 @@ def _without_place(here: Sequence[Excluded], evidence: Evidence) -> list[str]:
     groups: dict[str, set[tuple[object, ...]]] = {
         what: set() for what in (*_KEPT_OUT.values(), _UNPLACED, _OTHERWISE)
     }
-    for one in here:
+    for number, one in enumerate(here):
         edge = one.edge
         if one.reason in NEEDS_NO_RULE or not works(edge):
             continue
         what = _KEPT_OUT.get(evidence.held.get(edge.place, one.reason))
         if what is None:
-            groups[_UNPLACED if one.reason in INEXPRESSIBLE else _OTHERWISE].add((edge.place,))
+            groups[_UNPLACED if one.reason in INEXPRESSIBLE else _OTHERWISE].add((number,))
         else:  # as in the quarantine: what has names is known by them, whatever address answered
             peer = edge.names or evidence.peer_of(edge)
             groups[what].add((peer, edge.protocol, edge.port, edge.icmp_type))
