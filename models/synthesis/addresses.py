@@ -66,6 +66,11 @@ def canonical(name: str) -> str:
     return name.strip().lower().rstrip(".")
 
 
+def well_formed(name: str) -> bool:
+    """Whether a policy may carry a canonical name, wherever it is answered."""
+    return len(name) <= MAX_NAME_LENGTH and _NAME.fullmatch(name) is not None
+
+
 def writable_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     Names that ``matchName`` may carry and that mean something outside the cluster, sorted.
@@ -83,9 +88,7 @@ def writable_names(names: tuple[str, ...]) -> tuple[str, ...]:
             {
                 name
                 for name in map(canonical, names)
-                if len(name) <= MAX_NAME_LENGTH
-                and _NAME.fullmatch(name)
-                and not name.endswith(_CLUSTER_SUFFIXES)
+                if well_formed(name) and not name.endswith(_CLUSTER_SUFFIXES)
             }
         )
     )

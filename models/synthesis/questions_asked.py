@@ -16,7 +16,7 @@ from models.frames import Observations
 from models.learning.name_candidates import tidy_name
 from models.learning.questions import question_features
 from models.learning.suffixes import registrable
-from models.synthesis.addresses import writable_names
+from models.synthesis.addresses import well_formed
 from models.synthesis.raw_cells import workload_id
 from models.synthesis.view import ClusterView
 
@@ -25,7 +25,8 @@ ANY_QUESTION: Final = ("*",)
 #: Names under one parent from which a pattern for all of them replaces the list.
 MAX_NAMES_OF_PARENT: Final = 8
 DAY_US: Final = 24 * 3_600_000_000
-_SERVICES: Final = "svc.cluster.local"
+_CLUSTER: Final = "cluster.local"
+_SERVICES: Final = f"svc.{_CLUSTER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,11 @@ def _patterns(names: Iterable[str], refused: frozenset[str]) -> tuple[str, ...]:
     found: set[str] = {f"*.*.{_SERVICES}", f"*.*.*.{_SERVICES}"}
     by_parent: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
-        if name.endswith(f".{_SERVICES}"):
-            labels = name.removesuffix(f".{_SERVICES}").count(".") + 1
-            found.add("*." * labels + _SERVICES)
-        elif writable_names((name,)):
+        # a search list appends the cluster's domain too, and whoever is refused there may not try on
+        own = next((suffix for suffix in (_SERVICES, _CLUSTER) if name.endswith(f".{suffix}")), "")
+        if own:
+            found.add("*." * (name.removesuffix(f".{own}").count(".") + 1) + own)
+        elif well_formed(name):
             by_parent[name.partition(".")[2]].append(name)
     for parent, own in by_parent.items():
         if len(own) > MAX_NAMES_OF_PARENT and "." in parent and domain_of(parent) not in refused:

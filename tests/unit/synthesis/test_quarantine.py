@@ -179,6 +179,8 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
         "api.example.com",
         "api.shop.svc.cluster.local",
         "api.example.com.shop.svc.cluster.local",
+        "api.example.com.cluster.local",
+        "4.0.96.10.in-addr.arpa",
     ]
     observations = replace(world.observations(), lookups=lookups(world, web, names))
     found = draft(observations, hints=HINTS)
@@ -190,6 +192,7 @@ def test_trap_G17_a_tunnel_is_held_back_and_its_questions_are_refused(world):
     assert "needs_review" in rule.flags
     assert set(rule.dns) == {
         "api.example.com", "*.*.svc.cluster.local", "*.*.*.svc.cluster.local", "*.*.*.*.svc.cluster.local",
+        "*.*.*.cluster.local", "4.0.96.10.in-addr.arpa",
     }  # fmt: skip
     unwanted = draft(observations, hints=HINTS, memory=Memory({entry.cell: "unwanted"}))
     (after,) = [rule for one in unwanted.proposals for rule in one.rules if rule.dns]
