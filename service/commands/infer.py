@@ -1,10 +1,13 @@
 """``portolan infer``: proposals from what was observed."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from models.domain.window import STABLE_FROM_DAYS
 from service.commands.options import (
     AsOf,
     ConfigFile,
@@ -74,6 +77,8 @@ def infer(
             f"{one['effective_days']:g} effective days; "
             f"{one['without_proposal']} workloads get no policy"
         )
+        if hint := _longer(one):
+            say(hint)
     print_text(
         f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
         f"{counts['changed']} changed, {counts['unchanged']} as before, {counts['withdrawn']} withdrawn"
@@ -84,3 +89,14 @@ def infer(
         )
     if counts["quarantine_open"]:
         print_text(f"{counts['quarantine_open']} held back until somebody decides: 'portolan quarantine'")
+
+
+def _longer(one: Mapping[str, Any]) -> str:
+    """What helps where a window is long enough but for its gaps; "" where nothing is wrong or it is short."""
+    length = datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"])
+    if one["effective_days"] >= STABLE_FROM_DAYS or length < timedelta(days=STABLE_FROM_DAYS):
+        return ""
+    return (
+        f"note: nothing is stable below {STABLE_FROM_DAYS:g} effective days; this window has gaps, and a "
+        f"longer one ('--window {2 * length.days}d') makes up for them once there are records"
+    )
