@@ -191,7 +191,10 @@ class Widening:
             "covers": self.covers,
             "pairs": self.pairs,
             "unseen": None if self.kind in UNCOUNTED else self.unseen,
-            "objective": {**{name: round(value, 3) for name, value in terms.items()}, "change": self.change},
+            "objective": {
+                **{name: round(value, 3) + 0.0 for name, value in terms.items()},  # no term is "-0.0"
+                "change": self.change,
+            },
         }
 
 

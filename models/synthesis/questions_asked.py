@@ -174,9 +174,9 @@ def _patterns(names: Iterable[str], refused: frozenset[str]) -> tuple[str, ...]:
     by_parent: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         # a search list appends the cluster's domain too, and whoever is refused there may not try on
-        own = next((suffix for suffix in (_SERVICES, _CLUSTER) if name.endswith(f".{suffix}")), "")
-        if own:
-            found.add("*." * (name.removesuffix(f".{own}").count(".") + 1) + own)
+        suffix = next((one for one in (_SERVICES, _CLUSTER) if name.endswith(f".{one}")), "")
+        if suffix:
+            found.add("*." * (name.removesuffix(f".{suffix}").count(".") + 1) + suffix)
         elif well_formed(name):
             by_parent[name.partition(".")[2]].append(name)
     for parent, own in by_parent.items():

@@ -77,7 +77,7 @@ def infer(
             f"{one['effective_days']:g} effective days; "
             f"{one['without_proposal']} workloads get no policy"
         )
-        if hint := _longer(one):
+        if hint := longer_window(one):
             say(hint)
     print_text(
         f"{counts['proposals']} proposals for {', '.join(counts['clusters'])}: {counts['new']} new, "
@@ -91,7 +91,7 @@ def infer(
         print_text(f"{counts['quarantine_open']} held back until somebody decides: 'portolan quarantine'")
 
 
-def _longer(one: Mapping[str, Any]) -> str:
+def longer_window(one: Mapping[str, Any]) -> str:
     """What helps where a window is long enough but for its gaps; "" where nothing is wrong or it is short."""
     length = datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"])
     if one["effective_days"] >= STABLE_FROM_DAYS or length < timedelta(days=STABLE_FROM_DAYS):

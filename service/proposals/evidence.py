@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from models.synthesis.exchange import EXCHANGE
 
-_OPENED: Final = {"pairs": "identity and port pairs", "unseen": "unseen addresses or ports"}
+_OPENED: Final = {"pairs": "identity and port pair", "unseen": "unseen address or port"}
+_SEVERAL: Final = {"pairs": "identity and port pairs", "unseen": "unseen addresses or ports"}
 #: What a widening opens that cannot be counted, by its kind.
 _UNCOUNTED: Final = {
     "pattern": "every other name of this pattern",
@@ -79,7 +80,7 @@ def posture_line(proposal: Mapping[str, Any]) -> str:
 
 def _opened(one: Mapping[str, Any]) -> str:
     text = f"{one['kind']} {one['what']} stands for {one['covers']:,} that were seen"
-    opened = [f"{one[name]:,} {what}" for name, what in _OPENED.items() if one[name]]
+    opened = [f"{n:,} {(_OPENED if n == 1 else _SEVERAL)[name]}" for name in _OPENED if (n := one[name])]
     if one["kind"] in _UNCOUNTED:
         opened.append(f"{_UNCOUNTED[one['kind']]}, which nobody can count,")
     return f"{text} and opens {' and '.join(opened) or 'nothing'} beyond"

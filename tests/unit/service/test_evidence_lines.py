@@ -99,6 +99,21 @@ def test_hours_and_pods_that_no_record_tells_are_not_said_to_be_none(hours, said
     assert "flows" in line
 
 
+def test_one_pair_is_one_pair():
+    """And two are two."""
+    lines = [
+        widening_lines({"widening": [Widening("role", "web", 1, pairs=n, openings=0.5).to_json()]})
+        for n in (1, 2)
+    ]
+    assert [
+        " 1 identity and port pair beyond" in lines[0][0],
+        " 2 identity and port pairs beyond" in lines[1][0],
+    ] == [
+        True,
+        True,
+    ]
+
+
 def test_what_nothing_was_weighed_against_says_so():
     """A port that is open to anyone has no price: a list of nobody would deny what works."""
     widened = {"widening": [Widening("world", "anyone", covers=2).to_json()]}
