@@ -125,8 +125,10 @@ def confident(
         columns=_UNIT,
     )
     held = _held_back(scored.loc[cells.held_back], draft)
+    # what lacks evidence, with nothing against it, tells like what has a rule how often such calls come anew
+    lacking = [draft.screened.lacks_evidence(_cell(draft, place)) for place in held["place"]]
     complete = Completeness().fit(
-        timed.loc[cells.admitted.index],
+        timed.loc[[*cells.admitted.index, *held.index[lacking]]],
         cells.days,
         units=units,
         held_back=held,

@@ -42,6 +42,8 @@ Floats = npt.NDArray[np.float64]
 #: everything was seen on a day or two. They need not be whole: no rule asks for one cell's absence on a day,
 #: but for that of a holder over days, which counts by what was heard of them (docs/decisions/0068).
 MIN_SCREENED_DAYS: Final = 7
+#: Reason of what the strict posture holds back without any sign against it.
+TOO_LITTLE: Final = "too_little_evidence"
 #: Share of the estate's cells that a channel may call its oddest (method, section 5).
 ODD_SHARE: Final = 0.01
 #: Chance of attack up to which the second channel takes a cell for wanted, so that what the first one finds
@@ -242,7 +244,7 @@ class Screening(Estimator):
             "lone_sighting": lone & (facts["accompanied"] | nameless) & self.lone_sighting,
             "beside_lone_sighting": facts["company"] & self.lone_sighting,
             # whoever comes in from the internet comes once: the callers of a port are judged together
-            "too_little_evidence": facts["destination"] & (supports < 2) & self.two_evidence,
+            TOO_LITTLE: facts["destination"] & (supports < 2) & self.two_evidence,
         }
         # ranks are taken among what no hard rule caught: a scan of a thousand ports would fill them alone
         rest = ~pd.DataFrame(hard, index=facts.index).any(axis=1).to_numpy(dtype=np.bool_)

@@ -25,7 +25,7 @@ from models.learning.quarantine import (
     decide_fates,
 )
 from models.learning.remembered import NOTHING_RECALLED, Recall, acquitted, recall, remember
-from models.learning.screening import MIN_SCREENED_DAYS, Screening
+from models.learning.screening import MIN_SCREENED_DAYS, TOO_LITTLE, Screening
 from models.learning.screening_features import screening_features
 from models.learning.second_channel import ADMIT
 from models.learning.templates import used_templates
@@ -126,12 +126,16 @@ class Screened:
         Tests that speak against a cell: at least one where it is held back for what fired before.
 
         A scan stands for as many as its run does. What was done beside a lone sighting has that test against
-        it, too.
+        it, too. That a posture asks for more evidence is no evidence.
         """
-        codes = self.reasons(cell)
-        own = frozenset(codes) - FROM_MEMORY
+        codes = frozenset(self.reasons(cell)) - {TOO_LITTLE}
+        own = codes - FROM_MEMORY
         more = max(float(self.facts["scan_tests"].get(cell, 0.0)) - 1.0, 0.0) if "scan" in own else 0.0
         return max(len(own), min(len(codes), 1)) + more + ("beside_lone_sighting" in own)
+
+    def lacks_evidence(self, cell: str) -> bool:
+        """Whether a cell is held back only because the posture asks for more than speaks for it."""
+        return frozenset(self.reasons(cell)) == {TOO_LITTLE}
 
     def p_legit(self, cell: str) -> float | None:
         """Probability that a cell is wanted; ``None`` where too little was seen."""

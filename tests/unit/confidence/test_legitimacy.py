@@ -202,3 +202,23 @@ def test_workloads_under_one_policy_are_not_taken_together():
     assert [len(rule.peer.members) for rule in rules] == [2]
     said = {one.because for one in rules[0].confidence.ledger}
     assert "files.example.net: shop/Deployment/c: seen on 1 day" in said
+
+
+def test_what_strict_asks_for_is_no_evidence_against_what_lacks_it():
+    """Its rare calls are denied, so the forecast counts them, and what they tell of others to come."""
+    world = World()
+    web = world.pod("shop", "web")
+    world.edge(web, world.pod("shop", "api"))
+    for number in range(14):
+        name = f"api.partner{number}.com"
+        world.to(web, "ip", f"20.{number}.9.9", 443, names=name, days=[number], subject_pods=1)
+    observations, parts = world.observations(), {}
+    for posture in ("balanced", "strict"):
+        found = draft(observations, posture=posture, hints=CapabilityHints(fqdn=True))
+        done = confident(found, found.proposals, observations).proposals
+        web_policy = next(one for one in done if one.subject.workloads == ("Deployment/web",))
+        parts[posture] = dict(web_policy.egress.completeness.parts)
+        held = [one for one in found.quarantine if one.reasons == ("too_little_evidence",)]
+        assert len(held) == (0 if posture == "balanced" else 14)
+    assert parts["strict"]["rare"] == pytest.approx(parts["balanced"]["rare"], rel=0.2)
+    assert parts["strict"]["held_back"] > 0.5 > parts["balanced"]["held_back"]

@@ -317,6 +317,8 @@ def test_a_resolver_for_all_lets_in_who_is_held_back_and_the_list_says_so(world)
         ("scan", 1.5),
         ("scan;many_at_once", 2.5),
         ("beside_lone_sighting", 2.0),
+        ("too_little_evidence", 0.0),
+        ("too_little_evidence;held_before", 1.0),
         ("held_before", 1.0),
         ("lone_sighting;held_before", 1.0),
     ],
@@ -325,4 +327,6 @@ def test_what_fired_counts_for_what_it_says(reasons, tests):
     """A long scan says more than its limit; what stands beside a sighting shares its fate; memory tests nothing."""
     facts = pd.DataFrame({"scan_tests": [1.5]}, index=["cell"])
     fates = pd.DataFrame({"reasons": [reasons]}, index=["cell"])
-    assert Screened(None, facts, fates, None).fired("cell") == tests
+    screened = Screened(None, facts, fates, None)
+    assert screened.fired("cell") == tests
+    assert screened.lacks_evidence("cell") == (reasons == "too_little_evidence")
