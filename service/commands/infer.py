@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -24,6 +24,9 @@ from service.commands.output import print_json, print_text, say
 from service.runs.inference import InferOptions
 from service.runs.inference import infer as run
 from service.runs.service import PATIENCE, Start
+
+#: Share of the days that make a proposal stable from which those that lack are gaps, and not days to come.
+_MOSTLY_HEARD: Final = 0.75
 
 
 def infer(
@@ -92,9 +95,10 @@ def infer(
 
 
 def longer_window(one: Mapping[str, Any]) -> str:
-    """What helps where a window is long enough but for its gaps; "" where nothing is wrong or it is short."""
+    """What helps where a window is long enough but for some gaps; "" where it is not that, but too early."""
     length = datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"])
-    if one["effective_days"] >= STABLE_FROM_DAYS or length < timedelta(days=STABLE_FROM_DAYS):
+    gaps = _MOSTLY_HEARD * STABLE_FROM_DAYS <= one["effective_days"] < STABLE_FROM_DAYS
+    if not gaps or length < timedelta(days=STABLE_FROM_DAYS):
         return ""
     return (
         f"note: nothing is stable below {STABLE_FROM_DAYS:g} effective days; this window has gaps, and a "

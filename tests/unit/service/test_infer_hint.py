@@ -7,7 +7,7 @@ from service.commands.infer import longer_window
 
 @pytest.mark.parametrize(
     ("end", "effective", "told"),
-    [("16", 13.5, True), ("16", 14.0, False), ("15", 12.0, False), ("28", 13.9, True)],
+    [("16", 13.5, True), ("16", 14.0, False), ("15", 12.0, False), ("28", 13.9, True), ("16", 3.0, False)],
 )
 def test_a_window_with_gaps_asks_for_alonger_window_one(end, effective, told):
     """One that is short has no gap to make up for: it only has to wait."""
