@@ -30,7 +30,7 @@ FLAG_RATIO: Final = 100.0
 #: Share of failed attempts from which a first contact counts as missed.
 MISSED_SHARE: Final = 0.5
 #: A success takes the walk back to its zero, and the scanner was there already, or goes on: silent for no
-#: longer than for the longest pause of his run, and that within these limits, in microseconds.
+#: longer than the pauses of his run let expect, and that within these limits, in microseconds.
 MIN_PAUSE_US: Final = 3_600_000_000
 MAX_PAUSE_US: Final = 48 * 3_600_000_000
 #: Tests that a run may stand for, however long it is: a wanted call may be made in its hours, too.

@@ -46,15 +46,13 @@ def with_held_back_told(
 
 
 def _told(rule: Rule, held: Mapping[tuple[str, Port], Collection[str]], view: ClusterView, what: str) -> Rule:
-    peer = rule.peer
     if "every_pod" in rule.flags:
         return rule
     keys = {
         key
         for (direction, port), peers in held.items()
-        if direction == rule.direction and any(holds(mine, port) for mine in rule.ports)
         for key in peers
-        if selects(peer, key, view)
+        if lets_in((rule,), direction, port, key, view)
     }
     names = sorted({name for key in keys if (name := _name(key, view))})
     if not names:
