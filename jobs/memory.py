@@ -91,4 +91,5 @@ def _over(new: Learned, old: Learned) -> Learned:
         {**old.families, **new.families},
         {**old.patterns, **new.patterns},
         min(new.posture, old.posture, key=_LOOSEST_FIRST.index),
+        new.apart | old.apart,
     )

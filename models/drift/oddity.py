@@ -30,7 +30,7 @@ WORDS: Final = MappingProxyType(
         "one_replica_began": "one replica alone began it",
         "strangers_at_once": "several workloads of other teams were called for the first time at once",
         "many_at_once": "one pod called many workloads for the first time at once",
-        "began_without_release": "it began without a release, and stays",
+        "began_without_release": "it began without a release, and goes on round the clock",
         "beside_lone_sighting": "one pod once, within an hour of a call outside that it made once",
         "lone_sighting": "one pod on one day, to the outside",
         "too_little_evidence": "too little speaks for it",

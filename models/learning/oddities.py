@@ -40,6 +40,8 @@ MIN_MANY: Final = 5
 MANY_PODS: Final = 4
 #: Hours of a day for which somebody stays at one thing; what goes on for longer is a program at its work.
 MAX_SESSION_HOURS: Final = 8
+#: Hours of a day over which a probe may be repeated: whoever looks for what answers moves on when it does.
+MAX_PROBE_HOURS: Final = 3
 
 
 def origin_first_us(cells: pd.DataFrame, origin: pd.Series[Any]) -> pd.Series[Any]:
@@ -58,13 +60,13 @@ def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
     return late | cells["news"].to_numpy(dtype=np.bool_) if "news" in cells else late
 
 
-def lasting(cells: pd.DataFrame) -> Bools:
+def lasting(cells: pd.DataFrame, hours: int = MAX_SESSION_HOURS) -> Bools:
     """
     Whether a cell went on for longer, on the days of its use, than whoever looks around stays at one thing.
 
     A release that calls three services of other teams from its first hour on calls them all day.
     """
-    found: Bools = (cells["hours"] > MAX_SESSION_HOURS * cells["active_days"]).to_numpy(dtype=np.bool_)
+    found: Bools = (cells["hours"] > hours * cells["active_days"]).to_numpy(dtype=np.bool_)
     return found
 
 
@@ -170,6 +172,21 @@ def many_at_once(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any
     return found
 
 
+def strangers_outside(facts: pd.DataFrame) -> pd.Series[bool]:
+    """
+    Parties outside that one replica called, on one day only.
+
+    An address without a name that other teams call, too, is one of a service that many use.
+
+    Parameters
+    ----------
+    facts
+        With ``external``, ``named``, ``single_replica``, ``party_days`` and ``popularity``.
+    """
+    shared = (facts["named"] != 1.0) & (facts["popularity"] >= 1)
+    return (facts["external"] == 1.0) & facts["single_replica"] & (facts["party_days"] <= 1) & ~shared
+
+
 def stranger_days(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any]) -> pd.Series[Any]:
     """
     Days on which one replica of the origin called a nameless address outside that was called only then.
@@ -181,12 +198,11 @@ def stranger_days(cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[An
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``named``, ``single_replica`` and ``party_days``.
+        With ``named`` and ``stranger`` (`strangers_outside`).
     origin
         Who opens the connection, by cell.
     """
-    strange = (facts["external"] == 1.0) & (facts["named"] != 1.0)
-    strange &= facts["single_replica"] & (facts["party_days"] <= 1)
+    strange = facts["stranger"] & (facts["named"] != 1.0)
     return cells["first_date"].where(strange).groupby(origin).transform("nunique")
 
 
@@ -203,7 +219,7 @@ def beside_lone_sightings(
     cells
         `DayIncidence.cells_`.
     facts
-        With ``external``, ``single_replica``, ``party_days``, ``session_days`` and ``pod``.
+        With ``external``, ``single_replica``, ``stranger``, ``session_days`` and ``pod``.
     origin
         Who opens the connection, by cell.
 
@@ -215,7 +231,7 @@ def beside_lone_sightings(
     outside = (facts["external"] == 1.0).to_numpy()
     once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
     once &= (cells["active_days"] <= 1).to_numpy()
-    lone = once & outside & (facts["party_days"] <= 1).to_numpy()
+    lone = once & facts["stranger"].to_numpy(dtype=np.bool_)
     # a session that is an old habit hands out ports that nobody used before
     inside = once & ~outside & (facts["session_days"] <= 1).to_numpy()
     hour = (cells["first_us"] // HOUR_US).to_numpy()

@@ -223,9 +223,8 @@ class Screening(Estimator):
         return SecondChannel.fit(worked, injected, known, self.seed).chance(facts)
 
     def _reasons(self, facts: pd.DataFrame, score: Floats, attack: Floats) -> pd.Series[Any]:
-        outside = facts["external"] == 1.0
         # another name of a holder that is called again and again is no stranger
-        lone = outside & (facts["party_days"] <= 1) & facts["single_replica"] & ~facts["brief"]
+        lone = facts["stranger"] & ~facts["brief"]
         # a rare call is made by itself; what has no name where others do, or is not the only one, is none
         nameless = (facts["named"] != 1.0) & (facts["names_seen"] | (facts["strange_days"] >= 2))
         supports = (facts["pods"] >= 2).astype(int) + (facts["days"] >= 3) + (facts["popularity"] >= 1)
@@ -271,9 +270,8 @@ _FLAGS: Final = (
     "names_seen",
     "brief",
     "strange_days",
-    "party_days",
+    "stranger",
     "pods",
-    "single_replica",
     "only_failed",
     "only_dropped",
     "destination",

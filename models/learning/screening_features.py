@@ -20,6 +20,7 @@ from models.learning.cells import EXTERNAL, INTERNAL, group_codes
 from models.learning.concentration import UNKNOWN_CONCENTRATION, concentration
 from models.learning.holders import Holders, holders_of
 from models.learning.oddities import (
+    MAX_PROBE_HOURS,
     beside_lone_sightings,
     lasting,
     many_at_once,
@@ -29,6 +30,7 @@ from models.learning.oddities import (
     settled,
     stranger_days,
     strangers_at_once,
+    strangers_outside,
     there_once,
 )
 from models.learning.ports import session_days
@@ -168,8 +170,9 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         ``pods``, ``pod`` (of the origin, if only one made all of it), ``replicas``, ``attempts``,
         ``single_replica``, ``one_replica``, ``unreleased``, ``strangers``, ``many``, ``company``,
         ``accompanied``, ``names_seen`` (some destination of the origin has a name), ``brief`` (the origin was
-        there on one day only), ``strange_days`` (days on which it called a nameless stranger),
-        ``party_days`` (days of the same holder), ``session_days`` (`models.learning.ports.session_days`),
+        there on one day only), ``stranger`` (`models.learning.oddities.strangers_outside`),
+        ``strange_days`` (days on which it called a nameless one), ``party_days`` (days of the same
+        holder), ``session_days`` (`models.learning.ports.session_days`),
         ``own_days`` (of the cell itself, where ``days`` are the holder's: bare addresses outside),
         ``scan_tests`` (`models.learning.scans.scan_tests`), ``destination`` (it is called, and outside),
         ``only_failed``, ``only_dropped``, ``origin_us`` (first sight of the origin in the window)
@@ -213,6 +216,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     facts["strangers"] = strangers_at_once(cells, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
     facts["session_days"] = session_days(cells, origin, target)
+    facts["stranger"] = strangers_outside(facts)
     facts["company"], facts["accompanied"] = beside_lone_sightings(cells, facts, origin)
     facts["brief"] = there_once(cells, origin)
     facts["strange_days"] = stranger_days(cells, facts, origin)
@@ -222,7 +226,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
         fail=facts["fail"],
         days=np.maximum(facts["party_days"], facts["session_days"]),
         alone=~(facts["pods"] >= 2),
-        no_probe=lasting(cells) | _asked_for(facts, cells, origin),
+        no_probe=lasting(cells, MAX_PROBE_HOURS) | _asked_for(facts, cells, origin),
         pod=facts["pod"],
         met=(facts["session_days"] >= 2) | (egress & (holders.first_us < cells["first_us"])),
     )

@@ -2,9 +2,11 @@
 What began without a release and stays.
 
 New code brings new dependencies, and it comes with a rollout. A destination outside that was not there,
-then is there nearly every day, and that no rollout explains, is a change that nobody deployed. Where a
-workload has several replicas, whether all of them or one began it says more; where there is one replica, or
-nobody knows how many, this is all that tells an intruder from a dependency.
+then is there nearly every day and at nearly every hour, and that no rollout explains, is a change that nobody
+deployed. Where a workload has several replicas, whether all of them or one began it says more; where there is
+one replica, or nobody knows how many, this is all that tells an intruder from a dependency. What is called on
+behalf of people, or now and then, rests at some hours; what an intruder left behind calls home round the
+clock.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.learning import bitmaps
+from models.learning.days import HOURS_PER_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,6 +33,8 @@ Bools = npt.NDArray[np.bool_]
 MIN_BEFORE: Final = 4.0
 MIN_SINCE: Final = 3
 MIN_SHARE: Final = 0.7
+#: Share of the hours heard, on its days, from which a call is made round the clock.
+MIN_HOURS: Final = 0.8
 
 
 def began_without_release(
@@ -42,7 +47,7 @@ def began_without_release(
     days: ObservedDays,
 ) -> Bools:
     """
-    Cells outside of a holder that is new, stays, and that no release explains.
+    Cells outside, used round the clock, of a holder that is new, stays, and that no release explains.
 
     That it was not there before is an absence, so a day before it counts by what was heard of it, and a
     call on a day of which little was heard is a call.
@@ -72,6 +77,9 @@ def began_without_release(
     sight = pd.Series(days.count_before(cells["first_date"]), index=cells.index)
     there = sight.groupby(cells["subject"]).transform("min").to_numpy()
     born = (heard[first] - heard[there] >= MIN_BEFORE) & (days.count - first >= MIN_SINCE)
-    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * (heard[-1] - heard[first])
-    found: Bools = outgoing.to_numpy(dtype=np.bool_) & born & stays & ~adjacent
+    since = heard[-1] - heard[first]
+    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * since
+    share = since / np.maximum(days.count - first, 1)
+    resting = cells["hours"] < MIN_HOURS * HOURS_PER_DAY * share * cells["active_days"]
+    found: Bools = outgoing.to_numpy(dtype=np.bool_) & born & stays & ~adjacent & ~resting.to_numpy()
     return found

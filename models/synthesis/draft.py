@@ -6,11 +6,14 @@ the same draft. What the draft would deny is found out afterwards, by replay (`m
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.domain.capabilities import Capabilities, CapabilityHints
+from models.domain.peer import EndpointPeer
 from models.domain.proposal import LeftOut, Proposal
 from models.domain.quarantine import Quarantined
+from models.domain.rule import rule_id
 from models.domain.workload import Workload
 from models.errors import BadInputError
 from models.frames import Observations
@@ -172,6 +175,7 @@ def draft(
         http=None if http is None else HttpLists(http, len(table.days), rates),
         budget=MapBudget(view.workloads),
         held=held,
+        apart=previous.apart,
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:
@@ -217,8 +221,20 @@ def draft(
         screened=screened,
         quarantine=settled,
         records=records,
-        learned=Learned(population.role_of, families.role_of, patterns, posture),
+        learned=Learned(population.role_of, families.role_of, patterns, posture, _apart(proposals)),
         http=http,
+    )
+
+
+def _apart(proposals: Iterable[Proposal]) -> frozenset[str]:
+    """Ids of the rules for one peer inside the cluster that are no list; a resolver is on none."""
+    return frozenset(
+        rule.id
+        for proposal in proposals
+        for rule in proposal.rules
+        if isinstance(rule.peer, EndpointPeer)
+        and "resolver" not in rule.flags
+        and rule.id == rule_id(proposal.key, rule.direction, rule.peer, rule.ports)
     )
 
 

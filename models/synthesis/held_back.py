@@ -25,7 +25,7 @@ from models.synthesis.view import ClusterView
 WHY_ODD: Final = MappingProxyType(
     {
         "began_without_release": (
-            "A new destination outside that stays, and that no release of this workload explains."
+            "A new destination outside that is called round the clock, and that no release explains."
         ),
         "beside_lone_sighting": (
             "One replica did this once, within an hour of something outside that it did once: so people work."

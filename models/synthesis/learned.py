@@ -22,12 +22,15 @@ class Learned:
         Patterns of names by workload, sorted.
     posture
         The posture that chose them; "" where it is not known.
+    apart
+        Ids of rules for one peer inside the cluster that were no list.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     posture: str = ""
+    apart: frozenset[str] = frozenset()
 
     def looser_than(self, posture: Posture) -> bool:
         """Whether what was learned may reach further than this posture would let it."""
@@ -40,6 +43,7 @@ class Learned:
             "families": dict(sorted(self.families.items())),
             "patterns": {key: list(patterns) for key, patterns in sorted(self.patterns.items())},
             "posture": self.posture,
+            "apart": sorted(self.apart),
         }
 
 
@@ -54,4 +58,5 @@ def learned_from_json(form: Mapping[str, Any]) -> Learned:
         {str(key): str(role) for key, role in form.get("families", {}).items()},
         {str(key): tuple(map(str, patterns)) for key, patterns in form.get("patterns", {}).items()},
         posture if (posture := form.get("posture", "")) in POSTURES else "",
+        frozenset(map(str, form.get("apart", ()))),
     )

@@ -7,7 +7,7 @@ share a port share a line, as they would share an entry in a policy written by h
 look at hard keeps a line of its own, so that it can be refused alone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +52,8 @@ class Grouping:
         Label-set keys of the peers that are held back, by direction and port: no family may admit them.
     rates
         Exchange rates of the posture.
+    apart
+        Ids of rules for one peer that were no list last night.
     """
 
     key: str
@@ -60,6 +62,7 @@ class Grouping:
     workload_of: Mapping[str, Workload]
     held: Mapping[tuple[str, Port], Collection[str]]
     rates: Exchange
+    apart: Collection[str] = frozenset()
 
 
 def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[str, str]]:
@@ -84,8 +87,6 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
     for atom in atoms:
         if isinstance(atom.line.peer, EndpointPeer) and not atom.line.resolver:
             gates[(atom.line.direction, atom.line.ports)].append(atom)
-        elif atom.id not in home:
-            lines[atom.id], home[atom.id] = atom.line, atom.id
     for (direction, ports), gate in sorted(gates.items()):
         left = gate
         identifier_of = _ListIds(grouping.key, direction, ports)
@@ -101,18 +102,29 @@ def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Lin
                 continue
             lists[""].append(line)
             home |= dict.fromkeys(taken, identifier_of[""])
-        for atom in left:
-            peer = atom.line.peer
-            apart = "needs_review" in atom.flags or atom.line.inspected
-            if apart or not isinstance(peer, EndpointPeer):
-                lines[atom.id], home[atom.id] = atom.line, atom.id
-                continue
-            atom.line.days[peer.title] = atom.days
-            lists[peer.cluster].append(atom.line)
-            home[atom.id] = identifier_of[peer.cluster]
+        ordinary = _ordinary(left)
+        identifier_of.keep(ordinary, grouping.apart)
+        for cluster, atom in ordinary:
+            atom.line.days[atom.line.peer.title] = atom.days
+            lists[cluster].append(atom.line)
+            home[atom.id] = identifier_of[cluster]
         for cluster, joined in lists.items():
             lines[identifier_of[cluster]] = _list(grouping.namespace, cluster, joined)
+    for atom in atoms:
+        if atom.id not in home:
+            lines[atom.id], home[atom.id] = atom.line, atom.id
     return lines, home
+
+
+def _ordinary(atoms: Sequence[Atom]) -> list[tuple[str, Atom]]:
+    """Those whom a list may name, with the cluster of the peer."""
+    return [
+        (atom.line.peer.cluster, atom)
+        for atom in atoms
+        if isinstance(atom.line.peer, EndpointPeer)
+        and "needs_review" not in atom.flags
+        and not atom.line.inspected
+    ]
 
 
 class _ListIds(dict[str, str]):
@@ -126,6 +138,13 @@ class _ListIds(dict[str, str]):
         key, direction, ports = self._about
         self[cluster] = list_id(key, direction, cluster, ports)
         return self[cluster]
+
+    def keep(self, ordinary: Sequence[tuple[str, Atom]], apart: Collection[str]) -> None:
+        """Call a list of one as it was called when it stood apart: it means the same, so decisions hold."""
+        sizes = Counter(cluster for cluster, _ in ordinary)
+        for cluster, atom in ordinary:
+            if sizes[cluster] == 1 and cluster not in self and atom.id in apart:
+                self[cluster] = atom.id
 
 
 def _dealt(atoms: Sequence[Atom]) -> dict[str, set[str]]:

@@ -54,6 +54,7 @@ class Setting:
     http: HttpLists | None
     budget: MapBudget
     held: Mapping[int, str]
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -146,7 +147,13 @@ def propose_for(
     held, turned_down = _held_peers(excluded), _held_peers(refused)
     unfit = {gate: {*held.get(gate, ()), *turned_down.get(gate, ())} for gate in (*held, *turned_down)}
     grouping = Grouping(
-        key, workload.namespace, setting.families, view.workloads.by_label_key, unfit, setting.rates
+        key,
+        workload.namespace,
+        setting.families,
+        view.workloads.by_label_key,
+        unfit,
+        setting.rates,
+        setting.apart,
     )
     everything, ids_of = build_rules(grouping, candidates, setting.index, facts, rejected, http=setting.http)
     everything = with_openings(everything, candidates, ids_of, view, setting.rates)

@@ -13,7 +13,10 @@ HOUR = timedelta(hours=1)
 
 def night(name):
     """Something to tell apart."""
-    return Night({name: HeldCell(reasons="scan")}, Learned({name: name}, {name: name}, {name: (name,)}))
+    return Night(
+        {name: HeldCell(reasons="scan")},
+        Learned({name: name}, {name: name}, {name: (name,)}, apart=frozenset({name})),
+    )
 
 
 def test_the_first_night_is_told_nothing():
@@ -55,7 +58,7 @@ def test_a_run_for_one_namespace_keeps_what_was_learned_of_the_others():
     again = remember(kept, UNTIL + 24 * HOUR, night("b"), namespace="shop")
     assert again.night.fates == night("b").fates
     assert again.night.learned == Learned(
-        {"a": "a", "b": "b"}, {"a": "a", "b": "b"}, {"a": ("a",), "b": ("b",)}
+        {"a": "a", "b": "b"}, {"a": "a", "b": "b"}, {"a": ("a",), "b": ("b",)}, apart=frozenset("ab")
     )
     assert remember(kept, UNTIL + 24 * HOUR, night("b")).night.learned == night("b").learned
 

@@ -353,7 +353,7 @@ def test_p_legit_says_that_it_is_a_prior_until_fifty_verdicts() -> None:
     cells = screened([])
     flags = (
         "scan tunnel generated new_image one_replica unreleased strangers many company accompanied names_seen brief "
-        "strange_days party_days own_days pods single_replica only_failed only_dropped destination"
+        "stranger strange_days party_days own_days pods single_replica only_failed only_dropped destination"
     )
     facts = cells[[*FEATURES, *flags.split()]]
     few = pd.Series("admit", index=cells.index[:49])

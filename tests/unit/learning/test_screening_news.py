@@ -11,6 +11,9 @@ from models.learning.screening_features import Surroundings
 from tests.unit.learning.screened import DAY_US, DAYS, HOUR_US, TEAMS, WORKLOADS, screened
 from tests.unit.learning.worlds import coverage, edge
 
+#: Every hour of a day.
+ALL_DAY = 0xFFFFFF
+
 
 def call(
     name: str, days: range | list[int], subject: str = "w001", pods: int = 1, **columns: object
@@ -18,6 +21,11 @@ def call(
     """Edges to a name outside, from so many pods."""
     outside = {"peer_kind": "ip", "peer_names": name, "pods": pods}
     return [edge(subject, "198.51.100.9", DAYS[day], **outside, **columns) for day in days]
+
+
+def calls_home(name: str, days: range | list[int], **columns: object) -> list[dict[str, object]]:
+    """The same at every hour."""
+    return call(name, days, **{"hour_bits": ALL_DAY, **columns})  # type: ignore[arg-type]
 
 
 def reasons(rows: list[dict[str, object]], **options: object) -> dict[str, str]:
@@ -196,8 +204,8 @@ def test_what_began_without_a_release_and_stays_is_held_back(
         teams=TEAMS,
         rolled_out={} if rollouts is None else {"w001": tuple(day * DAY_US for day in rollouts)},
     )
-    news = call("api.example.net", range(6, 14), pods=replicas or 1)
-    before = call("www.example.net", range(3), pods=replicas or 1) if known else []
+    news = calls_home("api.example.net", range(6, 14), pods=replicas or 1)
+    before = calls_home("www.example.net", range(3), pods=replicas or 1) if known else []
     found = reasons([*news, *before], around=around)["api.example.net"]
     assert ("began_without_release" in found.split(";")) == held
 
@@ -207,7 +215,7 @@ def test_many_pods_are_several_replicas_although_nobody_knows_how_many(pods: int
     """One pod may have been replaced twice; four did not begin by accident of one that was taken over."""
     replicas = {name: 5 for name in WORKLOADS if name != "w001"}
     around = Surroundings(replicas=replicas, teams=TEAMS, rolled_out={"w001": ()})
-    found = reasons(call("api.example.net", range(6, 14), pods=pods), around=around)["api.example.net"]
+    found = reasons(calls_home("api.example.net", range(6, 14), pods=pods), around=around)["api.example.net"]
     assert ("began_without_release" in found.split(";")) == held
 
 
@@ -222,7 +230,7 @@ def heard(days: range, share: float) -> pd.DataFrame:
 def test_that_it_was_not_there_counts_by_what_was_heard_of_the_days_before(began: int, held: bool) -> None:
     """Of six days three quarters are four and a half; of five, less than the four that a birth takes."""
     around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
-    news = call("api.example.net", range(began, 14))
+    news = calls_home("api.example.net", range(began, 14))
     found = reasons(news, around=around, hours=heard(range(6), 0.75))["api.example.net"]
     assert ("began_without_release" in found.split(";")) == held
 
@@ -232,7 +240,7 @@ def test_a_call_on_a_day_of_which_little_was_heard_is_a_call(there: bool) -> Non
     """Whoever was seen on it did not begin five days later."""
     around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
     days = ([1] if there else []) + list(range(7, 14))
-    found = reasons(call("api.example.net", days), around=around, hours=heard(range(1, 2), 0.1))
+    found = reasons(calls_home("api.example.net", days), around=around, hours=heard(range(1, 2), 0.1))
     assert ("began_without_release" in found["api.example.net"].split(";")) != there
 
 
@@ -241,9 +249,9 @@ def test_what_was_called_on_the_partial_first_day_did_not_begin_later(called: bo
     """A window that begins at noon has no full first day, and what was there from its first hour is no news."""
     replicas = dict.fromkeys(WORKLOADS, 5) | {"w001": 1}
     around = Surroundings(replicas=replicas, teams=TEAMS, rolled_out={"w001": ()})
-    before = call("www.example.net", [0]) if called else []
+    before = calls_home("www.example.net", [0]) if called else []
     found = reasons(
-        [*call("api.example.net", range(6, 14)), *before], around=around, hours=heard(range(1), 0.4)
+        [*calls_home("api.example.net", range(6, 14)), *before], around=around, hours=heard(range(1), 0.4)
     )["api.example.net"]
     assert ("began_without_release" in found.split(";")) != called
 
@@ -252,18 +260,63 @@ def test_what_comes_now_and_then_did_not_begin() -> None:
     """A rare call from the middle of the window on is rare, and no change."""
     replicas = dict.fromkeys(WORKLOADS, 5) | {"w001": 1}
     around = Surroundings(replicas=replicas, teams=TEAMS, rolled_out={"w001": ()})
-    found = reasons(call("rare.example.net", [6, 9, 12]), around=around)["rare.example.net"]
+    found = reasons(calls_home("rare.example.net", [6, 9, 12]), around=around)["rare.example.net"]
     assert "began_without_release" not in found.split(";")
 
 
 @pytest.mark.parametrize("names", [True, False])
 def test_a_nameless_address_begins_only_where_others_have_names(names: bool) -> None:
     """Elsewhere it may be the next address of what was always called."""
-    rows = [edge("w900", "192.0.2.7", DAYS[day], peer_kind="ip", pods=1) for day in range(6, 14)]
-    always = call("api.example.net" if names else "", range(14), subject="w900")
+    rows = [
+        edge("w900", "192.0.2.7", DAYS[day], peer_kind="ip", pods=1, hour_bits=ALL_DAY)
+        for day in range(6, 14)
+    ]
+    always = calls_home("api.example.net" if names else "", range(14), subject="w900")
     around = Surroundings(replicas={"w900": 1}, teams=TEAMS, rolled_out={"w900": ()})
     found = screened([*rows, *always], around=around).set_index("peer").loc["192.0.2.7", "reasons"]
     assert ("began_without_release" in found.split(";")) == names
+
+
+@pytest.mark.parametrize(("hours", "share", "held"), [(20, 1.0, True), (18, 1.0, False), (18, 0.9, True)])
+def test_what_rests_for_a_part_of_the_day_is_called_on_behalf_of_somebody(
+    hours: int, share: float, held: bool
+) -> None:
+    """Of the hours that were heard: where a tenth is missing, a call of each hour shows in fewer."""
+    around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
+    news = call("api.example.net", range(6, 14), hour_bits=(1 << hours) - 1)
+    found = reasons(news, around=around, hours=heard(range(6, 14), share))["api.example.net"]
+    assert ("began_without_release" in found.split(";")) == held
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_address_that_other_teams_call_is_no_stranger(shared: bool) -> None:
+    """A network that many use gives out addresses, and where no DNS is seen none of them has a name."""
+    strangers = [
+        edge("w900", f"192.0.{place}.1", DAYS[day], peer_kind="ip", pods=1, flows=1)
+        for place, day in enumerate([8, 10])
+    ]
+    others = [
+        edge(subject, "192.0.0.1", DAYS[3], peer_kind="ip", pods=5) for subject in WORKLOADS[:5] if shared
+    ]
+    around = Surroundings(replicas=dict.fromkeys([*WORKLOADS, "w900"], 5), teams=TEAMS)
+    cells = screened([*strangers, *others], around=around)
+    found = cells[cells["subject"] == "w900"].set_index("peer")["reasons"]
+    assert ("lone_sighting" in found["192.0.0.1"].split(";")) != shared
+    assert ("lone_sighting" in found["192.0.1.1"].split(";")) != shared
+
+
+@pytest.mark.parametrize(("hours", "held"), [(1, True), (3, True), (4, False)])
+def test_what_goes_on_for_hours_is_no_probe(hours: int, held: bool) -> None:
+    """Whoever looks for what answers goes on to the next when it does."""
+    scan = [
+        edge("w900", "victim", DAYS[9], port=1000 + i, answered=0, first_us=9 * DAY_US + i, pods=1)
+        for i in range(20)
+    ]
+    hit = [
+        edge("w900", "web", DAYS[9], port=8080, pods=1, first_us=9 * DAY_US + 9, hour_bits=(1 << hours) - 1)
+    ]
+    found = screened([*scan, *hit]).set_index(["peer", "port"])["reasons"]
+    assert ("scan" in found["web", 8080].split(";")) == held
 
 
 @pytest.mark.parametrize(("control", "held"), [(21, False), (22000, True)])
