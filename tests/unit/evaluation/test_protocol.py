@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import service.commands.evaluate as command
-from jobs.evaluation.document import BEGIN, END, HEADER, figures_text, updated
+from jobs.evaluation.document import BEGIN, END, TITLE, figures_text, updated
 from jobs.evaluation.parameters import world_list
 from jobs.evaluation.proposers import Nights
 from jobs.evaluation.protocol import Plan, Trial, evaluate, hints_of, run_plans, standard_plans
@@ -119,7 +119,7 @@ def test_only_what_stands_between_the_markers_is_replaced(quick):
     """Words around the figures are the maintainers'."""
     figures = figures_text(quick, world_list("quick"), "quick")
     page = updated(None, figures)
-    assert page.startswith(HEADER)
+    assert page.startswith(TITLE)
     edited = page.replace("# Evaluation", "# How good is it") + "\nA word at the end.\n"
     again = updated(edited, "new figures")
     assert again.startswith("# How good is it")
@@ -159,7 +159,7 @@ def test_write_puts_the_figures_into_the_page(monkeypatch, capfd, tmp_path):
         == 0
     )
     page = (tmp_path / "evaluation.md").read_text(encoding="utf-8")
-    assert page.startswith(HEADER)
+    assert page.startswith(TITLE)
     assert "Figures, floors and targets" in page
     assert [path.name for path in tmp_path.glob("evaluation*")] == ["evaluation.md"]
     assert "Figures, floors and targets" in capfd.readouterr().out
