@@ -38,6 +38,8 @@ MAX_BURST_DAYS: Final = 3
 MIN_MANY: Final = 5
 #: Pods that are several replicas where nobody knows how many there are: one that a node lost looks like two.
 MANY_PODS: Final = 4
+#: Other strangers outside of one pod in the hour from which it is no chance that rare calls met in it.
+MIN_STRANGE_COMPANY: Final = 2
 #: Hours of a day for which somebody stays at one thing; what goes on for longer is a program at its work.
 MAX_SESSION_HOURS: Final = 8
 #: Hours of a day over which a probe may be repeated: whoever looks for what answers moves on when it does.
@@ -121,14 +123,20 @@ def _templates(cells: pd.DataFrame) -> tuple[npt.NDArray[np.float64], Bools]:
     return cells["templates"].to_numpy(dtype=np.float64), cells["together"].to_numpy(dtype=np.bool_)
 
 
-def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mapping[str, str]) -> Bools:
+def strangers_at_once(
+    cells: pd.DataFrame, facts: pd.DataFrame, origin: pd.Series[Any], teams: Mapping[str, str]
+) -> Bools:
     """
     Cells of a burst of first contacts with endpoints of other teams, none of which lasted.
+
+    What several replicas do is no burst of whoever broke into one of them.
 
     Parameters
     ----------
     cells
         `DayIncidence.cells_`.
+    facts
+        With ``mates``.
     origin
         Who opens the connection, by cell.
     teams
@@ -138,6 +146,7 @@ def strangers_at_once(cells: pd.DataFrame, origin: pd.Series[Any], teams: Mappin
     home, away = origin.map(teams.get), target.map(teams.get)
     odd = settled(cells, origin) & (home.notna() & away.notna() & (home != away)).to_numpy()
     odd &= (cells["active_days"] <= MAX_BURST_DAYS).to_numpy() & ~lasting(cells)
+    odd &= ~facts["mates"].to_numpy(dtype=np.bool_)
     hour = cells["first_us"] // HOUR_US
     frame = pd.DataFrame({"origin": origin, "hour": hour, "target": target})[odd]
     met = frame.groupby(["origin", "hour"])["target"].transform("nunique")
@@ -212,7 +221,8 @@ def beside_lone_sightings(
     """
     What one replica did on one day only, within an hour of something else that it did only then.
 
-    A rare call is made by itself; whoever works in a pod fetches a tool and tries it, in the same pod.
+    A rare call is made by itself; whoever works in a pod fetches a tool and tries it, in the same pod. Of a
+    thousand rare calls outside some two meet in an hour by chance, so there it takes a third.
 
     Parameters
     ----------
@@ -226,7 +236,8 @@ def beside_lone_sightings(
     Returns
     -------
     tuple
-        Calls inside the cluster that were made beside one outside; calls outside beside any other.
+        Calls inside the cluster that were made beside one outside; calls outside beside one inside or
+        `MIN_STRANGE_COMPANY` outside.
     """
     outside = (facts["external"] == 1.0).to_numpy()
     once = facts["single_replica"].to_numpy(dtype=np.bool_) & settled(cells, origin)
@@ -243,12 +254,12 @@ def beside_lone_sightings(
             met.setdefault((int(who[place]), int(hour[place]) + shift), set()).add(int(what[place]))
     beyond = set(what[outside].tolist())
 
-    def beside(place: int, among: set[int] | None = None) -> bool:
+    def strangers(place: int) -> int:
         others = met.get((int(who[place]), int(hour[place])), set()) - {int(what[place])}
-        return bool(others if among is None else others & among)
+        return len(others & beyond) + MIN_STRANGE_COMPANY * len(others - beyond)
 
     company = np.zeros(len(cells), dtype=np.bool_)
-    company[inside] = [beside(place, beyond) for place in np.flatnonzero(inside).tolist()]
+    company[inside] = [strangers(place) > 0 for place in np.flatnonzero(inside).tolist()]
     accompanied = np.zeros(len(cells), dtype=np.bool_)
-    accompanied[lone] = [beside(place) for place in np.flatnonzero(lone).tolist()]
+    accompanied[lone] = [strangers(place) >= MIN_STRANGE_COMPANY for place in np.flatnonzero(lone).tolist()]
     return company, accompanied

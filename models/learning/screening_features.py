@@ -213,7 +213,7 @@ def screening_features(cells: pd.DataFrame, around: Surroundings, days: Observed
     facts["origin_us"], facts["mates"] = origin_first_us(cells, origin), of_several_replicas(cells, facts)
     facts["unreleased"] = began_without_release(cells, facts, holders, around.rolled_out, met, days=days)
     facts["one_replica"] = new_in_one_replica(cells, facts, origin)
-    facts["strangers"] = strangers_at_once(cells, origin, around.teams)
+    facts["strangers"] = strangers_at_once(cells, facts, origin, around.teams)
     facts["many"] = many_at_once(cells, facts, origin)
     facts["session_days"] = session_days(cells, origin, target)
     facts["stranger"] = strangers_outside(facts)

@@ -143,6 +143,17 @@ def test_a_single_sighting_of_a_name_is_held_back_beside_another_first_and_last_
     assert ("lone_sighting" in reasons) == held
 
 
+@pytest.mark.parametrize(("others", "held"), [(1, False), (2, True)])
+def test_two_rare_calls_outside_meet_by_chance_and_three_do_not(others: int, held: bool) -> None:
+    """Beside one to a workload inside, one is enough: that is how a tool is tried."""
+    more = [
+        edge("w001", f"203.0.{place}.9", DAYS[9], **{**OUTSIDE, "peer_names": f"more{place}.example.org"})
+        for place in range(others)
+    ]
+    cells = screened([*by_hand(0)[:1], *more]).set_index("peer")
+    assert ("lone_sighting" in cells.loc["tools.example.net", "reasons"]) == held
+
+
 def test_the_oddest_by_evidence_need_the_second_channel_to_agree() -> None:
     """What looks like no attack is rare, not odd."""
     cells = screened(by_hand(0), lone_sighting=False)
@@ -150,11 +161,14 @@ def test_the_oddest_by_evidence_need_the_second_channel_to_agree() -> None:
     assert (cells["said"].iloc[0].attack_.loc[odd] > AGREED).all()
 
 
+OUTSIDE = {"peer_kind": "ip", "pods": 1, "first_us": 9 * DAY_US, "pod": "w001-a"}
+
+
 def by_hand(hour: int, pods: tuple[str, str] = ("w001-a", "w001-a")) -> list[dict[str, object]]:
     """One replica fetches something outside on day 9; one asks a store another team owns at some hour."""
     begun = 9 * DAY_US
-    outside = {"peer_kind": "ip", "peer_names": "tools.example.net", "pods": 1, "first_us": begun}
-    outside["pod"], other = pods
+    fetched, other = pods
+    outside = {**OUTSIDE, "peer_names": "tools.example.net", "pod": fetched}
     store = {"port": 5432, "pods": 1, "flows": 2, "first_us": begun + hour * HOUR_US, "pod": other}
     return [edge("w001", "198.51.100.9", DAYS[9], **outside), edge("w001", "w030", DAYS[9], **store)]
 
@@ -293,6 +307,16 @@ def test_several_strangers_in_one_hour_are_held_back_and_one_is_not() -> None:
     odd = cells["reasons"].str.contains("strangers_at_once")
     assert set(cells.loc[odd, "subject"]) == {"w001"}
     assert odd.sum() == len(burst)
+
+
+@pytest.mark.parametrize(("pods", "held"), [(1, True), (5, False)])
+def test_strangers_that_several_replicas_meet_are_no_burst_of_an_intruder(pods: int, held: bool) -> None:
+    """Where no label tells workloads apart, the rare calls of one are those of all."""
+    around = Surroundings(teams=TEAMS)
+    others = [name for name in WORKLOADS if TEAMS[name] != TEAMS["w001"]][:3]
+    met = [edge("w001", other, day, port=9999, pods=pods) for other in others for day in DAYS[12:]]
+    odd = screened(met, around=around)["reasons"].str.contains("strangers_at_once")
+    assert odd.sum() == (len(others) if held else 0)
 
 
 @pytest.mark.parametrize(("hours", "held"), [(8, True), (9, False)])
