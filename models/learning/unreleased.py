@@ -77,9 +77,17 @@ def began_without_release(
     sight = pd.Series(days.count_before(cells["first_date"]), index=cells.index)
     there = sight.groupby(cells["subject"]).transform("min").to_numpy()
     born = (heard[first] - heard[there] >= MIN_BEFORE) & (days.count - first >= MIN_SINCE)
-    since = heard[-1] - heard[first]
-    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * since
-    share = since / np.maximum(days.count - first, 1)
-    resting = cells["hours"] < MIN_HOURS * HOURS_PER_DAY * share * cells["active_days"]
+    stays = bitmaps.count_bits(holders.bits) >= MIN_SHARE * (heard[-1] - heard[first])
+    hours = HOURS_PER_DAY * _heard_since(days, holders.first_date)
+    resting = cells["hours"] < MIN_HOURS * hours * cells["active_days"]
     found: Bools = outgoing.to_numpy(dtype=np.bool_) & born & stays & ~adjacent & ~resting.to_numpy()
     return found
+
+
+def _heard_since(days: ObservedDays, first: pd.Series[str]) -> npt.NDArray[np.float64]:
+    """Mean share of a day that was heard, from a date on; the last day of a nightly window has two hours."""
+    dates = np.array(sorted(days.exposure), dtype=str)
+    heard = np.cumsum([0.0, *(days.exposure[day] for day in dates.tolist())])
+    at = np.searchsorted(dates, first.to_numpy(dtype=str))
+    share: npt.NDArray[np.float64] = (heard[-1] - heard[at]) / np.maximum(len(dates) - at, 1)
+    return share

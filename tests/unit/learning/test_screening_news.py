@@ -288,6 +288,15 @@ def test_what_rests_for_a_part_of_the_day_is_called_on_behalf_of_somebody(
     assert ("began_without_release" in found.split(";")) == held
 
 
+@pytest.mark.parametrize("share", [2 / 24, 1.0])
+def test_a_day_of_which_two_hours_were_heard_is_no_rest(share: float) -> None:
+    """A nightly window ends at two, and what calls at every hour has called in two of its last day."""
+    around = Surroundings(replicas={"w001": 1}, teams=TEAMS, rolled_out={"w001": ()})
+    news = [*calls_home("api.example.net", range(10, 13)), *call("api.example.net", [13], hour_bits=0b11)]
+    found = reasons(news, around=around, hours=heard(range(13, 14), share))["api.example.net"]
+    assert ("began_without_release" in found.split(";")) == (share < 1.0)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_an_address_that_other_teams_call_is_no_stranger(shared: bool) -> None:
     """A network that many use gives out addresses, and where no DNS is seen none of them has a name."""
