@@ -64,7 +64,7 @@ def settled(cells: pd.DataFrame, origin: pd.Series[Any]) -> Bools:
 
 def lasting(cells: pd.DataFrame, hours: int = MAX_SESSION_HOURS) -> Bools:
     """
-    Whether a cell went on for longer, on the days of its use, than whoever looks around stays at one thing.
+    Whether a cell went on for longer, in hours of the days of its use, than who looks around stays anywhere.
 
     A release that calls three services of other teams from its first hour on calls them all day.
     """

@@ -52,8 +52,8 @@ def scan_tests(contacts: pd.DataFrame) -> pd.Series[float]:
         Keyed by cell: ``origin`` (who opens the connection), ``first_us`` (microseconds), ``hour`` (of
         the first flow, any numbering), ``fail`` (share of failed attempts; NaN is unknown and no
         contact), ``days`` (on which the origin met the peer, or its holder), ``met`` (it had met the holder
-        before), ``alone`` (one pod may have made all of it), ``no_probe`` (it went on for most of the day, or
-        to a name outside) and ``pod`` (that one; "" is unknown).
+        before), ``alone`` (one pod may have made all of it), ``no_probe`` (it went on for hours, or to a
+        name outside) and ``pod`` (that one; "" is unknown).
 
     Returns
     -------
@@ -62,7 +62,7 @@ def scan_tests(contacts: pd.DataFrame) -> pd.Series[float]:
         in units of that of one test, in [1, `MAX_TESTS`], for the misses of a run that crossed `FLAG_RATIO`,
         and for one-day cells of the same origin within the run or in the hours of its misses: what a scanner
         hit is no more wanted than what it missed. What several pods did is not what one scanner hit, nor what
-        a pod did that missed nothing, nor what went on all day, nor what was called by its name: a scanner
+        a pod did that missed nothing, nor what went on for hours, nor what was called by its name: a scanner
         goes from address to address. A holder that was met on other days is none.
     """
     require(contacts, _COLUMNS, "contacts")
