@@ -92,4 +92,5 @@ def _over(new: Learned, old: Learned) -> Learned:
         {**old.patterns, **new.patterns},
         min(new.posture, old.posture, key=_LOOSEST_FIRST.index),
         new.apart | old.apart,
+        new.whole,
     )

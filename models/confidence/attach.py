@@ -112,9 +112,9 @@ def confident(
         Those the cluster told of.
     """
     cells = policy_cells(draft, observations)
-    report = calibrate(cells.admitted, cells.days)
-    timed = with_runs(cells.cells, cells.days, cron_jobs, proposals, CONFIDENCE_HORIZON)
-    timed = timed.assign(job_owned=job_owned(cells.cells, proposals))
+    owned = job_owned(cells.cells, proposals)
+    report = calibrate(cells.admitted.join(owned), cells.days)
+    timed = with_runs(cells.cells, cells.days, cron_jobs, proposals, CONFIDENCE_HORIZON).join(owned)
     legit = Legitimacy(draft, cells)
     scored = _scored(cells, legit, report, timed)
     far = RuleConfidence().fit(cells.rules, scored, cells.days)

@@ -147,6 +147,22 @@ def cells_per_job(jobs: Sequence[Job], cells: pd.DataFrame) -> float:
     return float(counts.mean()) if len(counts) >= MIN_JOBS_FOR_MEAN else CELLS_PER_JOB
 
 
+def new_days_of_month(days: ObservedDays, horizon: int) -> int:
+    """
+    Days within the horizon on a day of the month that no full day of the window was.
+
+    Examples
+    --------
+    >>> from models.learning.days import ObservedDays
+    >>> february = ObservedDays(tuple(f"2026-02-{day:02d}" for day in range(1, 29)), (), {})
+    >>> new_days_of_month(february, 7), new_days_of_month(february.head(14), 7)
+    (0, 7)
+    """
+    seen = {date.fromisoformat(day).day for day in days.full}
+    end = date.fromisoformat(days.full[-1])
+    return sum((end + timedelta(days=ahead)).day not in seen for ahead in range(1, horizon + 1))
+
+
 def uncovered_phases(days: ObservedDays) -> tuple[str, ...]:
     """
     Calendar phases that the window cannot speak about; unknown, not zero.

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import pandas as pd
 
-from models.confidence.calendar import Job, jobs_ahead, uncovered_phases
+from models.confidence.calendar import Job, jobs_ahead, new_days_of_month, uncovered_phases
 from models.confidence.episodes import INTERVAL, count_interval, count_intervals
 from models.confidence.novelty import BIRTH, RARE, novelty
-from models.confidence.rare import Reach, births_ahead, rare_ahead, size_class
+from models.confidence.rare import Reach, births_ahead, rare_ahead, runs_ahead, size_class
 from models.learning.base import Estimator, require
 from models.learning.cells import EXTERNAL, INTERNAL
 from models.learning.days import DAYS_PER_WEEK, MAX_DAY_LOSS, ObservedDays
@@ -112,7 +112,8 @@ class Completeness(Estimator):
         Parameters
         ----------
         cells
-            `DayIncidence.cells_` that count as legitimate; with ``cron_expected`` where jobs are known.
+            `DayIncidence.cells_` that count as legitimate; with ``cron_expected`` where jobs are known
+            and ``job_owned`` for the calls of those whose schedule is not.
         days
             The window.
         units
@@ -151,7 +152,9 @@ class Completeness(Estimator):
         parts = {
             "rare": _collapse(rare),
             "births": births.set_index(_UNIT),
-            "calendar": _calendar(rows, due),
+            "calendar": _calendar(
+                rows, due, runs_ahead(known, rows, days.count, new_days_of_month(days, self.horizon))
+            ),
             "held_back": _held_back(rows, held_back),
         }
         self.completeness_ = self._combine(rows, parts, known, days.count)
@@ -261,12 +264,17 @@ def _collapse(by_zone: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _calendar(rows: pd.DataFrame, due: pd.DataFrame) -> pd.DataFrame:
-    """Jobs bring egress cells: what a job calls, not who calls it."""
+def _calendar(rows: pd.DataFrame, due: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """
+    What is due by the calendar.
+
+    Jobs with a schedule bring egress cells, what a job calls and not who calls it; those that run once a
+    month and were never seen bring ingress cells.
+    """
     out = rows.join(due, on="subject")
     egress = (out["direction"] == "egress").to_numpy()
     for column, neutral in (("mean", 0.0), ("variance", 0.0), ("none", 1.0)):
-        out[column] = out[column].where(egress).fillna(neutral)
+        out[column] = out[column].where(egress).fillna(neutral).where(egress, runs[column])
     return out.set_index(_UNIT)
 
 

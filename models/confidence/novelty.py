@@ -1,5 +1,5 @@
 """
-What kind of novelty a cell was: a rare return, a birth, a weekly pattern, a scheduled job.
+What kind of novelty a cell was: a rare return, a birth, a weekly pattern, a job by schedule or with one run.
 
 Only the rare ones feed the extrapolation; counting a birth or a job there would book it twice.
 """
@@ -30,6 +30,7 @@ RARE: Final = "rare"
 BIRTH: Final = "birth"
 WEEKLY: Final = "weekly"
 SCHEDULED: Final = "scheduled"
+ONE_RUN: Final = "one run"
 
 
 def first_birth_day(day_count: int) -> int:
@@ -55,19 +56,23 @@ def is_birth(cells: pd.DataFrame, day_count: int) -> npt.NDArray[np.bool_]:
 
 def novelty(cells: pd.DataFrame, days: ObservedDays) -> pd.Series[Any]:
     """
-    Kind of novelty per cell: one of `RARE`, `BIRTH`, `WEEKLY`, `SCHEDULED`.
+    Kind of novelty per cell: one of `RARE`, `BIRTH`, `WEEKLY`, `SCHEDULED`, `ONE_RUN`.
+
+    What a job does on one day of the window is no rare call: it comes on its day of the month again.
 
     Parameters
     ----------
     cells
         `DayIncidence.cells_`; a cell with a number in the optional column ``cron_expected`` has a known
-        CronJob as owner.
+        CronJob as owner, a true ``job_owned`` a job of which no schedule may be known.
     days
         The window.
     """
     kind = np.full(len(cells), RARE, dtype=object)
     kind[is_birth(cells, days.count)] = BIRTH
     kind[weekly(cells, days)] = WEEKLY
+    if "job_owned" in cells.columns:
+        kind[(cells["job_owned"] & (cells["days_seen"] == 1)).to_numpy(dtype=np.bool_)] = ONE_RUN
     if "cron_expected" in cells.columns:
         kind[cells["cron_expected"].notna().to_numpy()] = SCHEDULED
     return pd.Series(kind, index=cells.index, name="novelty", dtype="str")

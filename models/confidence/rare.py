@@ -1,4 +1,4 @@
-"""R and B of the completeness estimate: rare cells not seen yet, and births to come, per workload."""
+"""What the completeness estimate expects of rare cells, of births to come, and of jobs that never ran."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models.confidence.episodes import Clumps, Floats, Forecast, GammaRate, forecast
-from models.confidence.novelty import BIRTH, RARE, first_birth_day
+from models.confidence.novelty import BIRTH, ONE_RUN, RARE, first_birth_day
 from models.learning.unseen import expected_unseen
 
 if TYPE_CHECKING:
@@ -137,6 +137,36 @@ def births_ahead(cells: pd.DataFrame, units: pd.DataFrame, reach: Reach) -> pd.D
         member = (units["deployed"] == deployed).to_numpy()
         if member.any():
             _write(out, member, _group_forecast(counted[member], all_clumps, exposure, float(reach.wanted)))
+    return out
+
+
+def runs_ahead(cells: pd.DataFrame, units: pd.DataFrame, day_count: int, new_days: int) -> pd.DataFrame:
+    """
+    Calls of jobs that run once a month and did not run yet, per unit that they would enter.
+
+    A job that never ran has no policy that could deny what it calls; whom it calls may have one.
+
+    Parameters
+    ----------
+    cells
+        As for `rare_ahead`.
+    units
+        One row per (subject, direction).
+    day_count
+        Full days of the window, on which the jobs of the cells ran.
+    new_days
+        Days ahead on a day of the month that the window did not show
+        (`models.confidence.calendar.new_days_of_month`).
+    """
+    unit = ["subject", "direction"]
+    member = (units["direction"] == "ingress").to_numpy()
+    once = cells.loc[((cells["novelty"] == ONE_RUN) & (cells["direction"] == "ingress")).to_numpy()]
+    out = units.assign(mean=0.0, variance=0.0, none=1.0)
+    if len(once) and new_days and member.any():
+        clumps = _clumps(once, unit)
+        sizes = Clumps.of(clumps["cells"].to_numpy(dtype=np.float64))
+        counted = _counted(clumps, units, unit)[member]
+        _write(out, member, _group_forecast(counted, sizes, float(day_count), float(new_days)))
     return out
 
 

@@ -143,7 +143,7 @@ def calibrate(cells: pd.DataFrame, days: ObservedDays, horizon: int = HORIZON) -
     Parameters
     ----------
     cells
-        `DayIncidence.cells_` that count as legitimate.
+        `DayIncidence.cells_` that count as legitimate, with ``job_owned`` where owners are known.
     days
         The window.
     horizon

@@ -112,12 +112,27 @@ class Roles(Estimator):
         own = cells_by_workload(profiles)
         prices = RolePrices(self.alpha, self.lam, self.sigma)
         kept = {workload: role for workload, role in (previous or {}).items() if workload in own}
-        parts = self._resume(own, kept, prices) if kept else self._fresh(own, keys or {}, prices)
+        parts = self._parts(own, keys or {}, kept, prices)
         self.cost_ = sum(prices.role([own[w] for w in part]) for part in parts)
         self.roles_ = _name(parts, kept)
         self.moved_ = tuple(w for w in sorted(kept) if self.roles_[w] != kept[w])
         self.allowed_ = _allowed(self.roles_, own)
         return self
+
+    def _parts(
+        self, own: Profiles, keys: Mapping[str, str], kept: Mapping[str, str], prices: RolePrices
+    ) -> _Parts:
+        """Partition of all workloads, or of those of each key by itself; a key that is new begins anew."""
+        if self.across_keys:
+            return self._resume(own, kept, prices) if kept else self._fresh(own, keys, prices)
+        by_key: dict[str, dict[str, frozenset[str]]] = {}
+        for workload, cells in own.items():
+            by_key.setdefault(keys.get(workload, ""), {})[workload] = cells
+        parts: _Parts = []
+        for _, inside in sorted(by_key.items()):
+            known = {workload: kept[workload] for workload in inside if workload in kept}
+            parts += self._resume(inside, known, prices) if known else self._fresh(inside, keys, prices)
+        return sorted(parts)
 
     def _fresh(self, own: Profiles, keys: Mapping[str, str], prices: RolePrices) -> _Parts:
         by_profile: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -131,11 +146,9 @@ class Roles(Estimator):
         for key in sorted(by_key):
             same = sorted(by_key[key])
             parts += self._merge(same, own, prices, self.key_bonus, overlap=False) if key else same
-        if not self.across_keys:
-            unkeyed = [part for part in parts if not keys.get(part[0])]
-            keyed = [part for part in parts if keys.get(part[0])]
-            return sorted(keyed + self._merge(unkeyed, own, prices, 0.0))
-        margin = abs(self.key_bonus) if keys else 0.0  # what one key was worth is not taken back
+        if not self.across_keys and all(by_key):
+            return sorted(parts)
+        margin = abs(self.key_bonus) if any(by_key) else 0.0  # what one key was worth is not taken back
         return self._merge(sorted(parts), own, prices, 0.0, margin=margin)
 
     def _resume(self, own: Profiles, kept: Mapping[str, str], prices: RolePrices) -> _Parts:
@@ -147,8 +160,7 @@ class Roles(Estimator):
         for workload in sorted(set(own) - set(kept)):
             partition.place(workload)
         partition.settle(self.hysteresis)
-        settled = partition.parts()
-        return self._merge(settled, own, prices, -self.hysteresis) if self.across_keys else settled
+        return self._merge(partition.parts(), own, prices, -self.hysteresis)
 
     def _merge(
         self,

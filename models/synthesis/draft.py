@@ -143,7 +143,7 @@ def draft(
     view = cluster_view(observations, table.edges, hints or CapabilityHints(), posture)
     screened = screen(observations, view, table, posture, memory)
     rates = exchange(posture)
-    population = find_population(view, table.edges, screened.held(), rates, previous.roles)
+    population = find_population(view, table.edges, screened.held(), rates, previous)
     screened = screened.release(population.vouched)
     odd = quarantine(observations.cluster, view, table, screened)
     held, view = screened.held(), population.view
@@ -221,7 +221,9 @@ def draft(
         screened=screened,
         quarantine=settled,
         records=records,
-        learned=Learned(population.role_of, families.role_of, patterns, posture, _apart(proposals)),
+        learned=Learned(
+            population.role_of, families.role_of, patterns, posture, _apart(proposals), population.whole
+        ),
         http=http,
     )
 

@@ -24,6 +24,8 @@ class Learned:
         The posture that chose them; "" where it is not known.
     apart
         Ids of rules for one peer inside the cluster that were no list.
+    whole
+        Workloads whose policy was that of their whole kind although they did not all do the same.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Learned:
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     posture: str = ""
     apart: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
     def looser_than(self, posture: Posture) -> bool:
         """Whether what was learned may reach further than this posture would let it."""
@@ -44,6 +47,7 @@ class Learned:
             "patterns": {key: list(patterns) for key, patterns in sorted(self.patterns.items())},
             "posture": self.posture,
             "apart": sorted(self.apart),
+            "whole": sorted(self.whole),
         }
 
 
@@ -59,4 +63,5 @@ def learned_from_json(form: Mapping[str, Any]) -> Learned:
         {str(key): tuple(map(str, patterns)) for key, patterns in form.get("patterns", {}).items()},
         posture if (posture := form.get("posture", "")) in POSTURES else "",
         frozenset(map(str, form.get("apart", ()))),
+        frozenset(map(str, form.get("whole", ()))),
     )

@@ -9,7 +9,6 @@ nobody else, living or gone, so that tomorrow's shard is selected by it and no n
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final
 
 from models.domain.peer import LabelSelector
@@ -19,6 +18,7 @@ from models.learning.roles import Roles, cells_by_workload
 from models.learning.workloads import Workloads
 from models.synthesis.edges import Edge
 from models.synthesis.exchange import MARGIN, Exchange
+from models.synthesis.learned import Learned
 from models.synthesis.profiles import kind_key, profiles, stem, workload_key
 from models.synthesis.view import ClusterView
 
@@ -46,12 +46,15 @@ class Population:
         The view in which the members of a role are one workload.
     role_of
         Role by workload (`workload_key`), for tomorrow night.
+    whole
+        Workloads whose policy is that of their whole kind, for tomorrow night.
     vouched
         Places of edges that were held back and that most mates of a role show: not odd after all.
     """
 
     view: ClusterView
     role_of: Mapping[str, str]
+    whole: frozenset[str]
     vouched: frozenset[int]
 
 
@@ -65,7 +68,7 @@ def find_population(
     edges: Sequence[Edge],
     held: Collection[int],
     rates: Exchange,
-    previous: Mapping[str, str] = MappingProxyType({}),
+    previous: Learned,
 ) -> Population:
     """
     Find roles inside the namespaces.
@@ -82,7 +85,7 @@ def find_population(
     rates
         Exchange rates of the posture.
     previous
-        Role by workload of last night.
+        What last night decided about roles.
     """
     plain = {workload_key(one): one for one in view.workloads.all if _mergeable(view, one)}
     cells, refused = profiles(view, edges, held)
@@ -92,7 +95,7 @@ def find_population(
     }
     roles = Roles(
         alpha=ENDS * rates.alpha, lam=rates.lam_roles, hysteresis=MARGIN, key_bonus=-MARGIN, across_keys=False
-    ).fit(cells, keys, {key: role for key, role in previous.items() if key in plain})
+    ).fit(cells, keys, {key: role for key, role in previous.roles.items() if key in plain})
     parts: dict[_Place, list[Workload]] = defaultdict(list)
     for key, role in roles.roles_.items():
         parts[(keys[str(key)], str(role))].append(plain[str(key)])
@@ -100,12 +103,14 @@ def find_population(
     vouched = frozenset[int]().union(*(_vouched(part, did, refused) for part in parts.values()))
     for place, part in parts.items():
         parts[place] = _without_refused(part, did, refused, vouched)
-    for whole in _whole_kinds(view.workloads, parts, did, rates):
+    joined: set[str] = set()
+    for whole in _whole_kinds(view.workloads, parts, did, rates, previous.whole):
         if _without_refused(whole, did, refused, vouched) == whole:
             _join(parts, whole)
+            joined.update(map(workload_key, whole))
     merged = [one for part in sorted(parts) for one in _selectable(view.workloads, parts[part])]
     role_of = {str(key): str(role) for key, role in roles.roles_.items()}
-    return Population(_with(view, merged), role_of, vouched)
+    return Population(_with(view, merged), role_of, frozenset(joined), vouched)
 
 
 def _vouched(part: list[Workload], did: Mapping[str, frozenset[str]], refused: _Refused) -> frozenset[int]:
@@ -145,13 +150,15 @@ def _whole_kinds(
     parts: Mapping[_Place, list[Workload]],
     did: Mapping[str, frozenset[str]],
     rates: Exchange,
+    previous: Collection[str],
 ) -> list[list[Workload]]:
     """
     Kinds of workloads that labels tell from everything else, and their parts not from each other.
 
     Three of four shards do the same, the fourth is scraped, too. No label says "the three", so the choice is
     one policy for the four or four policies: what the others would be opened to is weighed against the rules
-    of all.
+    of all. What was one policy last night stays one until that costs clearly more: a monthly job that runs
+    for the first time must not undo the policy of its mates, whose labels it carries.
     """
     kinds: dict[tuple[str, str], dict[_Place, list[Workload]]] = defaultdict(lambda: defaultdict(list))
     for place, part in sorted(parts.items()):
@@ -161,23 +168,24 @@ def _whole_kinds(
     found = []
     for _, by_part in sorted(kinds.items()):
         whole = sorted((one for part in by_part.values() for one in part), key=workload_key)
+        was_one = sum(workload_key(one) in previous for one in whole) > 1
         nameless = any(len(part) > 1 and _merge(workloads, part) is None for part in by_part.values())
         if (
             len(by_part) > 1
-            and nameless
-            and _pays(whole, did, rates)
+            and (nameless or was_one)
+            and _saving(whole, did, rates) >= (-MARGIN if was_one else MARGIN)
             and _merge(workloads, whole) is not None
         ):
             found.append(whole)
     return found
 
 
-def _pays(whole: Sequence[Workload], did: Mapping[str, frozenset[str]], rates: Exchange) -> bool:
-    """Whether one policy for all is worth what it opens to those that did not need it."""
+def _saving(whole: Sequence[Workload], did: Mapping[str, frozenset[str]], rates: Exchange) -> float:
+    """What one policy for all saves in rules beyond what it opens to those that did not need it."""
     counts = Counter(cell for one in whole for cell in did.get(workload_key(one), ()))
     opened = sum(len(whole) - count for count in counts.values())
     saved = counts.total() - len(counts)
-    return ENDS * rates.alpha * opened + MARGIN <= rates.lam_roles * saved
+    return rates.lam_roles * saved - ENDS * rates.alpha * opened
 
 
 def _join(parts: dict[_Place, list[Workload]], whole: list[Workload]) -> None:

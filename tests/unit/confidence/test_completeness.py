@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.confidence.backtest import common_shock, completeness_backtest, recurrence_labels
-from models.confidence.calendar import Job, cells_per_job, uncovered_phases
+from models.confidence.calendar import Job, cells_per_job, new_days_of_month, uncovered_phases
 from models.confidence.completeness import CLUSTER_SHOCK, Completeness, horizon_for
 from models.confidence.episodes import Clumps, GammaRate, count_interval, forecast
 from models.confidence.metrics import expected_calibration_error
@@ -17,6 +17,7 @@ from models.confidence.novelty import novelty
 from models.confidence.rare import kappa
 from models.domain.window import origins
 from models.learning.cells import to_cells
+from models.learning.days import ObservedDays
 from models.learning.incidence import DayIncidence
 from tests.unit.learning.worlds import coverage, day_names, edge, estate
 
@@ -123,6 +124,41 @@ def test_five_jobs_teach_their_own_number_of_cells() -> None:
     jobs = [Job(f"job{i}", "@daily") for i in range(5)]
     assert cells_per_job(jobs, cells) == 3.0
     assert cells_per_job(jobs[:4], cells) == 1.5
+
+
+def monthly(count: int, jobs: int = 12) -> DayIncidence:
+    """A store that many use, and jobs that call it on one day each of a window."""
+    days = day_names(count)
+    rows = [edge("store", f"web{i}", day, direction="ingress") for i in range(4) for day in days]
+    for number in range(jobs):
+        day = days[number * count // jobs]
+        rows += [edge("store", f"job{number}", day, direction="ingress")]
+        rows += [edge(f"job{number}", "store", day)]
+    return incidence(rows, count)
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(14, 5.0, 8.0), (31, 0.0, 0.0)])
+def test_a_job_with_one_run_tells_of_others_that_did_not_run_yet(
+    count: int, least: float, most: float
+) -> None:
+    """Twelve in two weeks: six in the next, at whom they call; none once each day of a month was seen."""
+    seen = monthly(count)
+    owned = seen.cells_["peer"].str.startswith("job") | seen.cells_["subject"].str.startswith("job")
+    fitted = Completeness().fit(seen.cells_.assign(job_owned=owned), seen.days_)
+    parts = fitted.completeness_
+    assert least <= parts["calendar"]["store", "ingress"] <= most
+    assert parts["calendar"].drop(("store", "ingress")).eq(0.0).all()
+    plain = Completeness().fit(seen.cells_, seen.days_).completeness_
+    assert parts["rare"].sum() < 0.2 * plain["rare"].sum()
+
+
+def test_days_of_the_month_ahead_are_counted_by_what_the_window_showed() -> None:
+    """A gap on the 7th is a day that no run could show on."""
+    days = incidence([edge("w", "p", day) for day in day_names(31)], 31).days_
+    assert new_days_of_month(days, 7) == 0
+    assert new_days_of_month(days.head(14), 7) == 7
+    gap = ObservedDays(tuple(day for day in days.full if not day.endswith("-07")), (), {})
+    assert new_days_of_month(gap, 31) == 1
 
 
 def test_trap_J2_uncovered_phases_are_named_not_counted_as_zero() -> None:

@@ -89,6 +89,20 @@ def test_different_keys_can_be_kept_apart() -> None:
     assert Roles(across_keys=False).fit(frame, keys).roles_.unique().size == 2
 
 
+def test_different_keys_are_kept_apart_on_the_next_night_too() -> None:
+    """Two that are too different to share a role are not brought together by a third of another key."""
+    does = {"a": "pqrstu", "b": "pqvwxy", "c": "pqrstuvwxy"}
+    frame = pd.DataFrame([(name, cell) for name, cells in does.items() for cell in cells])
+    frame.columns = pd.Index(["workload", "cell"])
+    keys = {"a": "one", "b": "one", "c": "two"}
+    roles = Roles(alpha=0.25, key_bonus=-2.0, across_keys=False)
+    first = roles.fit(frame, keys).roles_
+    assert first.nunique() == 3
+    again = roles.fit(frame, keys, first.to_dict())
+    assert again.roles_.to_dict() == first.to_dict()
+    assert again.moved_ == ()
+
+
 def test_quiet_nights_keep_roles_and_their_ids() -> None:
     """Seven nights that each miss a few cells: fewer than one pair in a hundred flips."""
     frame, _ = planted(7, 40, 5)

@@ -139,6 +139,41 @@ def test_shards_that_do_much_more_keep_policies_of_their_own():
     assert one.subject.workloads == ("Deployment/shard-0",)
 
 
+def jobs_of_a_team(own_stores):
+    """Jobs of one label that fill a cache; each has so many stores of its own."""
+    world = World()
+    cache = world.pod("team", "cache", {"app": "cache"})
+    for number, stores in enumerate(own_stores):
+        job = world.pod("team", f"job-{number}", {"app": "job", "ordinal": str(number)}, kind="CronJob")
+        for port in (6379, 6380):
+            world.edge(job, cache, port)
+        for store in range(stores):
+            world.edge(job, world.pod("platform", f"store-{number}{store}x"), 5432)
+    return world.observations()
+
+
+def mates(result):
+    """How many share the policy of the first job."""
+    return len(proposal_for(result, "job-0").subject.workloads)
+
+
+def test_a_job_that_runs_for_the_first_time_does_not_undo_the_policy_of_its_mates():
+    """No label says "those without it"; for what it opens alone nobody would have begun to share."""
+    first = propose(jobs_of_a_team([0, 0, 1]))
+    assert mates(first) == 3
+    assert mates(propose(jobs_of_a_team([0, 0, 1, 1]))) == 1
+    second = propose(jobs_of_a_team([0, 0, 1, 1]), previous=first.learned)
+    assert mates(second) == 4
+    assert mates(propose(jobs_of_a_team([0, 0, 1, 1]), previous=second.learned)) == 4
+    assert learned_from_json(second.learned.to_json()) == second.learned
+
+
+def test_a_policy_of_all_ends_when_it_opens_clearly_too_much():
+    """What was shared last night is a reason to stay, and no licence."""
+    first = propose(jobs_of_a_team([0, 0, 1]))
+    assert mates(propose(jobs_of_a_team([0, 0, 1, 4]), previous=first.learned)) == 1
+
+
 def test_a_role_that_no_label_names_is_told_what_a_label_would_bring():
     """A stranger carries the label of all tenants, so each is listed, and the owner can mend that."""
     world = World()
