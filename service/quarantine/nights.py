@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from jobs.memory import Night, Remembered, night_from_json, remember
 from models.domain.held_cell import FROM_MEMORY, HeldCell
+from models.domain.window import Window
 from models.synthesis.memory import Memory
 from service.db.tables import NightRow
 from service.quarantine import repository
@@ -62,11 +63,11 @@ def memory(session: Session, cluster: str, night: Night | None, now: datetime | 
 
 
 def keep_night(
-    session: Session, cluster: str, until: datetime, night: Night, *, namespace: str | None, run_id: str
+    session: Session, cluster: str, window: Window, night: Night, *, namespace: str | None, run_id: str
 ) -> None:
     """Keep what tomorrow's run is to be told."""
     kept = remembered(session, cluster)
-    now = remember(kept, until, night, namespace=namespace)
+    now = remember(kept, window, night, namespace=namespace)
     if now is kept:
         return
     row = repository.night_of(session, cluster)

@@ -176,10 +176,10 @@ def _infer_cluster(
 ) -> InferResult:
     """What the window of one cluster says, with what reviewers and the night before said."""
     as_of = options.as_of or cluster.window_end
-    until = Window.ending(as_of, config.window).end
+    window = Window.ending(as_of, config.window)
     with portolan.database.read() as session:
         rejected = repository.rejected_rules(session, cluster.name)
-        night = told(nights.remembered(session, cluster.name), until)
+        night = told(nights.remembered(session, cluster.name), window)
         memory = nights.memory(session, cluster.name, night, portolan.clock())
     return run_infer(
         FoldedObservations(portolan.store),
@@ -245,7 +245,7 @@ def _keep(
             now=now,
         )
         night = Night(result.fates, result.learned)
-        nights.keep_night(session, cluster, result.window.end, night, namespace=namespace, run_id=run_id)
+        nights.keep_night(session, cluster, result.window, night, namespace=namespace, run_id=run_id)
         if namespace is None:
             repository.save_inference(
                 session, cluster=cluster, run_id=run_id, body=inference_body(result), now=now

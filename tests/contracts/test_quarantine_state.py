@@ -8,6 +8,7 @@ import pytest
 from jobs.memory import Night
 from models.domain.held_cell import HeldCell
 from models.domain.quarantine import Sighting
+from models.domain.window import Window
 from models.errors import BadInputError, ConflictError, NotFoundError
 from models.synthesis.learned import Learned
 from service.errors import PreconditionFailedError
@@ -291,16 +292,18 @@ def test_nights_are_kept_and_told(database):
             return nights.remembered(session, "c")
 
     def leave(night, until):
+        window = Window.ending(until, timedelta(days=14))
         with database.write() as session:
-            nights.keep_night(session, "c", until, night, namespace=None, run_id="r")
+            nights.keep_night(session, "c", window, night, namespace=None, run_id="r")
+        return replace(night, since=window.start)
 
     assert told() is None
-    leave(first, NOW)
-    assert (told().night, told().before) == (first, None)
-    leave(second, NOW + HOUR)
+    kept = leave(first, NOW)
+    assert (told().night, told().before) == (kept, None)
+    second = leave(second, NOW + HOUR)
     assert (told().night, told().before) == (second, None)
-    leave(first, NOW + DAY)
-    assert (told().night, told().before) == (first, second)
+    kept = leave(first, NOW + DAY)
+    assert (told().night, told().before) == (kept, second)
     assert memory(database, told().night).fates == first.fates
 
 
