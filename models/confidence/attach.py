@@ -290,7 +290,9 @@ def _reviewed(proposal: Proposal) -> Proposal:
     """Whose evidence speaks more against a rule than for it wants a person for that rule."""
     rules = tuple(
         replace(rule, flags=tuple(sorted({*rule.flags, REVIEW})), reasons=(*rule.reasons, UNLIKELY))
-        if rule.confidence.p_legit is not None and rule.confidence.p_legit < MIN_LEGIT
+        if "admitted" not in rule.flags
+        and rule.confidence.p_legit is not None
+        and rule.confidence.p_legit < MIN_LEGIT
         else rule
         for rule in proposal.rules
     )

@@ -61,10 +61,13 @@ class Marks:
         They came with a new image.
     was_held_back
         They were held back lately, and evidence released them.
+    admitted
+        They were held back, and a person admitted them: nobody has to look again at how odd they are.
     """
 
     new_with_release: Collection[int] = ()
     was_held_back: Collection[int] = ()
+    admitted: Collection[int] = ()
 
     def on(self, edge: Edge, target: Target) -> Target:
         """The target with the flags and reasons of an edge."""
@@ -73,7 +76,8 @@ class Marks:
             ("was_held_back", self.was_held_back, _WAS_HELD_BACK),
         ):
             if edge.place in places:
-                flags = tuple(sorted({*target.flags, flag, "needs_review"}))
+                look = set() if edge.place in self.admitted else {"needs_review"}
+                flags = tuple(sorted({*target.flags, flag, *look}))
                 target = replace(target, flags=flags, reasons=(*target.reasons, reason))
         return target
 

@@ -148,7 +148,7 @@ def draft(
     odd = quarantine(observations.cluster, view, table, screened)
     held, view = screened.held(), population.view
     families = find_families(view, table.edges, held, rates, previous.families)
-    marks = Marks(screened.review_places(), screened.released_places())
+    marks = Marks(screened.review_places(), screened.released_places(), screened.admitted_places())
     candidates = find_candidates(view, table.edges, held, marks)
     index = DayIndex(table)
     seen = observed(observations)
@@ -176,6 +176,7 @@ def draft(
         budget=MapBudget(view.workloads),
         held=held,
         apart=previous.apart,
+        admitted=marks.admitted,
     )
     found: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates.found:

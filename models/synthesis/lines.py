@@ -31,6 +31,8 @@ MAX_EXTRA_DEALT: Final = 0.75
 MIN_SEEN: Final = 2
 #: Why a peer needs a person's eye for what it is, and not for how seldom it was seen.
 _ODD: Final = frozenset({"wide_peer", "ownerless_peer", "stale_peer", "one_replica"})
+#: What a person decides on, or has decided on, by itself: it is on no list.
+_BY_ITSELF: Final = frozenset({"needs_review", "admitted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Grouping:
     workload_of: Mapping[str, Workload]
     held: Mapping[tuple[str, Port], Collection[str]]
     rates: Exchange
-    apart: Collection[str] = frozenset()
+    apart: Collection[str]
 
 
 def join_lines(grouping: Grouping, atoms: Sequence[Atom]) -> tuple[dict[str, Line], dict[str, str]]:
@@ -122,7 +124,7 @@ def _ordinary(atoms: Sequence[Atom]) -> list[tuple[str, Atom]]:
         (atom.line.peer.cluster, atom)
         for atom in atoms
         if isinstance(atom.line.peer, EndpointPeer)
-        and "needs_review" not in atom.flags
+        and not atom.flags & _BY_ITSELF
         and not atom.line.inspected
     ]
 
@@ -151,7 +153,7 @@ def _dealt(atoms: Sequence[Atom]) -> dict[str, set[str]]:
     """Namespaces of the ordinary peers, by direction."""
     found: dict[str, set[str]] = defaultdict(set)
     for atom in atoms:
-        if isinstance(atom.line.peer, EndpointPeer) and "needs_review" not in atom.flags:
+        if isinstance(atom.line.peer, EndpointPeer) and not atom.flags & _BY_ITSELF:
             found[atom.line.direction].add(atom.line.peer.namespace)
     return found
 
@@ -185,7 +187,7 @@ def _pays(grouping: Grouping, family: Family, atoms: Sequence[Atom], dealt: Coll
         return False
     if everywhere:
         # It deals with the other instances, too, so that their members are likely to follow.
-        return not any("needs_review" in atom.flags for atom in atoms)
+        return not any(atom.flags & _BY_ITSELF for atom in atoms)
     ports = len(atoms[0].line.ports)
     saved = grouping.rates.lam_roles * (len(atoms) - 1)
     return len(atoms) >= MIN_SEEN and grouping.rates.alpha * extra * ports < saved

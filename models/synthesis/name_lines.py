@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.domain.rule import Port
 
 #: Why a name keeps a rule of its own.
-_ASIDE: Final = frozenset({"needs_review", "many_ips_of_name", "wildcard_request"})
+_ASIDE: Final = frozenset({"needs_review", "admitted", "many_ips_of_name", "wildcard_request"})
 #: Place of a cluster's name in the id of a list of names; no cluster is called so.
 NAMES: Final = "fqdn:"
 

@@ -37,11 +37,14 @@ class SubjectFacts:
         How long it could have been seen: days' worth of hours without loss, and calendar days.
     pods
         Most of its pods that were seen behind one edge: at least so many replicas (or runs) there were.
+    admitted
+        Places of edges that a person admitted from the quarantine.
     """
 
     effective_days: float
     days: int
     pods: int
+    admitted: Collection[int]
 
 
 def build_rules(
@@ -118,10 +121,16 @@ def build_rules(
 
 def _flags(line: Line, evidence: RuleEvidence, facts: SubjectFacts) -> set[str]:
     flags = line.flags | _evidence_flags(line, evidence)
+    odd: set[str] = set()
     if _seen_once(evidence):
-        flags |= {"seen_once", "needs_review"}
+        odd.add("seen_once")
     if line.outside and line.direction == "egress" and _one_replica(evidence, facts):
-        flags |= {"one_replica", "needs_review"}
+        odd.add("one_replica")
+    if all(place in facts.admitted for place in line.edges):
+        odd.add("admitted")
+    elif odd:
+        odd.add("needs_review")
+    flags |= odd
     if line.resolver:
         flags.add("resolver")
     if (
@@ -202,6 +211,7 @@ _REMARKS = {
     "icmp": "ICMP rules have to be enabled in the cluster (they are by default).",
     "many_ips_of_name": "This name had so many addresses that policy churns and the agent may forget some "
     "(tofqdns-endpoint-max-ip-per-hostname).",
+    "admitted": "A reviewer admitted it from the quarantine, where it says who and why.",
     "seen_once": "One client pod on one day only: an accident, an attack, or a first run.",
     "one_replica": "Only one of several pods goes there: an elected leader, or a compromised pod.",
     "companion": "Added beside remote-node: the same process may run on the pod's own node tomorrow.",

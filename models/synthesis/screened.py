@@ -109,6 +109,11 @@ class Screened:
         cells = {cell for cell, one in self.remembered().items() if not one.held}
         return frozenset(place for place, cell in enumerate(self.raw.cell_of) if cell in cells)
 
+    def admitted_places(self) -> frozenset[int]:
+        """Places of the edges that were held back and that a person admitted."""
+        cells = {cell for cell, verdict in self.recalled.verdicts.items() if verdict == ADMIT}
+        return frozenset(place for place, cell in enumerate(self.raw.cell_of) if cell in cells)
+
     def review_places(self) -> frozenset[int]:
         """Places of the edges that a person should look at whatever their score."""
         if self.screening is None:

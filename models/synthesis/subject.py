@@ -54,7 +54,8 @@ class Setting:
     http: HttpLists | None
     budget: MapBudget
     held: Mapping[int, str]
-    apart: frozenset[str] = frozenset()
+    apart: frozenset[str]
+    admitted: Collection[int]
 
 
 @dataclass(slots=True)
@@ -141,6 +142,7 @@ def propose_for(
         effective_days=setting.observed.age_days(workload),
         days=setting.observed.days_of(workload),
         pods=max((edge.subject_pods for one in candidates for edge in one.edges), default=0),
+        admitted=setting.admitted,
     )
     rejected = setting.refusals.ids
     _, refused = setting.refusals.apart(candidates)

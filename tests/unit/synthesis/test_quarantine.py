@@ -25,9 +25,8 @@ def world():
     return World()
 
 
-@pytest.fixture
-def made(world):
-    """A web tier that calls its API every day, and one of whose replicas begins to call home."""
+def calling_home(world, days):
+    """A web tier that calls its API every day, and one of whose replicas calls home on some."""
     web = world.pod(
         "shop", "web", pod_names=[f"web-7d9c5f8b4-{suffix}" for suffix in ("aaaaa", "bbbbb", "ccccc")]
     )
@@ -36,10 +35,16 @@ def made(world):
     dns = world.kube_dns()
     world.dns(web, dns)
     world.to(
-        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=range(5, 14), subject_pods=1,
+        web, "ip", "203.0.113.9", 443, names="cdn.example.net", days=days, subject_pods=1,
         hour_bits=0xFFFFF, flows=200, samples="u-1",
     )  # fmt: skip
     return world.observations()
+
+
+@pytest.fixture
+def made(world):
+    """A call home that began in the window."""
+    return calling_home(world, range(5, 14))
 
 
 def beacon(found):
@@ -89,6 +94,19 @@ def test_a_verdict_speaks_for_its_cell_and_no_other(world, made):
     unwanted = draft(made, hints=HINTS, memory=Memory({cell: "unwanted"}))
     assert not unwanted.quarantine
     assert {line.reason for one in unwanted.proposals for line in one.left_out} == {"reviewed_unwanted"}
+
+
+def test_what_a_person_admitted_asks_for_no_second_look(world):
+    """One replica of three, and less likely wanted than not: that is what was looked at."""
+    made = calling_home(world, range(10, 14))
+    cell = beacon(draft(made, hints=HINTS)).cell
+    result = propose(made, capabilities=HINTS, memory=Memory({cell: "admit"}))
+    (web,) = [one for one in result.proposals if one.subject.workloads == ("Deployment/web",)]
+    (rule,) = [rule for rule in web.rules if isinstance(rule.peer, FqdnPeer)]
+    assert {"admitted", "one_replica"} <= set(rule.flags)
+    assert rule.confidence.p_legit < 0.5
+    assert "needs_review" not in {*rule.flags, *web.flags}
+    assert "A reviewer admitted it from the quarantine, where it says who and why." in rule.reasons
 
 
 def test_a_constrained_direction_names_what_it_leaves_out(made):
