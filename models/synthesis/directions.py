@@ -6,14 +6,14 @@ was observed and what was observed can be written down; otherwise the direction 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from models.domain.proposal import DirectionDecision
 from models.domain.rule import Direction, Rule
 from models.synthesis.candidates import Excluded
-from models.synthesis.edges import Edge
+from models.synthesis.edges import Edge, days_in_turn
 from models.synthesis.leftovers import works
 from models.synthesis.reasons import ALWAYS_BLOCKING, INEXPRESSIBLE, NEEDS_NO_RULE
 from models.synthesis.view import Posture
@@ -31,7 +31,6 @@ _KEPT_OUT: Final = {
 _UNPLACED: Final = "edge that nobody can place"
 _OTHERWISE: Final = "edge left out for another reason"
 _EACH: Final = {"ingress": "incoming", "egress": "outgoing"}
-_DAY_US: Final = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Evidence:
     excluded
         Edges of the workload that no rule lets through.
     rejected
-        A reviewer rejected rules of this workload.
+        Directions of which a reviewer rejected rules.
     days
         Calendar days on which the workload could have been seen.
     posture
@@ -59,7 +58,7 @@ class Evidence:
 
     rules: Sequence[Rule]
     excluded: Sequence[Excluded]
-    rejected: bool
+    rejected: Collection[str]
     days: int
     posture: Posture
     peer_of: Callable[[Edge], str]
@@ -90,18 +89,8 @@ def persistent_days(days: int) -> float:
 
 
 def working_days(edges: Iterable[Edge]) -> int:
-    """
-    Days on which one contact worked, as far as its edges prove it.
-
-    A release that changes labels parts a contact into edges that come one after the other: their days add up.
-    Edges of pods that were there at the same time may have worked on the same days.
-    """
-    chains: list[tuple[int, int]] = []  # last day and days of a chain of edges
-    for edge in sorted(edges, key=lambda edge: (edge.last_us, edge.first_us)):
-        first, last = edge.first_us // _DAY_US, edge.last_us // _DAY_US
-        before = max((days - (end == first) for end, days in chains if end <= first), default=0)
-        chains.append((last, before + edge.working_days))
-    return max(days for _, days in chains)
+    """Days on which one contact worked, as far as its edges prove it."""
+    return days_in_turn((edge, edge.working_days) for edge in edges)
 
 
 def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
@@ -119,7 +108,7 @@ def decide(direction: Direction, evidence: Evidence) -> DirectionDecision:
             "so a default deny would break them.",
         )
     if not mine:
-        if evidence.rejected:
+        if direction in evidence.rejected:
             return DirectionDecision(
                 False,
                 "all_rejected",

@@ -5,7 +5,7 @@ The days are many (hundreds of thousands), the edges few (tens of thousands): ev
 here with vectorised operations, everything later loops over `Edge` alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ _SUMS: Final = ("flows", "connections", "answered", "reset", "audited", "denied"
 _MAX_SAMPLES: Final = 3
 #: Place of an edge that is in no table.
 NO_PLACE: Final = -1
+_DAY_US: Final = 24 * 3600 * 1_000_000
 
 
 Ints = npt.NDArray[np.int64]
@@ -220,3 +221,18 @@ def fold_edges(observations: Observations) -> EdgeTable:
         day_hours=frame["hour_bits"].to_numpy()[working].astype(np.int64),
         days=tuple(str(day) for day in days),
     )
+
+
+def days_in_turn(edges: Iterable[tuple[Edge, int]]) -> int:
+    """
+    Days of one contact, as far as its edges and the days of each prove it.
+
+    A release that changes labels parts a contact into edges that come one after the other: their days add up.
+    Edges of pods that were there at the same time may have worked on the same days.
+    """
+    chains: list[tuple[int, int]] = []  # last day and days of a chain of edges
+    for edge, own in sorted(edges, key=lambda pair: (pair[0].last_us, pair[0].first_us, pair[1])):
+        first, last = edge.first_us // _DAY_US, edge.last_us // _DAY_US
+        before = max((days - (end == first) for end, days in chains if end <= first), default=0)
+        chains.append((last, before + own))
+    return max(days for _, days in chains)

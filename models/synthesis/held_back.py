@@ -18,7 +18,7 @@ from models.learning.cells import CELL_KEY, cell_ids
 from models.synthesis.edges import Edge, EdgeTable
 from models.synthesis.leftovers import peer_text, port_text
 from models.synthesis.screened import Screened
-from models.synthesis.targets import edge_target
+from models.synthesis.targets import edge_target, endpoint_peer
 from models.synthesis.view import ClusterView
 
 #: Reason code of the screening to the sentence a reviewer reads.
@@ -144,7 +144,6 @@ def _entry(view: ClusterView, screened: Screened, edges: Sequence[Edge], row: An
     cell = str(row.Index)
     facts: Any = screened.facts.loc[cell]
     owner = view.workload(edges[0].subject)
-    target = edge_target(view, edges[0])
     reasons = screened.reasons(cell)
     replicas = 0 if pd.isna(facts["replicas"]) else int(facts["replicas"])
     title = f"{peer_text(view, edges[0])} on {port_text(edges[0])}"
@@ -159,7 +158,7 @@ def _entry(view: ClusterView, screened: Screened, edges: Sequence[Edge], row: An
         namespace=owner.namespace if owner is not None else "",
         workload=workload,
         direction=row.direction,
-        peer=None if isinstance(target, str) else target.peers[0],
+        peer=_peer(view, edges[0]),
         title=title,
         reasons=tuple(sorted(reasons)),
         why=tuple(WHY_ODD[reason] for reason in sorted(reasons)),
@@ -209,6 +208,15 @@ def _tunnels(cluster: str, screened: Screened) -> Iterable[tuple[str, Quarantine
 
 def _keys(peer: Peer) -> set[str]:
     return {one.key for one in peer.each} if isinstance(peer, FqdnPeer | EndpointPeer) else {peer.key}
+
+
+def _peer(view: ClusterView, edge: Edge) -> Peer | None:
+    """The other side itself: what a rule would name may be wider, or nothing where a pod is gone."""
+    workload = view.workload(edge.peer) if edge.peer_kind == "endpoint" else None
+    if workload is not None and edge.peer not in view.workloads.entities:
+        return endpoint_peer(view, workload)
+    target = edge_target(view, edge)
+    return None if isinstance(target, str) else target.peers[0]
 
 
 def nearest_rule(entry: Quarantined, rules: Iterable[Rule]) -> str:

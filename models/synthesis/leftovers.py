@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from models.domain.proposal import LeftOut
 from models.synthesis.candidates import Excluded
-from models.synthesis.edges import Edge
+from models.synthesis.edges import Edge, days_in_turn
 from models.synthesis.evidence import SECOND_US
 from models.synthesis.reasons import HELD_BACK, WHY
 from models.synthesis.view import ClusterView
@@ -50,7 +50,7 @@ def _ports(edges: Iterable[Edge]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _line(group: _Group, peer: str, edges: list[Edge], days: int) -> LeftOut:
+def _line(group: _Group, peer: str, edges: list[Edge]) -> LeftOut:
     return LeftOut(
         direction=group.direction,
         reason=group.reason,
@@ -58,7 +58,7 @@ def _line(group: _Group, peer: str, edges: list[Edge], days: int) -> LeftOut:
         port=_ports(edges),
         flows=sum(edge.working for edge in edges),
         denied=sum(edge.denied + edge.l7_denied + edge.dropped for edge in edges),
-        days_seen=days,
+        days_seen=days_in_turn((edge, edge.days) for edge in edges),
         edges=len(edges),
         first_us=min(edge.first_us for edge in edges) // SECOND_US * SECOND_US,
         last_us=max(edge.last_us for edge in edges) // SECOND_US * SECOND_US,
@@ -82,7 +82,7 @@ def left_out(
     """
     Excluded edges by direction, reason and peer, sorted.
 
-    ``days_seen`` of a line is the highest number of days of one of its edges.
+    ``days_seen`` of a line is how many days its edges prove (`models.synthesis.edges.days_in_turn`).
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def left_out(
         ranked = sorted(by_peer, key=lambda peer: (-sum(e.working + e.denied for e in by_peer[peer]), peer))
         for peer in ranked[:MAX_PEERS_LISTED]:
             edges = by_peer[peer]
-            lines.append(_line(group, peer, edges, max(edge.days for edge in edges)))
+            lines.append(_line(group, peer, edges))
         rest = [edge for peer in ranked[MAX_PEERS_LISTED:] for edge in by_peer[peer]]
         if rest:
             others = f"{len(ranked) - MAX_PEERS_LISTED} other peers"
-            lines.append(_line(group, others, rest, max(edge.days for edge in rest)))
+            lines.append(_line(group, others, rest))
     return tuple(sorted(lines))

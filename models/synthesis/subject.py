@@ -167,7 +167,7 @@ def propose_for(
     evidence = Evidence(
         rules or let_in,
         untold.others(excluded),
-        rejected=len(rules) < len(everything),
+        rejected={rule.direction for rule in everything if rule.id in rejected},
         days=facts.days,
         posture=view.posture,
         peer_of=partial(_called, view),

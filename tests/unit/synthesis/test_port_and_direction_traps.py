@@ -271,6 +271,33 @@ def test_rejecting_everything_leaves_the_direction_open(world, web, api):
     assert "every incoming rule was rejected" in result.unproposed[0].why
 
 
+def to_the_api(world):
+    """Ids of the rules of the web for its calls to the API."""
+    rules = proposal_for(propose(world.observations()), "web").rules
+    return frozenset(rule.id for rule in rules if rule.ports[0].number == 8080)
+
+
+def test_a_direction_of_which_nothing_was_rejected_does_not_say_so(world, web, api):
+    """What calls the web was never seen; what it calls was turned down."""
+    world.edge(web, api)
+    result = propose(world.observations(), rejected_rules=to_the_api(world))
+    (why,) = [one.why for one in result.unproposed if one.workloads == ("Deployment/web",)]
+    assert "no incoming traffic was observed" in why
+    assert "every outgoing rule was rejected" in why
+
+
+def test_days_of_what_was_rejected_add_up_over_a_rollout(world, api):
+    """Half of the days with the labels of before, half with those of after: one contact on all of them."""
+    first, second = range(7), range(7, 14)
+    before = world.pod("shop", "web", {"app": "web", "version": "1"}, days=first)
+    after = world.pod("shop", "web", {"app": "web", "version": "2"}, days=second)
+    world.edge(before, api, days=first)
+    world.edge(after, api, days=second)
+    result = propose(world.observations(), rejected_rules=to_the_api(world))
+    (line,) = [one for one in result.left_out if one.direction == "egress"]
+    assert (line.reason, line.days_seen) == ("rejected", 14)
+
+
 def test_rejecting_one_role_of_a_node_is_shown_by_the_replay(world, web):
     """The rule for the other role stays, the traffic that was seen is denied."""
     world.at_server(web, "entity", "remote-node", 8080)

@@ -322,7 +322,9 @@ def test_a_resolver_for_all_lets_in_who_is_held_back_and_the_list_says_so(world)
         world.dns(world.pod(f"team-{number}", "web"), dns)
     debug = world.pod("batch", "debug", {"run": "debug"}, workload="", pod_names=["debug"], days=[9])
     world.dns(debug, dns, days=[9])
-    (resolver,) = [one for one in draft(world.observations()).proposals if one.namespace == "kube-system"]
+    found = draft(world.observations())
+    assert {one.peer.title for one in found.quarantine} == {"debug in batch", "coredns in kube-system"}
+    (resolver,) = [one for one in found.proposals if one.namespace == "kube-system"]
     assert not any("admits_held_back" in rule.flags for rule in resolver.rules)
     assert {line.let_in for line in resolver.left_out if line.reason == "quarantined"} == {True}
 
