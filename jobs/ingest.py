@@ -286,7 +286,7 @@ class _Run:
         for part, cluster, time_us, *facts in flows_met(self._con, self._cluster):
             self._batch.places[part] = (cluster, time_us)
             files[part].flows += facts[0]
-            files[part].odd_clusters += facts[1] if self._cluster is None else 0
+            files[part].renamed[self._cluster or ""] += facts[1]
             files[part].present.update(dict(zip(COSTS, facts[2:], strict=True)))
         repeated = self._duplicates.keep(self._reader.fresh)
         counts = kinds_met(self._con)

@@ -77,7 +77,7 @@ class SourceSettings(Section):
     paths: tuple[Place, ...] = Field(min_length=1)
     """Files, folders or globs to read."""
     cluster: Name | None = None
-    """Cluster the flows belong to, where the flows themselves do not say."""
+    """Cluster to keep the flows under, whatever they say; else the one that they name."""
     interval: Duration | None = None
     """How often to pull; `schedule.pull` where not given."""
 
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".portolan")
     """Folder for observations, review state and rejects."""
     cluster: Name | None = None
-    """Name of the cluster where flows do not say, and the cluster that commands mean by default."""
+    """Cluster to keep flows under, whatever they say, and the one that commands mean by default."""
     sources: tuple[SourceSettings, ...] = ()
     """Where flows are pulled from."""
     window: Duration = timedelta(days=14)

@@ -81,6 +81,11 @@ def cluster_of(cluster: str | None) -> str:
     return _CLUSTER if cluster is None else quote(cluster)
 
 
+def another_cluster(cluster: str) -> str:
+    """SQL for whether a record of ``decoded`` names another cluster than the one that it is kept under."""
+    return f"({_CLUSTER}) NOT IN ('default', {quote(cluster)})"
+
+
 def assemble(con: duckdb.DuckDBPyConnection, *, cluster: str | None, source: str) -> None:
     """Make ``templates``, ``taken``, ``answers`` and ``label_sets`` out of ``decoded`` and ``kept``."""
     made = {"cluster": cluster_of(cluster), "source": quote(source)} | _JOINED

@@ -6,13 +6,12 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from jobs.sources.assemble import ODD_CLUSTER, cluster_of
+from jobs.sources.assemble import ODD_CLUSTER, another_cluster, cluster_of
 from jobs.sources.decode import FLOW
 
-#: Per part: flows, those with an odd cluster, and how many have each fact of COSTS, in its order. Drops
-#: and socket events never say whether they are replies, so only the others count for that.
-_FACTS: Final = f"""sum(records)::BIGINT,
-    coalesce(sum(records) FILTER ({ODD_CLUSTER}), 0)::BIGINT,
+#: Per part: how many have each fact of COSTS, in its order. Drops and socket events never say whether they
+#: are replies, so only the others count for that.
+_FACTS: Final = """
     coalesce(sum(records) FILTER (is_reply IS NOT NULL
       OR verdict IN ('DROPPED', 'TRACED', 'TRANSLATED')), 0)::BIGINT,
     coalesce(sum(records) FILTER (src_labels_hash IS NOT NULL OR dst_labels_hash IS NOT NULL), 0)::BIGINT,
@@ -32,9 +31,15 @@ def meet(con: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
 
 
 def flows_met(con: duckdb.DuckDBPyConnection, cluster: str | None) -> list[tuple[Any, ...]]:
-    """Per part with flows: part, cluster, first time in microseconds, flows, odd clusters, and COSTS."""
-    return con.execute(f"""SELECT met.part, min({cluster_of(cluster)}),
-        min(first_ns) // 1000, {_FACTS} FROM met JOIN decoded USING (template)
+    """
+    Per part with flows: part, cluster, first time in microseconds, flows, those renamed, and COSTS.
+
+    Renamed is what a run keeps under its own ``cluster`` although it names another, or, where the run names
+    none, what names its cluster by what is no name.
+    """
+    renamed = ODD_CLUSTER if cluster is None else another_cluster(cluster)
+    return con.execute(f"""SELECT met.part, min({cluster_of(cluster)}), min(first_ns) // 1000,
+        sum(records)::BIGINT, coalesce(sum(records) FILTER ({renamed}), 0)::BIGINT, {_FACTS} FROM met JOIN decoded USING (template)
       WHERE kind = {FLOW} GROUP BY met.part""").fetchall()
 
 

@@ -31,7 +31,7 @@ class FileReport:
     rejected: Counter[str] = field(default_factory=Counter)
     present: Counter[str] = field(default_factory=Counter)  # flows that have each fact of COSTS
     flows: int = 0
-    odd_clusters: int = 0  # flows that name a cluster by what is no name
+    renamed: Counter[str] = field(default_factory=Counter)  # flows kept under another cluster, by the run's
 
     def as_json(self) -> dict[str, Any]:
         """Counts for the report; reasons in order of their names."""
@@ -78,8 +78,12 @@ class FileReport:
 
     def warnings(self) -> list[str]:
         """What the whole file lacks or says wrongly, and what that costs."""
-        odd = f"{self.path}: flows whose cluster is no name, kept under another of theirs or as default"
-        found = [f"{odd}: {self.odd_clusters}"] if self.odd_clusters else []
+        odd = "flows whose cluster is no name, kept under another of theirs or as default"
+        found = [
+            f"{self.path}: {f'flows that name another cluster, kept under {cluster}' if cluster else odd}: {count}"
+            for cluster, count in sorted(self.renamed.items())
+            if count
+        ]
         if self.flows < MIN_FLOWS_TO_MISS:
             return found
         return found + [

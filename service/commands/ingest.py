@@ -34,7 +34,7 @@ def ingest(
         ),
     ],
     cluster: Annotated[
-        str | None, typer.Option(help="Cluster the flows belong to, where they do not say.")
+        str | None, typer.Option(help="Cluster to keep the flows under, whatever they say; else the one that they name.")
     ] = None,
     output: Format = OutputFormat.TABLE,
     data_dir: DataDir = None,

@@ -371,8 +371,13 @@ def test_the_cluster_is_the_one_named_else_the_nodes(tmp_path: Path, store: Obse
     run_ingest([str(file)], store=store)
     assert {row[1] for row in state(store)["identities"]} == {"prod", "default"}
     other = ObservationStore(tmp_path / "other")
-    run_ingest([str(file)], store=other, cluster="named")
+    report = run_ingest([str(file)], store=other, cluster="named")
     assert {row[1] for row in state(other)["identities"]} == {"named"}
+    assert [text.partition(": ")[2] for text in report.warnings] == [
+        "flows that name another cluster, kept under named: 2"
+    ]
+    again = run_ingest([str(file)], store=ObservationStore(tmp_path / "same"), cluster="prod")
+    assert again.warnings == []
 
 
 def test_the_ledger_says_day_hour_and_cluster_of_every_record(
