@@ -164,7 +164,7 @@ def _exists(path: str) -> bool:
 def _runs(portolan: Portolan) -> Iterator[Finding]:
     now = portolan.clock()
     for kind, title in (("infer", "last inference"), ("maintain", "last maintenance")):
-        last = portolan.run_log.last_success(kind)
+        last = portolan.run_log.last_success(kind, ("done",))
         if last is None:
             yield Finding(title, "note", f"never: 'portolan {kind}', or 'portolan serve' at night")
         else:

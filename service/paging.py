@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from datetime import datetime
 from typing import Any, Final
 
 from models.errors import BadInputError
@@ -26,6 +27,17 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
     if not fits or any(isinstance(part, str) and not part.isprintable() for part in parts):
         raise BadInputError("cursor: not one that this service gave out")
     return tuple(parts)
+
+
+def moment_in(part: str) -> datetime:
+    """Time in a cursor; refuses what this service did not make."""
+    try:
+        moment = datetime.fromisoformat(part)
+    except ValueError:
+        raise BadInputError("cursor: not one that this service gave out") from None
+    if moment.tzinfo is None:
+        raise BadInputError("cursor: not one that this service gave out")
+    return moment
 
 
 def _parse(cursor: str) -> Any:

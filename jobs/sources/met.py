@@ -39,8 +39,8 @@ def flows_met(con: duckdb.DuckDBPyConnection, cluster: str | None) -> list[tuple
     """
     renamed = ODD_CLUSTER if cluster is None else another_cluster(cluster)
     return con.execute(f"""SELECT met.part, min({cluster_of(cluster)}), min(first_ns) // 1000,
-        sum(records)::BIGINT, coalesce(sum(records) FILTER ({renamed}), 0)::BIGINT, {_FACTS} FROM met JOIN decoded USING (template)
-      WHERE kind = {FLOW} GROUP BY met.part""").fetchall()
+        sum(records)::BIGINT, coalesce(sum(records) FILTER ({renamed}), 0)::BIGINT, {_FACTS}
+      FROM met JOIN decoded USING (template) WHERE kind = {FLOW} GROUP BY met.part""").fetchall()
 
 
 def kinds_met(con: duckdb.DuckDBPyConnection) -> Counter[tuple[int, int]]:

@@ -78,9 +78,8 @@ class FileReport:
 
     def warnings(self) -> list[str]:
         """What the whole file lacks or says wrongly, and what that costs."""
-        odd = "flows whose cluster is no name, kept under another of theirs or as default"
         found = [
-            f"{self.path}: {f'flows that name another cluster, kept under {cluster}' if cluster else odd}: {count}"
+            f"{self.path}: flows {_renamed(cluster)}: {count}"
             for cluster, count in sorted(self.renamed.items())
             if count
         ]
@@ -91,6 +90,12 @@ class FileReport:
             for fact, cost in COSTS.items()
             if not self.present[fact]
         ]
+
+
+def _renamed(cluster: str) -> str:
+    if cluster:
+        return f"that name another cluster, kept under {cluster}"
+    return "whose cluster is no name, kept under another of theirs or as default"
 
 
 @dataclass(slots=True)

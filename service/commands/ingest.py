@@ -34,7 +34,8 @@ def ingest(
         ),
     ],
     cluster: Annotated[
-        str | None, typer.Option(help="Cluster to keep the flows under, whatever they say; else the one that they name.")
+        str | None,
+        typer.Option(help="Cluster to keep the flows under, whatever they say; else the one that they name."),
     ] = None,
     output: Format = OutputFormat.TABLE,
     data_dir: DataDir = None,

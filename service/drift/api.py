@@ -18,7 +18,7 @@ from service.dependencies import (
 )
 from service.drift import decisions, repository, schemas
 from service.drift.repository import FindingFilter
-from service.paging import decode_cursor, encode_cursor
+from service.paging import decode_cursor, encode_cursor, moment_in
 from service.problems import PROBLEM_RESPONSES
 from service.proposals.api import ETAG_RESPONSE, IfMatch, required
 from service.proposals.schemas import Key
@@ -46,11 +46,20 @@ def finding_out(row: DriftFindingRow) -> schemas.FindingOut:
 
 @router.get("/reports", summary="List drift reports")
 def list_reports(
-    session: ReadSession, cluster: NameQuery = None, limit: Limit = DEFAULT_LIMIT
-) -> schemas.ReportList:
+    session: ReadSession, cluster: NameQuery = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> schemas.ReportPage:
     """Reports that were kept, newest first, without their findings."""
-    rows = repository.list_reports(session, cluster=cluster, limit=limit)
-    return schemas.ReportList(items=[schemas.ReportLine(**report_line(row)) for row in rows])
+    before = None
+    if cursor is not None:
+        end, made, report = decode_cursor(cursor, str, str, str)
+        before = (moment_in(end), moment_in(made), report)
+    rows = repository.list_reports(session, cluster=cluster, before=before, limit=limit + 1)
+    last = rows[limit - 1] if len(rows) > limit else None
+    place = (last.window_end.isoformat(), last.generated_at.isoformat(), last.id) if last else ()
+    return schemas.ReportPage(
+        items=[schemas.ReportLine(**report_line(row)) for row in rows[:limit]],
+        next_cursor=encode_cursor(*place) if place else None,
+    )
 
 
 @router.get("/reports/{report}", summary="Show a drift report")

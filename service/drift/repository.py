@@ -168,10 +168,18 @@ def standing(session: Session, cluster: str, keys: Iterable[str]) -> dict[str, D
 
 
 def list_reports(
-    session: Session, *, cluster: str | None = None, since: datetime | None = None, limit: int = 50
+    session: Session,
+    *,
+    cluster: str | None = None,
+    since: datetime | None = None,
+    before: tuple[datetime, datetime, str] | None = None,
+    limit: int = 50,
 ) -> list[DriftReportRow]:
-    """Reports, newest night first, without their bodies."""
-    query = select(DriftReportRow).order_by(*_NEWEST, DriftReportRow.id)
+    """Reports without bodies, newest first; ``before`` is end, time and id of the last one of a page."""
+    query = select(DriftReportRow).order_by(*_NEWEST, DriftReportRow.id.desc())
+    if before is not None:
+        place = tuple_(DriftReportRow.window_end, DriftReportRow.generated_at, DriftReportRow.id)
+        query = query.where(place < before)
     if cluster is not None:
         query = query.where(DriftReportRow.cluster == cluster)
     if since is not None:

@@ -23,10 +23,11 @@ class ReportLine(BaseModel):
     summary: dict[str, Any]
 
 
-class ReportList(BaseModel):
-    """Reports, newest first."""
+class ReportPage(BaseModel):
+    """Part of the list of reports, newest first."""
 
     items: list[ReportLine]
+    next_cursor: str | None
 
 
 class FindingOut(BaseModel):

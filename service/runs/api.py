@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import RunRow
 from service.dependencies import DEFAULT_LIMIT, Cursor, Limit, NameQuery, PortolanDep, ReadSession
-from service.paging import decode_cursor, encode_cursor
+from service.paging import decode_cursor, encode_cursor, moment_in
 from service.problems import PROBLEM_RESPONSES
 from service.runs import inference, repository, service
 from service.runs.inference import InferOptions
@@ -51,13 +51,7 @@ def parse_before(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
     moment, run_id = decode_cursor(cursor, str, str)
-    try:
-        started_at = datetime.fromisoformat(moment)
-    except ValueError:
-        raise BadInputError("cursor: not one that this service gave out") from None
-    if started_at.tzinfo is None:
-        raise BadInputError("cursor: not one that this service gave out")
-    return started_at, run_id
+    return moment_in(moment), run_id
 
 
 @router.get("/{run_id}", summary="Show a run")

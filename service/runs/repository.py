@@ -1,6 +1,6 @@
 """Runs and leases in the database: the record side of ``jobs.runs``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -103,12 +103,12 @@ class DatabaseRunLog:
                 .values(outcome=outcome, counts=dict(counts), error=error, finished_at=now)
             )
 
-    def last_success(self, kind: str) -> datetime | None:
-        """Start of the newest run of this kind that was done or had nothing to do."""
+    def last_success(self, kind: str, outcomes: Collection[str] = SUCCESSES) -> datetime | None:
+        """Start of the newest run of this kind that was done or, unless left out, had nothing to do."""
         with self.database.read() as session:
             return session.scalar(
                 select(RunRow.started_at)
-                .where(RunRow.kind == kind, RunRow.outcome.in_(SUCCESSES))
+                .where(RunRow.kind == kind, RunRow.outcome.in_(outcomes))
                 .order_by(RunRow.started_at.desc())
                 .limit(1)
             )

@@ -278,8 +278,11 @@ def test_leases_and_runs_are_kept(database):
     log.finish("r1", outcome="done", counts={"rules": 2}, error=None, now=NOW + DAY)
     log.finish("r1", outcome="abandoned", counts={}, error="late", now=NOW + DAY)
     assert log.last_success("infer") == NOW
+    log.start(run_id="r2", kind="infer", trigger="cli", parameters={}, now=NOW + DAY)
+    log.finish("r2", outcome="nothing", counts={}, error="too little", now=NOW + DAY)
+    assert (log.last_success("infer"), log.last_success("infer", ("done",))) == (NOW + DAY, NOW)
     with database.read() as session:
-        (row,) = list_runs(session)
+        _, row = list_runs(session)
         assert (row.outcome, row.counts, row.parameters) == ("done", {"rules": 2}, {"n": None})
         assert list_runs(session, before=(row.started_at, row.id)) == []
 

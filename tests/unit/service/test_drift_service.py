@@ -146,6 +146,22 @@ def test_people_acknowledge_reopen_and_silence_over_rest(portolan, made):
     assert {news for _, news in keep(portolan, made, 2).values()} == {"unmuted"}
 
 
+def test_reports_come_in_pages(portolan, made):
+    """Newest first, none twice and none left out."""
+    for night in range(3):
+        keep(portolan, made, night)
+    client = client_of(portolan)
+    found, more = [], {}
+    while True:
+        page = client.get("/api/v1/drift/reports", params={"limit": 1, **more}).json()
+        found += [line["id"] for line in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        more = {"cursor": page["next_cursor"]}
+    assert found == [f"{RUN}{night}" for night in (2, 1, 0)]
+    assert client.get("/api/v1/drift/reports", params={"cursor": "WyIxIiwiMiIsIjMiXQ"}).status_code == 422
+
+
 def test_reports_trends_page_and_metrics_say_the_same(portolan, made):
     """One report, four doors."""
     keep(portolan, made, 0)
