@@ -28,6 +28,7 @@ from models.synthesis.naming import policy_name, proposal_key
 from models.synthesis.opened import with_openings
 from models.synthesis.questions_asked import QuestionsAsked
 from models.synthesis.reasons import HELD_BACK, UNTOLD
+from models.synthesis.rebound import with_metadata_told
 from models.synthesis.refusals import Refusals
 from models.synthesis.resolvers import AssumedResolver, is_resolver
 from models.synthesis.rules import SubjectFacts, assumed_rules, build_rules, with_dns_inspection
@@ -145,6 +146,7 @@ def propose_for(
         admitted=setting.admitted,
     )
     rejected = setting.refusals.ids
+    candidates = with_metadata_told(key, candidates, rejected)
     _, refused = setting.refusals.apart(candidates)
     held, turned_down = _held_peers(excluded), _held_peers(refused)
     unfit = {gate: {*held.get(gate, ()), *turned_down.get(gate, ())} for gate in (*held, *turned_down)}

@@ -247,6 +247,35 @@ def test_trap_E17_metadata_services_stand_alone_and_need_a_person(world, web, ad
     assert {"toCIDR": [f"{address}/32"]}.items() <= spec(result, "web")["egress"][-1].items()
 
 
+@pytest.mark.parametrize("rejected", [False, True])
+def test_trap_E17_a_name_that_leads_to_a_metadata_service_needs_a_person(world, web, rejected):
+    """Whoever owns the name lets the rule for it open that address (DNS rebinding), rejected or not."""
+    address, hints = "169.254.169.254", CapabilityHints(fqdn=True)
+    world.dns(web, world.kube_dns())
+    for name, where, port in (
+        ("flip.example.com", address, 80),
+        ("flip.example.com", "52.1.2.4", 80),
+        ("flip.example.com", "52.1.2.4", 443),
+        ("calm.example.com", "52.1.2.5", 80),
+    ):
+        world.to(web, "ip", where, port, names=name)
+    first = proposal_for(propose(world.observations(), capabilities=hints), "web")
+    gone = frozenset([rule_to(first, address).id] if rejected else [])
+    again = proposal_for(propose(world.observations(), capabilities=hints, rejected_rules=gone), "web")
+    told = {
+        (rule.peer.name, rule.ports[0].number): [text for text in rule.reasons if address in text]
+        for rule in again.rules
+        if isinstance(rule.peer, FqdnPeer)
+    }
+    assert {key for key, texts in told.items() if texts} == {("flip.example.com", 80)}
+    (text,) = told[("flip.example.com", 80)]
+    assert text.startswith(
+        f"It also lets it call {address}{', which a reviewer rejected' if rejected else ''}: a metadata"
+    )
+    (rule,) = [rule for rule in again.rules if text in rule.reasons]
+    assert {"metadata", "needs_review"} <= set(rule.flags)
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
