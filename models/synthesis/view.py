@@ -1,7 +1,7 @@
 """What every step of the synthesis looks things up in: one cluster, seen as a whole."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -166,24 +166,34 @@ class _Asked:
         return min(self.ports, key=lambda port: (-self.ports[port], port))
 
 
+def _questions(
+    workloads: Workloads, edges: Iterable[Edge]
+) -> Iterator[tuple[Edge, Workload, Workload, bool]]:
+    """Edges that ask a pod, with client and server, and whether its labels make the server a resolver."""
+    for edge in edges:
+        server = workloads.by_label_key.get(edge.peer)
+        client = workloads.by_label_key.get(edge.subject)
+        outward = edge.direction == "egress" and edge.peer_kind == "endpoint"
+        if not outward or not edge.working or server is None or client is None:
+            continue
+        labels = workloads.labels.get(edge.peer, {}).items()
+        labelled = server.namespace in RESOLVER_NAMESPACES and not RESOLVER_LABELS.isdisjoint(labels)
+        if is_dns(edge) or (labelled and edge.port == OPENSHIFT_DNS_PORT):
+            yield edge, client, server, labelled
+
+
 def resolver_ports(workloads: Workloads, edges: Iterable[Edge]) -> dict[str, int]:
     """
     DNS port by label-set key of the pods that resolve names for the cluster.
 
-    They are known by their labels where the distributions run resolvers; elsewhere by
-    `MIN_RESOLVER_CLIENTS` workloads of `MIN_RESOLVER_NAMESPACES` namespaces whose questions they answered.
+    Pods that answer questions: where the distributions run resolvers those with their labels, elsewhere
+    those that `MIN_RESOLVER_CLIENTS` workloads of `MIN_RESOLVER_NAMESPACES` namespaces ask.
     """
-    inside = [e for e in edges if e.direction == "egress" and e.peer_kind == "endpoint" and e.working]
-    answered = {edge.place for edge in answered_questions(filter(is_dns, inside))}
+    questions = list(_questions(workloads, edges))
+    answered = {edge.place for edge in answered_questions(edge for edge, *_ in questions)}
     asked: dict[tuple[str, ...], _Asked] = defaultdict(_Asked)
-    for edge in inside:
-        server = workloads.by_label_key.get(edge.peer)
-        client = workloads.by_label_key.get(edge.subject)
-        if server is None or client is None:
-            continue
-        labels = workloads.labels.get(edge.peer, {}).items()
-        labelled = server.namespace in RESOLVER_NAMESPACES and not RESOLVER_LABELS.isdisjoint(labels)
-        if edge.place in answered or (labelled and (is_dns(edge) or edge.port == OPENSHIFT_DNS_PORT)):
+    for edge, client, server, labelled in questions:
+        if edge.place in answered:
             one = asked[server.label_keys]
             one.clients.add(client.label_keys)
             one.namespaces.add(client.namespace)
