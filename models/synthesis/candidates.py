@@ -116,23 +116,14 @@ def refused(edge: Edge) -> str:
     return "dropped" if edge.dropped else "no_request"
 
 
-def unanswered(edges: Sequence[Edge], target: Target) -> bool:
+def never_answered(edge: Edge) -> bool:
     """
     Whether nothing ever answered although every reply would have been seen.
 
-    TCP and SCTP only: one-way UDP (statsd, syslog) is legitimate, and a resolver's UDP answers vouch
-    for its TCP port. A reset alone is no answer.
+    TCP and SCTP only: one-way UDP (statsd, syslog) is legitimate, and questions over UDP vouch for the TCP
+    port of a resolver, which shares their rule. Attempts on TCP port 53 alone are no questions.
     """
-    if target.dns or any(port.protocol not in ("TCP", "SCTP") for port in target.ports):
-        return False
-    seen = all(edge.visible_days == edge.working_days for edge in edges)
-    return seen and not any(edge.answered_days for edge in edges)
-
-
-def never_answered(edge: Edge) -> bool:
-    """As `unanswered`, for one edge to an outside address that stands for itself."""
-    tcp = edge.protocol.upper() in ("TCP", "SCTP")
-    return tcp and edge.visible_days == edge.working_days and not edge.answered_days
+    return edge.unanswered and edge.protocol.upper() in ("TCP", "SCTP")
 
 
 def _widen_to_world(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Excluded]]:
@@ -236,7 +227,7 @@ def find_candidates(
         candidate.edges.append(edge)
     found: list[Candidate] = []
     for candidate in groups.values():
-        if unanswered(candidate.edges, candidate.target):
+        if all(map(never_answered, candidate.edges)):
             excluded += [Excluded(edge, candidate.workload, "unanswered") for edge in candidate.edges]
         else:
             found.append(candidate)

@@ -77,6 +77,11 @@ class Edge(NamedTuple):
         """Records that passed, those that only an audit mode let through included."""
         return self.flows + self.audited
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing ever answered although every reply would have been seen; a reset is no answer."""
+        return self.visible_days == self.working_days and not self.answered_days
+
 
 class EdgeTable(NamedTuple):
     """

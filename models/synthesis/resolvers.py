@@ -15,7 +15,7 @@ from models.domain.rule import Port
 from models.domain.workload import Workload
 from models.synthesis.candidates import Candidate
 from models.synthesis.targets import Target, resolver_port_pair
-from models.synthesis.view import DNS_PORT, OPENSHIFT_DNS_PORT, ClusterView
+from models.synthesis.view import DNS_PORT, OPENSHIFT_DNS_PORT, ClusterView, answered_questions
 
 #: Share of the asking workloads that must use a resolver before others are assumed to use it too.
 MIN_RESOLVER_SHARE: Final = 0.2
@@ -52,15 +52,19 @@ def assumed_resolvers(view: ClusterView, candidates: Iterable[Candidate]) -> lis
     """
     Resolvers for the workloads that were not seen asking any.
 
-    Those inside the cluster that at least `MIN_RESOLVER_SHARE` of the asking workloads use; the usual
-    ones of the distribution when none was seen.
+    Those inside the cluster that at least `MIN_RESOLVER_SHARE` of the asking workloads use and that answer
+    them; the usual ones of the distribution when none was seen.
     """
     uses: Counter[Resolver] = Counter()
     asking: set[tuple[str, ...]] = set()
-    for candidate in candidates:
-        if candidate.target.dns and all(
-            isinstance(p, EndpointPeer | EntityPeer) for p in candidate.target.peers
-        ):
+    inside = [
+        one
+        for one in candidates
+        if one.target.dns and all(isinstance(peer, EndpointPeer | EntityPeer) for peer in one.target.peers)
+    ]
+    answered = {edge.place for edge in answered_questions(edge for one in inside for edge in one.edges)}
+    for candidate in inside:
+        if any(edge.place in answered for edge in candidate.edges):
             uses[(candidate.target.peers, candidate.target.ports)] += 1
             asking.add(candidate.workload.label_keys)
     common = [resolver for resolver, count in uses.items() if count >= MIN_RESOLVER_SHARE * len(asking)]

@@ -1,8 +1,8 @@
 """What every step of the synthesis looks things up in: one cluster, seen as a whole."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from models.domain.capabilities import Capabilities, CapabilityHints, resolve_capabilities
@@ -14,7 +14,7 @@ from models.synthesis.edges import Edge
 Posture = Literal["generous", "balanced", "strict"]
 POSTURES: Final = ("generous", "balanced", "strict")
 
-#: Labels by which the resolvers of the common distributions are known.
+#: Labels by which the resolvers of the common distributions are known, in `RESOLVER_NAMESPACES`.
 RESOLVER_LABELS: Final = frozenset(
     {
         ("k8s-app", "kube-dns"),
@@ -24,9 +24,12 @@ RESOLVER_LABELS: Final = frozenset(
         ("dns.operator.openshift.io/daemonset-dns", "default"),
     }
 )
+#: Where the common distributions run them. Elsewhere whoever may create a pod may label it as a resolver, so
+#: there a label says nothing and only behaviour counts.
+RESOLVER_NAMESPACES: Final = frozenset({"kube-system", "openshift-dns"})
 DNS_PORT: Final = 53
 OPENSHIFT_DNS_PORT: Final = 5353
-#: Clients and namespaces that make a pod on port 53 a resolver of the cluster and not of one application.
+#: Answered clients and their namespaces that make a pod a resolver of the cluster and not of one application.
 MIN_RESOLVER_CLIENTS: Final = 3
 MIN_RESOLVER_NAMESPACES: Final = 2
 
@@ -118,29 +121,82 @@ def is_dns(edge: Edge) -> bool:
     return edge.protocol in ("UDP", "TCP") and (edge.dns or edge.port == DNS_PORT)
 
 
-def resolver_ports(workloads: Workloads, edges: Sequence[Edge]) -> dict[str, int]:
-    """DNS port by label-set key of the pods that resolve names for the cluster."""
-    clients: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
-    namespaces: dict[tuple[str, ...], set[str]] = {}
-    ports: dict[tuple[str, ...], Counter[int]] = {}
+def answered_questions(questions: Iterable[Edge]) -> list[Edge]:
+    """
+    DNS questions that were answered, or whose answers would not have been seen.
+
+    Parameters
+    ----------
+    questions
+        All edges of the window that carry some; ports and protocols may differ.
+
+    Returns
+    -------
+    list of Edge
+        In their order. Over UDP any answer counts, NXDOMAIN too, and silence only where some answer over UDP
+        was seen at all: a capture may show one direction. Over TCP a reset is no answer.
+    """
+    asked = list(questions)
+    udp_heard = any(edge.protocol == "UDP" and edge.answered for edge in asked)
+    return [
+        edge
+        for edge in asked
+        if not edge.unanswered or (edge.protocol == "UDP" and (edge.answered or not udp_heard))
+    ]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Who asks a workload, and where."""
+
+    clients: set[tuple[str, ...]] = field(default_factory=set)
+    namespaces: set[str] = field(default_factory=set)
+    ports: Counter[int] = field(default_factory=Counter)
+    labelled: bool = False
+
+    @property
+    def resolves(self) -> bool:
+        """Whether it is a resolver of the cluster."""
+        many = len(self.clients) >= MIN_RESOLVER_CLIENTS and len(self.namespaces) >= MIN_RESOLVER_NAMESPACES
+        return self.labelled or many
+
+    @property
+    def port(self) -> int:
+        """The port that most ask on, the lowest of several."""
+        return min(self.ports, key=lambda port: (-self.ports[port], port))
+
+
+def _questions(
+    workloads: Workloads, edges: Iterable[Edge]
+) -> Iterator[tuple[Edge, Workload, Workload, bool]]:
+    """Edges that ask a pod, with client and server, and whether its labels make the server a resolver."""
     for edge in edges:
-        if edge.direction != "egress" or edge.peer_kind != "endpoint" or edge.working == 0:
-            continue
         server = workloads.by_label_key.get(edge.peer)
         client = workloads.by_label_key.get(edge.subject)
-        known = any(pair in RESOLVER_LABELS for pair in workloads.labels.get(edge.peer, {}).items())
-        wanted = is_dns(edge) or (known and edge.port == OPENSHIFT_DNS_PORT)
-        if server is None or client is None or not wanted:
+        outward = edge.direction == "egress" and edge.peer_kind == "endpoint"
+        if not outward or not edge.working or server is None or client is None:
             continue
-        ports.setdefault(server.label_keys, Counter())[edge.port] += 1
-        clients.setdefault(server.label_keys, set()).add(client.label_keys)
-        namespaces.setdefault(server.label_keys, set()).add(client.namespace)
-        if known:
-            namespaces[server.label_keys] |= {"", "*"}
-            clients[server.label_keys] |= {(str(number),) for number in range(MIN_RESOLVER_CLIENTS)}
-    return {
-        key: min(counts, key=lambda port: (-counts[port], port))
-        for keys, counts in ports.items()
-        if len(clients[keys]) >= MIN_RESOLVER_CLIENTS and len(namespaces[keys]) >= MIN_RESOLVER_NAMESPACES
-        for key in keys
-    }
+        labels = workloads.labels.get(edge.peer, {}).items()
+        labelled = server.namespace in RESOLVER_NAMESPACES and not RESOLVER_LABELS.isdisjoint(labels)
+        if is_dns(edge) or (labelled and edge.port == OPENSHIFT_DNS_PORT):
+            yield edge, client, server, labelled
+
+
+def resolver_ports(workloads: Workloads, edges: Iterable[Edge]) -> dict[str, int]:
+    """
+    DNS port by label-set key of the pods that resolve names for the cluster.
+
+    Pods that answer questions: where the distributions run resolvers those with their labels, elsewhere
+    those that `MIN_RESOLVER_CLIENTS` workloads of `MIN_RESOLVER_NAMESPACES` namespaces ask.
+    """
+    questions = list(_questions(workloads, edges))
+    answered = {edge.place for edge in answered_questions(edge for edge, *_ in questions)}
+    asked: dict[tuple[str, ...], _Asked] = defaultdict(_Asked)
+    for edge, client, server, labelled in questions:
+        if edge.place in answered:
+            one = asked[server.label_keys]
+            one.clients.add(client.label_keys)
+            one.namespaces.add(client.namespace)
+            one.ports[edge.port] += 1
+            one.labelled |= labelled
+    return {key: one.port for keys, one in asked.items() if one.resolves for key in keys}

@@ -5,7 +5,7 @@ import pytest
 from jobs.propose import propose
 from models.domain.capabilities import CapabilityHints
 from models.domain.peer import CidrPeer, EndpointPeer, EntityPeer, FqdnPeer
-from tests.unit.synthesis.world import World, proposal_for, rule_to, spec, titles
+from tests.unit.synthesis.world import World, proposal_for, reasons, rule_to, spec, titles
 
 RESOLVER = [{"port": "53", "protocol": "TCP"}, {"port": "53", "protocol": "UDP"}]
 
@@ -117,6 +117,91 @@ def test_trap_G2_local_dns_seen_as_the_host_is_the_host(world, web):
     world.to(web, "entity", "host", 53, "UDP")
     (rule,) = resolvers(proposal_for(propose(world.observations()), "web"))
     assert rule.peer == EntityPeer("host")
+
+
+ONE_DIRECTION = {"answered": 0}
+VERDICTS_ALONE = {"answered": 0, "visible": False}
+REFUSED_NAMES = {"reset": 10}
+
+
+@pytest.mark.parametrize("labels", [{"k8s-app": "kube-dns"}, {"app": "unbound"}])
+@pytest.mark.parametrize("answers", [{}, ONE_DIRECTION, VERDICTS_ALONE, REFUSED_NAMES])
+def test_trap_G2_a_resolver_in_a_namespace_of_its_own_is_known_by_whom_it_answers(world, labels, answers):
+    """By nothing else, and also where no answer over UDP is recorded at all, or every name is unknown."""
+    dns = world.pod("names", "dns", labels)
+    for namespace, name in (("shop", "a"), ("shop", "b"), ("crm", "c")):
+        client = world.pod(namespace, name)
+        world.dns(client, dns, seen=False, **answers)
+        world.edge(client, world.pod(namespace, f"{name}-api"))
+    world.edge(world.pod("crm", "quiet"), world.pod("crm", "quiet-api"))
+    result = propose(world.observations())
+    assert titles(proposal_for(result, "dns"), "ingress") == ["every pod of the cluster on TCP/53, UDP/53"]
+    (rule,) = resolvers(proposal_for(result, "quiet"))
+    assert (rule.peer.namespace, "assumed_dns" in rule.flags) == ("names", True)
+
+
+def test_trap_G2_a_label_makes_no_resolver_where_anybody_may_put_it(world, web):
+    """Who asks it gets in; the rest of the cluster gets neither a way in nor one there."""
+    relay = world.pod("lab", "relay", {"k8s-app": "kube-dns"})
+    world.dns(web, relay, seen=False)
+    world.edge(web, world.pod("shop", "api"))
+    assert titles(proposal_for(propose(world.observations()), "relay"), "ingress") == [
+        "web in shop on TCP/53, UDP/53"
+    ]
+
+
+@pytest.mark.parametrize(("protocol", "left_out"), [("TCP", {"unanswered"}), ("UDP", set())])
+def test_trap_B12_G2_nobody_is_a_resolver_who_never_answered(world, protocol, left_out):
+    """Attempts of three workloads open no database to the cluster, and send no bystander there."""
+    db, kube_dns = world.pod("data", "db"), world.kube_dns()
+    for number in range(3):
+        client = world.pod(f"team-{number}", "web")
+        world.dns(client, kube_dns, seen=False)
+        world.edge(client, db, 53, protocol, days=[10], flows=1, answered=0, subject_pods=1)
+    world.edge(world.pod("quiet", "bystander"), world.pod("quiet", "store"))
+    world.edge(world.pod("data", "reports"), db, 5432)
+    result = propose(world.observations())
+    database = proposal_for(result, "db")
+    assert "every pod of the cluster on TCP/53, UDP/53" not in titles(database, "ingress")
+    assert reasons(database.left_out) == left_out
+    (rule,) = resolvers(proposal_for(result, "bystander"))
+    assert rule.peer.namespace == "kube-system"
+
+
+@pytest.mark.parametrize(
+    ("kind", "peer"),
+    [("entity", "remote-node"), ("entity", "host"), ("ip", "169.254.88.88"), ("ip", "169.254.169.254")],
+)
+def test_trap_B12_unanswered_connections_to_port_53_are_no_questions(world, web, kind, peer):
+    """Nodes, link-local addresses and the metadata service are tried in a scan like everything else."""
+    world.edge(web, world.pod("shop", "api"))
+    world.dns(web, world.kube_dns(), seen=False)
+    world.to(web, kind, peer, 53, days=[9], flows=1, answered=0)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert [rule.peer.namespace for rule in resolvers(proposal)] == ["kube-system"]
+    assert reasons(proposal.left_out) == {"unanswered"}
+
+
+def test_trap_B12_J4_unanswered_connections_to_port_53_of_a_pod_are_listed_at_both_ends(world, web):
+    """Its number makes a port no better than its neighbour."""
+    api = world.pod("shop", "api")
+    world.edge(web, api)
+    world.edge(web, api, 53, days=[9], flows=1, answered=0)
+    result = propose(world.observations())
+    assert titles(proposal_for(result, "api"), "ingress") == ["web in shop on TCP/8080"]
+    assert reasons(proposal_for(result, "api").left_out) == {"unanswered"}
+    assert reasons(proposal_for(result, "web").left_out) == {"unanswered"}
+
+
+def test_trap_G19_questions_over_udp_vouch_for_the_tcp_port(world, web):
+    """A connection that a resolver did not accept takes nothing away from who asks it."""
+    dns = world.kube_dns()
+    world.edge(web, world.pod("shop", "api"))
+    world.dns(web, dns, seen=False)
+    world.edge(web, dns, 53, days=[9], flows=1, answered=0)
+    proposal = proposal_for(propose(world.observations()), "web")
+    assert "coredns in kube-system on TCP/53, UDP/53" in titles(proposal, "egress")
+    assert not proposal.left_out
 
 
 def test_trap_G2_G5_an_external_resolver_is_an_address_to_review(world, web):

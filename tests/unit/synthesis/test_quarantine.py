@@ -75,6 +75,21 @@ def test_trap_J6_a_beacon_of_one_replica_is_held_back_with_its_evidence(made):
     assert {line.reason for line in web.left_out} == {"quarantined"}
 
 
+@pytest.mark.parametrize("labels", [{"k8s-app": "kube-dns"}, {"app": "relay"}])
+def test_trap_G2_J6_a_beacon_to_a_pod_that_calls_itself_a_resolver_is_held_back(world, made, labels):
+    """Whoever may create a pod chooses its labels: they spare nothing from the screening."""
+    del made
+    relay = world.pod("lab", "relay", labels)
+    web = Pods(world.identities[0]["label_key"], "shop", {"app": "web"})
+    world.edge(
+        web, relay, 53, "UDP", days=range(5, 14), subject_pods=1, hour_bits=0xFFFFF, flows=200, peer_pods=1
+    )
+    found = draft(world.observations(), hints=HINTS)
+    held = {one.direction for one in found.quarantine if "relay" in f"{one.title} {one.workload}"}
+    assert held == {"egress", "ingress"}
+    assert not [rule for one in found.proposals for rule in one.rules if "relay in lab" in rule.title]
+
+
 def test_an_entry_survives_its_contract_form(made):
     """What is stored can be shown again."""
     one = beacon(draft(made, hints=HINTS))
