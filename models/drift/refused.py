@@ -222,7 +222,7 @@ def _finding(
         expected=gate.expectation,
         policy=tuple(map(str, changes.selecting(edges[0]))),
         why=_why((subject, edges[0].direction, peer), ports, gate, (hours, sure, codes if odd else ())),
-        suggestion=changes.advise(edges[0], _pair(subject, edges[0].direction, peer)[0], odd=odd),
+        suggestion=changes.advise(None if odd else edges[0], _pair(subject, edges[0].direction, peer)[0]),
         p_legit=legit,
         verdicts=tuple((name, count) for name, count in (("audited", audited), ("denied", denied)) if count),
         samples=tuple(dict.fromkeys(sample for edge in edges for sample in edge.samples))[:3],
