@@ -113,6 +113,11 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
     ]
     counts = _counts(scene, compared)
     notes: list[str] = []
+    if not scene.timeline.current.sources and not scene.timeline.not_in_force:
+        notes.append(
+            "No policy was read: a wrong path, an empty checkout, or all of them are gone. What was heard is "
+            "compared with none."
+        )
     if not coverage.silent:
         words = unwanted_cells(scene.rows["cell"], given.said)
         standing = stand(scene, given.held, frozenset(words))

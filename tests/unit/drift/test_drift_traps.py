@@ -283,6 +283,22 @@ def test_trap_K5_a_workload_without_policy_is_unprotected():
     assert kinds(report(world, rest, exempt=frozenset({("shop", "Deployment/db")}))) == []
 
 
+def test_trap_K5_without_any_policy_everybody_is_unprotected():
+    """A wrong path, an empty checkout and a cluster that lost its policies are no clean report."""
+    world, _ = cluster()
+    elsewhere = copy.deepcopy(policy(policies_of(world), "db"))
+    elsewhere["metadata"]["namespace"] = "other"
+    made = report(world, ())
+    told = [(one.kind.value, one.subject) for one in made.findings]
+    assert told
+    assert told == [
+        (one.kind.value, one.subject) for one in report(world, [elsewhere]).findings if one.kind != "unused"
+    ]
+    assert {kind for kind, _ in told} == {"unprotected"}
+    assert any("No policy was read" in note for note in made.notes)
+    assert not any("No policy was read" in note for note in report(world, [elsewhere]).notes)
+
+
 def test_trap_K6_a_policy_that_is_not_enforced_protects_nobody():
     """The status says that the agents refuse it: it is named, and its workload is open."""
     world, _ = cluster()
