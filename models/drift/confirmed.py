@@ -50,10 +50,15 @@ class Word:
     @property
     def text(self) -> str:
         """By whom and on which day."""
-        if self.decided_at is None:
-            return f"by {self.reviewer}"
-        day = self.decided_at.astimezone(UTC)
-        return f"by {self.reviewer} on {day.day} {day:%B %Y}"
+        return by_whom(self.reviewer, self.decided_at)
+
+
+def by_whom(reviewer: str, decided_at: datetime | None) -> str:
+    """By whom something was decided, and on which day where that is known."""
+    if decided_at is None:
+        return f"by {reviewer}"
+    day = decided_at.astimezone(UTC)
+    return f"by {reviewer} on {day.day} {day:%B %Y}"
 
 
 def unwanted_cells(cells: "pd.Series[str]", said: Mapping[str, Word]) -> dict[str, Word]:

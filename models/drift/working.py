@@ -82,7 +82,7 @@ class _Seen:
     hours: Mapping[tuple[object, ...], int]
     chance: float | None
     closed: frozenset[str]
-    offered: Edge | None  # the first that may be let in; None: all of it is held back
+    offered: Edge | None  # the first that may be let in; None: all of it is held back, or was rejected
 
     @property
     def out_of_order(self) -> bool:
@@ -129,7 +129,7 @@ def working_traffic(scene: Scene, standing: Standing, by_caller: GateSeries, cha
         mine = frozenset(cell_of[edge[1:8]] for edge in group.edges)
         who = frozenset(caller_of[cell] for cell in mine)
         chance = by_caller.chance(min(who))
-        offered = next((edge for edge in group.edges if cell_of[edge[1:8]] not in standing.held), None)
+        offered = next((one for one in group.edges if not standing.keeps_out(cell_of[one[1:8]])), None)
         made = _finding(scene, standing, changes, group, _Seen(mine, who, hours_of, chance, closed, offered))
         if isinstance(made, Finding):
             findings.append(made)
@@ -180,7 +180,7 @@ def _finding(
     cells, hours_of = seen.cells, seen.hours
     legit, codes = standing.looks(cells, seen.callers)
     audited = sum(edge.audited for edge in edges)
-    held = seen.offered is None or bool(codes and scene.history is None)
+    held = cells <= standing.held or bool(codes and scene.history is None)
     if held and not audited:
         return "held"
     odd = suspicious(legit, codes) and seen.out_of_order
@@ -212,7 +212,8 @@ def _finding(
         expected=Expectation("flows that no deployed rule allows", forwarded + audited, 0.0, 0.0),
         policy=policies,
         why=_why(group, ports, hours=hours, audited=audited, codes=codes if odd else ())
-        + (HELD_BACK if held else ""),
+        + (HELD_BACK if held else "")
+        + standing.decisions(cells),
         suggestion=changes.advise(None if odd or held else seen.offered, caller),
         p_legit=legit,
         verdicts=tuple(
