@@ -107,7 +107,7 @@ class ProposalVersionRow(Row):
 
 
 class RuleStandingRow(Row):
-    """What was last decided on a rule; the rule id outlives the versions that carry it, and so does its form."""
+    """What was last decided on a rule; its id and its form outlive the versions that carry it."""
 
     __tablename__ = "rule_standings"
     __table_args__ = (ForeignKeyConstraint(["key"], ["proposals.key"], ondelete="CASCADE"),)
