@@ -13,6 +13,7 @@ from models.drift.changed import Approved
 from models.drift.confirmed import Word
 from models.drift.find import DriftInput, find_drift
 from models.drift.regrouped import ProposedGroup
+from models.drift.rejected import RejectedRule
 from models.drift.report import DriftReport
 from models.drift.timeline import Snapshot
 from models.errors import BadInputError
@@ -60,6 +61,7 @@ def run_drift(
     exempt: frozenset[tuple[str, str]] = frozenset(),
     held: frozenset[str] = frozenset(),
     said: Mapping[str, Word] | None = None,
+    rejected: Sequence[RejectedRule] = (),
     denials_counted: float | None = None,
     proposed: Sequence[ProposedGroup] = (),
     calibration: Mapping[str, Any] | None = None,
@@ -78,6 +80,7 @@ def run_drift(
         exempt=exempt,
         held=held,
         said=said or {},
+        rejected=tuple(rejected),
         denials_counted=denials_counted,
         proposed=tuple(proposed),
         calibration=calibration,

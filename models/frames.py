@@ -158,11 +158,14 @@ COVERAGE: Final[dict[str, str]] = {
     "skipped": "int64",
 }
 
-#: Edges of the window that are in no EDGE_DAYS although they may have worked: what is at the other end, or
-#: which end began, cannot be told. A policy may break them, so they are not only counted.
+#: Edges of the window that are in no EDGE_DAYS although they may have worked: what is at the other end, which
+#: end began or on which port cannot be told, or no rule can say it. A policy may break them, so they are not
+#: only counted.
 ASIDE_EDGES: Final[dict[str, str]] = {
     "cluster": "str",
-    "reason": "str",  # unresolved | service_without_known_pods | ambiguous_direction | reply_only
+    # unresolved | service_without_known_pods | ambiguous_direction | reply_only | unsupported_protocol |
+    # port_zero
+    "reason": "str",
     "subject": "str",
     "direction": "str",
     "peer_kind": "str",

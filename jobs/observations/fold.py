@@ -23,7 +23,7 @@ from jobs.observations.delta import naming
 from jobs.observations.fold_days import Days, read, shifted
 from jobs.observations.fold_direction import AMBIGUOUS, MISREPORTED, UNMARKED, arcs_of
 from jobs.observations.fold_keys import EDGE, SPAN, STEPS
-from jobs.observations.fold_links import UNKNOWN_SERVICE, link_changes
+from jobs.observations.fold_links import PORT_ZERO, UNKNOWN_SERVICE, UNSUPPORTED_PROTOCOL, link_changes
 from jobs.observations.fold_peers import (
     UNRESOLVED,
     backends_of,
@@ -42,7 +42,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY: Final = "1000MB"
 REPLY_ONLY: Final = "reply_only"
 #: Reasons for which something that may have worked is no edge.
-_MAY_WORK: Final = (AMBIGUOUS, REPLY_ONLY, UNKNOWN_SERVICE, UNRESOLVED)
+_MAY_WORK: Final = (AMBIGUOUS, PORT_ZERO, REPLY_ONLY, UNKNOWN_SERVICE, UNRESOLVED, UNSUPPORTED_PROTOCOL)
 
 
 def clusters(store: ObservationStore) -> list[str]:

@@ -17,6 +17,9 @@ UNKNOWN_SERVICE: Final = "service_without_known_pods"
 SEVERAL_BACKENDS: Final = "service_of_several_workloads"
 #: Why a link to an address that two pods had is no edge: whichever it was, it is called on that port anyhow.
 REUSED_ADDRESS: Final = "reused_address"
+#: Why a link can be in no rule: its protocol has no ports, or the port is not known, as in a fragment.
+UNSUPPORTED_PROTOCOL: Final = "unsupported_protocol"
+PORT_ZERO: Final = "port_zero"
 _WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
 #: Types that are no request of anybody: errors about other packets, and what routers and hosts need
 #: of each other (RFC 792, RFC 4443, RFC 4861). Cilium lets the related ones pass by itself.
@@ -27,9 +30,9 @@ _ICMP_NEIGHBOURS: Final = {"ICMPv4": {9, 10}, "ICMPv6": {*range(130, 138), 143}}
 def unfit(protocol: str, port: int, icmp_type: int) -> str:
     """Why a protocol, port or ICMP type can be in no rule; "" when it can."""
     if protocol in _WITH_PORTS:
-        return "port_zero" if port <= 0 else ""
+        return PORT_ZERO if port <= 0 else ""
     if protocol not in _ICMP_ERRORS:
-        return "unsupported_protocol"
+        return UNSUPPORTED_PROTOCOL
     if icmp_type in _ICMP_ERRORS[protocol]:
         return "icmp_error"
     return "icmp_neighbour" if icmp_type in _ICMP_NEIGHBOURS[protocol] else ""

@@ -50,10 +50,15 @@ class Word:
     @property
     def text(self) -> str:
         """By whom and on which day."""
-        if self.decided_at is None:
-            return f"by {self.reviewer}"
-        day = self.decided_at.astimezone(UTC)
-        return f"by {self.reviewer} on {day.day} {day:%B %Y}"
+        return by_whom(self.reviewer, self.decided_at)
+
+
+def by_whom(reviewer: str, decided_at: datetime | None) -> str:
+    """By whom something was decided, and on which day where that is known."""
+    if decided_at is None:
+        return f"by {reviewer}"
+    day = decided_at.astimezone(UTC)
+    return f"by {reviewer} on {day.day} {day:%B %Y}"
 
 
 def unwanted_cells(cells: "pd.Series[str]", said: Mapping[str, Word]) -> dict[str, Word]:
@@ -151,7 +156,7 @@ def _finding(
         rule=rules[0] if rules else "",
         about=CONFIRMED,
         why=f"{_call(subject.title, first.direction, peer)} on {ports_text(ports)}, which was confirmed as "
-        f"unwanted {word.text}; {_goes_on(sum(counts.values()), passes=passes, rules=rules)}.",
+        f"unwanted {word.text}; {_goes_on(counts, rules)}.",
         suggestion=_advice(subject.title if first.direction == "egress" else peer.title, rules),
         verdicts=tuple((name, count) for name, count in sorted(counts.items()) if count),
         samples=tuple(dict.fromkeys(sample for edge in edges for sample in edge.samples))[:3],
@@ -162,12 +167,14 @@ def _call(subject: str, direction: str, peer: Peer) -> str:
     return f"{subject} {'calls' if direction == 'egress' else 'is called by'} {peer.title}"
 
 
-def _goes_on(calls: int, *, passes: bool, rules: tuple[str, ...]) -> str:
-    """Whether it still works, and how often it was tried."""
+def _goes_on(counts: Mapping[str, int], rules: tuple[str, ...]) -> str:
+    """Whether it still works, why, and how often it was tried."""
+    calls = sum(counts.values())
     often = f"{calls} call{'' if calls == 1 else 's'} tonight"
-    if not passes:
+    if counts["forwarded"] + counts["audited"] == 0:
         return f"it is still tried, {often}, and policy stopped every one"
-    return f"it is still running, {often}" + (f", and {rules[0]} allows it" if rules else "")
+    by_audit = f", {counts['audited']} of them let pass by audit mode only" if counts["audited"] else ""
+    return f"it is still running, {often}{by_audit}" + (f", and {rules[0]} allows it" if rules else "")
 
 
 def _advice(caller: str, rules: tuple[str, ...]) -> Suggestion:

@@ -25,6 +25,7 @@ from models.drift.night import Scene, set_scene
 from models.drift.reach import idle_policies, reach, unprotected
 from models.drift.refused import refused_traffic
 from models.drift.regrouped import ProposedGroup, regrouped
+from models.drift.rejected import RejectedRule
 from models.drift.report import DriftReport, arranged
 from models.drift.standing import Standing, stand
 from models.drift.suggest import Changes
@@ -63,6 +64,8 @@ class DriftInput:
         Ids of what inference holds back for a person to decide: that it is denied is on purpose.
     said
         What people said about calls, by cell at both of their ends: what is unwanted is never legitimate.
+    rejected
+        Rules that reviewers rejected: nothing is offered that they would admit.
     denials_counted
         Packets that the agents' own counters say policy dropped in the window; ``None``: not asked.
     proposed
@@ -79,6 +82,7 @@ class DriftInput:
     exempt: frozenset[tuple[str, str]] = frozenset()
     held: frozenset[str] = frozenset()
     said: Mapping[str, Word] = field(default_factory=dict)
+    rejected: tuple[RejectedRule, ...] = ()
     denials_counted: float | None = None
     proposed: tuple[ProposedGroup, ...] = ()
     calibration: Mapping[str, Any] | None = None
@@ -113,9 +117,14 @@ def find_drift(given: DriftInput, generated_at: datetime) -> DriftReport:
     ]
     counts = _counts(scene, compared)
     notes: list[str] = []
+    if not scene.timeline.current.sources and not scene.timeline.not_in_force:
+        notes.append(
+            "No policy was read: a wrong path, an empty checkout, or all of them are gone. What was heard is "
+            "compared with none."
+        )
     if not coverage.silent:
         words = unwanted_cells(scene.rows["cell"], given.said)
-        standing = stand(scene, given.held, frozenset(words))
+        standing = stand(scene, given.held, frozenset(words), given.rejected)
         findings += confirmed_traffic(scene, words, Changes(scene))
         findings += _traffic(scene, standing, coverage, counts, notes)
         if scene.history is not None and standing.days.heard_count < MIN_SCREENED_DAYS:

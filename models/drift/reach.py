@@ -244,7 +244,7 @@ def unprotected(
     exempt
         (namespace, ``Kind/name``) for which inference said why they get no policy.
     """
-    if coverage.silent or not scene.timeline.current.sources:
+    if coverage.silent:
         return []
     active = set(scene.rows["owner"])
     bare: dict[str, list[tuple[Workload, bool]]] = defaultdict(list)

@@ -194,6 +194,7 @@ def _finding(
         return None
     odd = suspicious(legit, codes) and quiet and not sure
     edges = [one.edge for one in stops]
+    offered = next((one.edge for one in stops if not standing.keeps_out(one.cell)), None)
     workload = scene.view.workload(edges[0].subject)
     if workload is None:
         return None
@@ -221,8 +222,9 @@ def _finding(
         flows=denied + audited + sum(edge.flows for edge in edges),
         expected=gate.expectation,
         policy=tuple(map(str, changes.selecting(edges[0]))),
-        why=_why((subject, edges[0].direction, peer), ports, gate, (hours, sure, codes if odd else ())),
-        suggestion=changes.advise(edges[0], _pair(subject, edges[0].direction, peer)[0], odd=odd),
+        why=_why((subject, edges[0].direction, peer), ports, gate, (hours, sure, codes if odd else ()))
+        + standing.decisions(cells),
+        suggestion=changes.advise(None if odd else offered, _pair(subject, edges[0].direction, peer)[0]),
         p_legit=legit,
         verdicts=tuple((name, count) for name, count in (("audited", audited), ("denied", denied)) if count),
         samples=tuple(dict.fromkeys(sample for edge in edges for sample in edge.samples))[:3],

@@ -114,9 +114,15 @@ def _joined(finding: Finding, others: list[Finding]) -> Finding:
         text = f"{suggestion.text} The other end needs a change to {end.suggestion.policy} too."
         suggestion = replace(suggestion, text=text)
     seen = "seen" if finding.detector == CONFIRMED else "denied"
+    # Both ends are told as one: where only the server's end is audited, the caller's counts do not say so.
+    by_audit = 0 if finding.audited else max(dict(one.verdicts).get("audited", 0) for one in others)
+    verdicts = dict(finding.verdicts) | ({"audited": by_audit} if by_audit else {})
+    why = f"{finding.why} At {end.subject.title} only audit mode lets it pass." if by_audit else finding.why
     return replace(
         finding,
         kind=kind,
+        why=why,
+        verdicts=tuple(sorted(verdicts.items())),
         severity=worst.severity,
         policy=policies,
         suggestion=suggestion,

@@ -4,14 +4,15 @@ How each cell stands: days seen, the chance that it is needed again, whether it 
 What is estimated here comes from the estimators of `models.learning`; this module only feeds them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
 
 from models.domain.quarantine import quarantine_id
 from models.drift.night import RAW, Scene
+from models.drift.rejected import RejectedRule, rejected_cells, rejected_words
 from models.learning.cells import to_cells
 from models.learning.days import HOURS_PER_DAY, MAX_DAY_LOSS, ObservedDays
 from models.learning.incidence import DayIncidence
@@ -57,6 +58,8 @@ class Standing:
         Cells that inference holds back for a person to decide.
     confirmed
         Cells that a person confirmed as unwanted: `models.drift.confirmed` tells of them, and nobody else.
+    rejected
+        Cells that a rule would admit which a reviewer rejected, with that rule: told, and never offered.
     """
 
     cells: pd.DataFrame
@@ -68,6 +71,15 @@ class Standing:
     sociable: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     confirmed: frozenset[str] = frozenset()
+    rejected: Mapping[str, RejectedRule] = field(default_factory=dict)
+
+    def keeps_out(self, cell: str) -> bool:
+        """Whether no change may be offered that admits a cell: somebody decided so, or has to decide."""
+        return cell in self.held or cell in self.rejected
+
+    def decisions(self, cells: Iterable[str]) -> str:
+        """What is said besides of cells whose rule was rejected; "" where none was."""
+        return rejected_words(self.rejected[cell] for cell in cells if cell in self.rejected)
 
     def looks(self, cells: frozenset[str], callers: frozenset[str]) -> tuple[float | None, tuple[str, ...]]:
         """
@@ -85,7 +97,10 @@ class Standing:
 
 
 def stand(
-    scene: Scene, held: frozenset[str] = frozenset(), confirmed: frozenset[str] = frozenset()
+    scene: Scene,
+    held: frozenset[str] = frozenset(),
+    confirmed: frozenset[str] = frozenset(),
+    rejected: Iterable[RejectedRule] = (),
 ) -> Standing:
     """
     Judge every cell by its days, and those by their looks that no rule allows.
@@ -98,6 +113,8 @@ def stand(
         Ids of what inference holds back.
     confirmed
         Cells that a person confirmed as unwanted.
+    rejected
+        Rules that reviewers rejected.
     """
     # What is new tonight and has its rule needs no judgement: on a large night that is nearly everything.
     known = scene.rows["cell"].isin(set(scene.past["cell"])) if scene.history is not None else True
@@ -108,7 +125,7 @@ def stand(
     incidence = DayIncidence(MAX_DAY_LOSS).fit(cell_days, covered(scene, rows))
     cells, days = incidence.cells_, incidence.days_
     need = Recurrence(horizon=CONFIDENCE_HORIZON).fit(cells, days).p_need_
-    kept = _kept_back(scene, held)
+    kept, closed = _kept_back(scene, held), rejected_cells(scene, rejected)
     passed = scene.rows["flows"] + scene.rows["stopped"] > 0
     new = frozenset[str]()
     if scene.history is not None:
@@ -118,7 +135,7 @@ def stand(
     estate = cells.index.difference(asked)
     if not asked or len(cells) < MIN_ESTATE or days.heard_count < MIN_SCREENED_DAYS:
         nothing = pd.Series(dtype="float64"), pd.Series(dtype="str")
-        return Standing(cells, days, need, new, *nothing, held=kept, confirmed=confirmed)
+        return Standing(cells, days, need, new, *nothing, held=kept, confirmed=confirmed, rejected=closed)
     if len(estate) > MAX_ESTATE:
         estate = estate[:: -(-len(estate) // MAX_ESTATE)]
     around = surroundings(scene.everything, scene.view)
@@ -127,7 +144,7 @@ def stand(
     screening = Screening().fit(facts, days.heard_count)
     odd = screening.reasons_.loc[asked].fillna("")
     legit = screening.p_legit_.loc[asked]
-    return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept, confirmed)
+    return Standing(cells, days, need, new, legit, odd, _sociable(scene), kept, confirmed, closed)
 
 
 def _kept_back(scene: Scene, held: frozenset[str]) -> frozenset[str]:

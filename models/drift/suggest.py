@@ -48,9 +48,9 @@ class Changes:
             self._of_subject[key] = self._selecting(flow)
         return self._of_subject[key]
 
-    def advise(self, edge: Edge, caller: str, *, odd: bool) -> Suggestion:
-        """What to do about traffic that no rule allows: nothing is opened for what looks wrong."""
-        if odd:
+    def advise(self, edge: Edge | None, caller: str) -> Suggestion:
+        """What to do about traffic that no rule allows; without an edge, as nothing is to be let in yet."""
+        if edge is None:
             return Suggestion("investigate", f"Look into the pods of {caller} before anything is allowed.")
         return self.allow(edge)
 

@@ -3,6 +3,7 @@ Traffic that works today and that no deployed policy allows: enforcing them woul
 
 Only what a rule could name counts, and only what was answered where an answer would have shown. One
 episode of one pod is no finding by itself: it becomes one when it returns, or when screening finds it odd.
+What audit mode alone lets pass is told in any case: that is the question audit mode is switched on to ask.
 """
 
 from collections import defaultdict
@@ -20,7 +21,7 @@ from models.drift.oddity import describe, suspicious
 from models.drift.places import ports_text, subject_of
 from models.drift.standing import Standing
 from models.drift.suggest import Changes
-from models.simulation.compiled import ALLOW, DENY
+from models.simulation.compiled import ALLOW, DENY, UNKNOWN
 from models.synthesis.candidates import Candidate, find_candidates
 from models.synthesis.edges import EDGE_KEY, Edge, fold_edges
 
@@ -28,6 +29,8 @@ from models.synthesis.edges import EDGE_KEY, Edge, fold_edges
 MAX_ADDRESSES: Final = 3
 #: Confidence that traffic which was answered and returns is wanted, where nothing was screened.
 _UNSCREENED: Final = 0.8
+#: What is said besides of traffic that is told although screening holds it back.
+HELD_BACK: Final = " Screening holds it back until somebody decides ('portolan quarantine')."
 #: Chance of a caller's count of calls without a rule below which tonight is out of the ordinary for it.
 QUIET_CALLER: Final = 0.05
 
@@ -44,7 +47,7 @@ class Working:
     passing
         Connections seen once by one pod, which nobody is told of yet.
     held
-        Connections that a proposal would hold back, in a window that has no history to be new against.
+        Connections that screening holds back, and that nobody is told of a second time.
     cells
         Cells that the findings speak of.
     """
@@ -79,6 +82,7 @@ class _Seen:
     hours: Mapping[tuple[object, ...], int]
     chance: float | None
     closed: frozenset[str]
+    offered: Edge | None  # the first that may be let in; None: all of it is held back, or was rejected
 
     @property
     def out_of_order(self) -> bool:
@@ -104,10 +108,12 @@ def working_traffic(scene: Scene, standing: Standing, by_caller: GateSeries, cha
     odd = frozenset(cell for cell, codes in standing.odd.items() if codes)
     unruled = (rows["verdict"] == ALLOW) & (rows["part"] < 0) & (rows["closed"] == 0)
     strange = unruled & rows["cell"].isin(odd & standing.new)
-    chosen = rows[passes & ((rows["verdict"] == DENY) | strange)]
+    # The agent knows what cannot be decided here: what it audits it would deny.
+    denied = (rows["verdict"] == DENY) | ((rows["verdict"] == UNKNOWN) & (rows["audited"] > 0))
+    chosen = rows[passes & (denied | strange)]
     if chosen.empty:
         return Working((), 0, 0, frozenset())
-    closed = frozenset(chosen.loc[chosen["verdict"] == DENY, "cell"])
+    closed = frozenset(rows.loc[passes & denied, "cell"])
     caller_of = dict(zip(chosen["cell"].tolist(), callers(chosen).tolist(), strict=True))
     keys = list(zip(*(chosen[name].tolist() for name in EDGE_KEY), strict=True))
     cell_of = dict(zip(keys, chosen["cell"].tolist(), strict=True))
@@ -123,7 +129,8 @@ def working_traffic(scene: Scene, standing: Standing, by_caller: GateSeries, cha
         mine = frozenset(cell_of[edge[1:8]] for edge in group.edges)
         who = frozenset(caller_of[cell] for cell in mine)
         chance = by_caller.chance(min(who))
-        made = _finding(scene, standing, changes, group, _Seen(mine, who, hours_of, chance, closed))
+        offered = next((one for one in group.edges if not standing.keeps_out(cell_of[one[1:8]])), None)
+        made = _finding(scene, standing, changes, group, _Seen(mine, who, hours_of, chance, closed, offered))
         if isinstance(made, Finding):
             findings.append(made)
             cells |= mine
@@ -172,18 +179,16 @@ def _finding(
     edges = group.edges
     cells, hours_of = seen.cells, seen.hours
     legit, codes = standing.looks(cells, seen.callers)
-    if cells <= standing.held or (codes and scene.history is None):
+    audited = sum(edge.audited for edge in edges)
+    held = cells <= standing.held or bool(codes and scene.history is None)
+    if held and not audited:
         return "held"
     odd = suspicious(legit, codes) and seen.out_of_order
     if not odd and not cells & seen.closed:
         return "passing"  # through an open gate: only odd traffic is worth a word
-    known = not cells <= standing.new
     hours = max(hours_of[edge[1:8]] for edge in edges)
-    pods = max((max(edge.subject_pods, edge.peer_pods) for edge in edges), default=0)
-    returns = hours >= 2 or pods >= 2 or (known and scene.history is not None)
-    if not odd and not returns and scene.history is not None:
+    if not (odd or audited) and not _returns(scene, standing, group, seen):
         return "passing"
-    audited = sum(edge.audited for edge in edges)
     denied = sum(edge.denied + edge.l7_denied for edge in edges)
     forwarded = sum(edge.flows for edge in edges)
     ports = tuple(sorted({(p.protocol, p.number) for one in group.candidates for p in one.target.ports}))
@@ -206,8 +211,10 @@ def _finding(
         flows=forwarded + audited + denied,
         expected=Expectation("flows that no deployed rule allows", forwarded + audited, 0.0, 0.0),
         policy=policies,
-        why=_why(group, ports, hours=hours, audited=audited, codes=codes if odd else ()),
-        suggestion=changes.advise(edges[0], caller, odd=odd),
+        why=_why(group, ports, hours=hours, audited=audited, codes=codes if odd else ())
+        + (HELD_BACK if held else "")
+        + standing.decisions(cells),
+        suggestion=changes.advise(None if odd or held else seen.offered, caller),
         p_legit=legit,
         verdicts=tuple(
             (name, count)
@@ -217,6 +224,15 @@ def _finding(
         samples=tuple(dict.fromkeys(sample for edge in edges for sample in edge.samples))[:3],
         merged=_merged(group),
     )
+
+
+def _returns(scene: Scene, standing: Standing, group: _Group, seen: _Seen) -> bool:
+    """Whether it is more than one episode of one pod; without a history nobody can say that it is not."""
+    if scene.history is None or not seen.cells <= standing.new:
+        return True
+    hours = max(seen.hours[edge[1:8]] for edge in group.edges)
+    pods = max((max(edge.subject_pods, edge.peer_pods) for edge in group.edges), default=0)
+    return hours > 1 or pods > 1
 
 
 def _first(standing: Standing, cells: frozenset[str], edges: Sequence[Edge]) -> int:
@@ -256,7 +272,8 @@ def _why(
         whom = f"{count} outside addresses"
     call = f"{who} {'calls' if group.direction == 'egress' else 'is called by'} {whom} on {ports_text(ports)}"
     if codes:
-        return f"{call}, which no policy allows and looks wrong: {describe(codes)}."
+        by_audit = ". Only audit mode lets it pass" if audited else ""
+        return f"{call}, which no policy allows and looks wrong: {describe(codes)}{by_audit}."
     often = f" in {hours} hours of this night" if hours > 1 else ""
     if audited:
         return f"{call}{often}; only audit mode lets it pass, and enforcing the policy would stop it."

@@ -6,17 +6,24 @@ from typing import Final
 from models.frames import Observations
 from models.synthesis.candidates import Excluded
 from models.synthesis.edges import EDGE_KEY, NO_PLACE, Edge
+from models.synthesis.reasons import NEEDS_NO_RULE
+from models.synthesis.targets import edge_target
 from models.synthesis.view import ClusterView
 
 #: Reason of the fold to the reason that a reviewer reads.
 _REASONS: Final = MappingProxyType(
     {
         "ambiguous_direction": "ambiguous_direction",
+        "port_zero": "no_port",
         "reply_only": "no_request",
         "service_without_known_pods": "service_address",
         "unresolved": "unresolved",
+        "unsupported_protocol": "unsupported_protocol",
     }
 )
+#: Reasons that say nothing of the peer, and those of a peer that hold on whatever port it is called.
+_NO_PORT: Final = frozenset({"no_port", "unsupported_protocol"})
+_ON_ANY_PORT: Final = NEEDS_NO_RULE | {"link_local"}
 #: What is not known of such an edge.
 _NOTHING: Final = Edge(
     place=NO_PLACE,
@@ -76,5 +83,13 @@ def aside_edges(observations: Observations, view: ClusterView) -> list[Excluded]
             visible_days=days if shows else 0,
             answered_days=days if row["answered"] else 0,
         )
-        found.append(Excluded(edge, view.workload(edge.subject), reason))
+        found.append(Excluded(edge, view.workload(edge.subject), _by_peer(view, edge, reason)))
     return found
+
+
+def _by_peer(view: ClusterView, edge: Edge, reason: str) -> str:
+    """The reason, or that of a peer for whom no port matters, as policy lets it pass or never sees it."""
+    if reason not in _NO_PORT:
+        return reason
+    target = edge_target(view, edge._replace(protocol="TCP", port=1))
+    return target if isinstance(target, str) and target in _ON_ANY_PORT else reason

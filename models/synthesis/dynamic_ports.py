@@ -128,7 +128,7 @@ def _wide(
         f"{len(drawn)} ports of a protocol that hands them out are written as {span.text}{among}: "
         f"{unseen} more ports are opened; confirm it against the server's settings."
     )
-    return _Wide((span,), records, why, frozenset({"generalised", "port_range"}))
+    return _Wide((span,), records, why, frozenset({"generalised", "needs_review", "port_range"}))
 
 
 def _held(excluded: Sequence[Excluded], gate: _Gate, first: int, last: int) -> bool:

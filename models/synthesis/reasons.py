@@ -52,6 +52,7 @@ INEXPRESSIBLE: Final = frozenset(
         "service_address",
         "unmanaged_peer",
         "unresolved",
+        "unsupported_protocol",
     }
 )
 #: Nobody can say who is at the other end or who called, but a rule for the port lets it through.

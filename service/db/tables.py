@@ -107,7 +107,7 @@ class ProposalVersionRow(Row):
 
 
 class RuleStandingRow(Row):
-    """What was last decided on a rule; the rule id outlives the versions that carry it."""
+    """What was last decided on a rule; its id and its form outlive the versions that carry it."""
 
     __tablename__ = "rule_standings"
     __table_args__ = (ForeignKeyConstraint(["key"], ["proposals.key"], ondelete="CASCADE"),)
@@ -115,6 +115,8 @@ class RuleStandingRow(Row):
     key: Mapped[str] = mapped_column(String(300), primary_key=True)
     rule_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     title: Mapped[str] = mapped_column(Text)  # a rejected rule is in no later version, and is still listed
+    # In the contract form, when it was last decided on; nothing where that was before it was kept.
+    body: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     state: Mapped[str] = mapped_column(String(16))
     reviewer: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(Text)

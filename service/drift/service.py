@@ -14,9 +14,11 @@ from jobs.drift import DriftRequest, run_drift
 from jobs.drift_counters import count_denials
 from jobs.observations.clusters import ObservedCluster
 from jobs.runs import RunRequest, RunResult
+from models.domain.proposal_json import proposal_from_json
 from models.drift.changed import Approved
 from models.drift.confirmed import Word
 from models.drift.regrouped import ProposedGroup
+from models.drift.rejected import RejectedRule
 from models.drift.report import DriftReport
 from models.errors import UnsupportedError
 from models.learning.second_channel import ADMIT, UNWANTED
@@ -137,7 +139,9 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
     window = request.window()
     with portolan.database.read() as session:
         before = snapshots.earlier(session, cluster.name, deployed.source, window.end)
-        approved = approved_policies(session, cluster.name, chosen_version(portolan, None))
+        version = chosen_version(portolan, None)
+        approved = approved_policies(session, cluster.name, version)
+        rejected = rejected_rules(session, cluster.name, version)
         exempt = _exempt(session, cluster.name)
         held, said = _held(session, cluster.name), _said(session, cluster.name)
         proposed = _proposed(session, cluster.name)
@@ -152,6 +156,7 @@ def _report(portolan: Portolan, options: DriftOptions, run_id: str) -> Told:
         exempt=exempt,
         held=held,
         said=said,
+        rejected=rejected,
         denials_counted=counted,
         proposed=proposed,
         calibration=calibration,
@@ -205,6 +210,22 @@ def approved_policies(session: Session, cluster: str, cilium_version: str) -> li
                 row.key,
             )
         )
+    return found
+
+
+def rejected_rules(session: Session, cluster: str, cilium_version: str) -> list[RejectedRule]:
+    """Rules of a cluster that reviewers rejected, each as the only one of its policy."""
+    standings = [one for one in proposals.rejected_standings(session, cluster) if one.body is not None]
+    versions = proposals.current_versions(session, {one.key for one in standings})
+    found = []
+    for one in standings:
+        proposal = proposal_from_json({**versions[one.key].body, "rules": [one.body]})
+        try:
+            manifest, _ = render(proposal, {one.rule_id}, Target(cilium_version=cilium_version))
+        except UnsupportedError as error:
+            log.warning("drift.unrenderable", proposal=one.key, rule=one.rule_id, error=str(error))
+            continue
+        found.append(RejectedRule(manifest, one.title, one.reviewer, one.reason, one.decided_at))
     return found
 
 

@@ -150,6 +150,17 @@ def rejected_rules(session: Session, cluster: str | None = None) -> frozenset[st
     return frozenset(session.scalars(query))
 
 
+def rejected_standings(session: Session, cluster: str) -> list[RuleStandingRow]:
+    """What was said of all rules of a cluster that reviewers rejected, by proposal and rule."""
+    query = (
+        select(RuleStandingRow)
+        .join(ProposalRow, ProposalRow.key == RuleStandingRow.key)
+        .where(ProposalRow.cluster == cluster, RuleStandingRow.state == RuleState.REJECTED)
+        .order_by(RuleStandingRow.key, RuleStandingRow.rule_id)
+    )
+    return list(session.scalars(query))
+
+
 def decisions_of(session: Session, key: str) -> list[DecisionRow]:
     """Every decision on a proposal and its rules, oldest first."""
     return list(session.scalars(select(DecisionRow).where(DecisionRow.key == key).order_by(DecisionRow.id)))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from jobs.observations.store import ObservationStore
 from models.domain.proposal import Assumption, Proposal
-from models.domain.proposal_json import proposal_from_json
+from models.domain.proposal_json import proposal_from_json, rule_to_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
@@ -203,6 +203,8 @@ def decide_rule(
     if standing is None:
         standing = RuleStandingRow(key=key, rule_id=rule_id, title=rule.title if rule else rule_id)
         session.add(standing)
+    if rule is not None:
+        standing.body = rule_to_json(rule)
     standing.state, standing.reviewer = state, request.reviewer
     standing.reason, standing.decided_at = request.reason, now
     row.revision += 1

@@ -50,6 +50,22 @@ def test_what_the_policies_stop_is_told_too_and_nobody_offers_to_open_them():
     assert found.suggestion.action == "investigate"
 
 
+def test_what_only_audit_mode_lets_pass_at_one_end_heads_the_report():
+    """Both ends are one finding: that enforcing would stop it must not get lost with the server's end."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    passed = {"flows": 0, "audited": 9, "answered": 9, "days": [LAST]}
+    world.half(pods["web"], "egress", "endpoint", pods["db"].key, 9999, days=[LAST])
+    world.half(pods["db"], "ingress", "endpoint", pods["web"].key, 9999, **passed)
+    (found,) = report(world, policies, said=BOTH).findings
+    assert (found.detector, found.direction, found.audited) == ("confirmed", "egress", True)
+    assert "At shop/db only audit mode lets it pass" in found.why
+    world, pods = cluster()
+    world.half(pods["db"], "ingress", "endpoint", pods["web"].key, 9999, **passed)
+    (found,) = report(world, policies, said=BOTH).findings
+    assert "9 calls tonight, 9 of them let pass by audit mode only" in found.why
+
+
 def test_what_a_rule_allows_is_told_with_the_rule():
     """A policy of before the verdict lets it through: no other finding would say a word."""
     world, _ = attacked()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from models.domain.capabilities import CapabilityHints
+from models.domain.quarantine import quarantine_id
 from models.drift.changed import Approved
 from models.drift.find import DriftInput, find_drift
 from models.drift.night import set_scene
@@ -171,6 +172,48 @@ def test_trap_K3_audited_traffic_comes_first():
     assert kinds(made)[:2] == ["denied", "uncovered"]
 
 
+def audited(**changes):
+    """A world in which web calls db on a port of its own on the last night, let in by audit mode alone."""
+    world, pods = cluster()
+    policies = policies_of(world)
+    passed = {"flows": 0, "audited": 9, "answered": 9}
+    world.half(pods["db"], "ingress", "endpoint", pods["web"].key, 9999, days=[LAST], **passed | changes)
+    return world, policies
+
+
+def test_trap_K3_audited_traffic_is_told_while_it_is_held_back():
+    """Screening keeps it out of proposals; what enforcing would stop is told, and nothing is opened for it."""
+    world, policies = audited()
+    (offered,) = report(world, policies).findings
+    assert offered.suggestion.patch
+    cell = "prod:shop/Deployment/db|ingress|endpoint|prod:shop/Deployment/web|TCP|9999"
+    made = report(world, policies, held=frozenset({quarantine_id("prod", cell)}))
+    (found,) = made.findings
+    assert (found.kind.value, found.detector, found.audited) == ("denied", "audited", True)
+    assert "enforcing the policy would stop it. Screening holds it back" in found.why
+    assert (found.suggestion.action, found.suggestion.patch) == ("investigate", ())
+    assert made.counts["held_back_by_screening"] == 0
+
+
+def test_trap_K3_one_audited_call_of_one_pod_is_told():
+    """Anybody else's single call is only counted."""
+    once = {"hour_bits": 1, "subject_pods": 1, "peer_pods": 1}
+    (found,) = report(*audited(**once)).findings
+    assert (found.detector, found.audited) == ("audited", True)
+    passed = report(*audited(**once, flows=9, audited=0))
+    assert (passed.findings, passed.counts["seen_once"]) == ((), 1)
+
+
+def test_trap_K3_what_audit_mode_stops_is_told_where_no_rule_by_name_can_be_decided():
+    """The address has no name here; the agent knew the name, and says that no rule holds it."""
+    for passed, told in (({"audited": 9, "flows": 0}, ["denied"]), ({}, [])):
+        world, pods = cluster()
+        world.to(pods["web"], "ip", "192.0.2.7", 443, names="api.example.com", days=range(DAYS))
+        policies = policies_of(world)
+        world.to(pods["web"], "ip", "192.0.2.8", 443, days=[LAST], answered=9, **passed)
+        assert kinds(report(world, policies)) == told
+
+
 def test_trap_K4_a_rule_without_traffic_is_unused_by_its_probability_alone():
     """Used every day and then silent for ten: dead. Silent for three: watched, and nothing is said."""
     for silent, expected in ((10, ["unused"]), (3, [])):
@@ -238,6 +281,22 @@ def test_trap_K5_a_workload_without_policy_is_unprotected():
     assert kinds(made) == ["unprotected"]
     assert made.findings[0].subject.workload == "Deployment/db"
     assert kinds(report(world, rest, exempt=frozenset({("shop", "Deployment/db")}))) == []
+
+
+def test_trap_K5_without_any_policy_everybody_is_unprotected():
+    """A wrong path, an empty checkout and a cluster that lost its policies are no clean report."""
+    world, _ = cluster()
+    elsewhere = copy.deepcopy(policy(policies_of(world), "db"))
+    elsewhere["metadata"]["namespace"] = "other"
+    made = report(world, ())
+    told = [(one.kind.value, one.subject) for one in made.findings]
+    assert told
+    assert told == [
+        (one.kind.value, one.subject) for one in report(world, [elsewhere]).findings if one.kind != "unused"
+    ]
+    assert {kind for kind, _ in told} == {"unprotected"}
+    assert any("No policy was read" in note for note in made.notes)
+    assert not any("No policy was read" in note for note in report(world, [elsewhere]).notes)
 
 
 def test_trap_K6_a_policy_that_is_not_enforced_protects_nobody():

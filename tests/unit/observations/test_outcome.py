@@ -231,6 +231,21 @@ def test_trap_D5_a_protocol_without_ports_is_never_every_port(tmp_path, protocol
     assert set_aside(observed) == {"unsupported_protocol": 1}
 
 
+@pytest.mark.parametrize(
+    ("protocol", "port", "reason"),
+    [("", None, "unsupported_protocol"), ("VRRP", None, "unsupported_protocol"), ("UDP", 0, "port_zero")],
+)
+def test_trap_D5_what_works_without_a_port_is_kept_for_whoever_would_break_it(
+    tmp_path, protocol, port, reason
+):
+    """Counting it is not enough: a default deny stops it. What policy refused is counted and no more."""
+    observed = observe(tmp_path, [flow(WEB, API, port, port, protocol=protocol)])
+    rows = observed.aside_edges.sort_values("direction")[["reason", "direction", "flows", "days"]]
+    assert rows.to_numpy().tolist() == [[reason, "egress", 1, 1], [reason, "ingress", 1, 1]]
+    refused = flow(WEB, API, port, port, protocol=protocol, verdict="DROPPED", drop_reason="POLICY_DENIED")
+    assert observe(tmp_path / "refused", [refused]).aside_edges.empty
+
+
 def test_trap_D6_tcp_and_udp_on_one_number_stay_apart(tmp_path):
     """Two protocols, two edges."""
     observed = observe(tmp_path, [flow(WEB, DNS, 53), flow(WEB, DNS, 53, protocol="UDP")])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from models.errors import BadInputError, PortolanError
@@ -17,8 +17,17 @@ from service.db.engine import database_url, make_engine
 from service.db.json_text import to_text
 from service.db.migrate import revision, upgrade
 from service.db.sessions import Database
-from service.db.tables import DecisionRow, LeaseRow, Row
+from service.db.tables import (
+    DecisionRow,
+    LeaseRow,
+    ProposalRow,
+    ProposalVersionRow,
+    Row,
+    RuleStandingRow,
+)
+from service.proposals.recording import record
 from service.settings import DatabaseSettings
+from tests.unit.service.proposals import KEY, proposal, rule
 
 NOW = datetime(2026, 3, 15, 2, 0, tzinfo=UTC)
 
@@ -62,6 +71,29 @@ def test_upgrading_again_does_nothing(database):
     before = revision(database.engine)
     upgrade(database.engine)
     assert revision(database.engine) == before
+
+
+def test_decisions_of_before_get_the_rule_that_they_are_about(database):
+    """From whichever kept body still holds it; where none does, they stay without."""
+    rules = {name: {"id": name, "title": name} for name in ("newest", "exported", "approved", "gone")}
+
+    def body(*names):
+        return {"rules": [rules[name] for name in names]}
+
+    with database.write() as session:
+        record(session, [proposal(rule())], cluster="c", namespace=None, run_id=None, now=NOW)
+        session.get(ProposalRow, KEY).approved_body = body("approved")
+        version = session.get(ProposalVersionRow, (KEY, 1))
+        version.body, version.exported_body = body("newest"), body("exported")
+        said = {"state": "rejected", "reviewer": "ana", "reason": "no", "decided_at": NOW}
+        session.add_all([RuleStandingRow(key=KEY, rule_id=name, title=name, **said) for name in rules])
+    with database.write() as session:
+        session.execute(text("ALTER TABLE rule_standings DROP COLUMN body"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    upgrade(database.engine)
+    with database.read() as session:
+        found = {row.rule_id: row.body for row in session.scalars(select(RuleStandingRow))}
+    assert found == rules | {"gone": None}
 
 
 def test_a_database_of_a_newer_version_is_refused(database):

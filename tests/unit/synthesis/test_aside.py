@@ -28,6 +28,8 @@ def lines(result):
         ("service_without_known_pods", "service_address"),
         ("ambiguous_direction", "ambiguous_direction"),
         ("reply_only", "no_request"),
+        ("unsupported_protocol", "unsupported_protocol"),
+        ("port_zero", "no_port"),
     ],
 )
 def test_what_worked_day_after_day_and_is_no_edge_keeps_the_direction_open(world, reason, told):
@@ -44,6 +46,19 @@ def test_a_few_records_of_a_pod_that_starts_close_no_less_and_are_listed(world):
     assert [(line.reason, line.peer, line.works) for line in proposal.left_out] == [
         ("unresolved", "10.9.9.9", True)
     ]
+
+
+@pytest.mark.parametrize("reason", ["unsupported_protocol", "port_zero"])
+@pytest.mark.parametrize(
+    ("kind", "peer", "told"), [("ip", "224.0.0.18", "multicast"), ("entity", "health", "health")]
+)
+def test_whom_policy_never_stops_keeps_nothing_open_on_no_port_either(world, reason, kind, peer, told):
+    """Groups are announced by protocols without ports: policy does not select them."""
+    protocol = "IGMP" if reason == "unsupported_protocol" else "UDP"
+    made = observed(world, reason, peer_kind=kind, peer=peer, protocol=protocol, port=-1)
+    proposal = proposal_for(propose(made), "web")
+    assert proposal.egress.enforced
+    assert {line.reason for line in proposal.left_out} == {told}
 
 
 def test_what_never_answered_keeps_nothing_open(world):

@@ -93,12 +93,29 @@ def test_trap_D4_sctp_is_written_and_flagged(world, web, api):
 
 @pytest.mark.parametrize("protocol", ["VRRP", "IGMP", "GRE", ""])
 def test_trap_D5_protocols_without_ports_never_open_every_port(world, web, api, protocol):
-    """A rule without ports would."""
+    """A rule without ports would; what was seen once is left out, with its reason."""
     world.edge(web, api)
-    world.edge(web, api, -1, protocol)
+    world.edge(web, api, -1, protocol, days=[2])
     proposal = proposal_for(propose(world.observations()), "api")
     assert reasons(proposal.left_out) == {"unsupported_protocol"}
     assert len([rule for rule in proposal.rules if rule.direction == "ingress"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "reason"), [("VRRP", -1, "unsupported_protocol"), ("UDP", 0, "no_port")]
+)
+def test_trap_D5_what_works_every_day_and_no_rule_can_say_keeps_its_direction_open(
+    world, web, api, protocol, port, reason
+):
+    """A default deny would break it; the other direction is constrained as ever, and says nothing of it."""
+    world.edge(web, api)
+    world.edge(api, world.pod("shop", "db"), 5432)
+    world.edge(web, api, port, protocol)
+    proposal = proposal_for(propose(world.observations()), "api")
+    assert (proposal.ingress.enforced, proposal.egress.enforced) == (False, True)
+    assert proposal.ingress.reason == "incomplete"
+    assert reason in proposal.ingress.why
+    assert reason in reasons(proposal.left_out)
 
 
 def test_trap_D6_one_number_on_two_protocols_is_two_ports(world, web, api):
