@@ -16,6 +16,7 @@ from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
+from models.manifest.edited import edited
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.errors import PreconditionFailedError
 from service.observed.unselected import why_unknown, why_unselected
@@ -148,6 +149,13 @@ def _rule_views(rules: Iterable[Rule], standings: Mapping[str, RuleStandingRow])
     )
 
 
+def not_rejected(rules: Iterable[Rule], standings: Mapping[str, RuleStandingRow]) -> frozenset[str]:
+    """Ids of the rules that no reviewer rejected."""
+    return frozenset(
+        view.id for view in _rule_views(rules, standings) if view.state is not RuleState.REJECTED
+    )
+
+
 def decide_proposal(
     session: Session, key: str, request: DecisionRequest, *, now: datetime, if_match: str | None = None
 ) -> ProposalRow:
@@ -205,6 +213,9 @@ def decide_rule(
         session.add(standing)
     standing.state, standing.reviewer = state, request.reviewer
     standing.reason, standing.decided_at = request.reason, now
+    current = proposal_from_json(version_body(session, row))
+    standings = repository.standings_of(session, key)
+    row.maturity = edited(current, not_rejected(current.rules, standings)).maturity
     row.revision += 1
     _log(session, row, request, version=row.current_version, rule_id=rule_id, now=now)
     return row
@@ -285,7 +296,8 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
 
     The evidence is that of the approval, or of the night on which the meaning or the maturity last
-    changed, so that an unchanged policy gives the same bytes every night. What was assumed is today's:
+    changed, so that an unchanged policy gives the same bytes every night. What the policy says of itself is
+    said of the rules that are written. What was assumed is today's:
     it speaks of the configuration, and whoever configured something must not read that he did not.
     """
     if row.approved_version is not None and row.approved_body is not None:
@@ -310,4 +322,4 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
             unreviewed.add(view.id)
     if not include:
         return None
-    return Exportable(row, version, proposal, frozenset(include), frozenset(unreviewed))
+    return Exportable(row, version, edited(proposal, include), frozenset(include), frozenset(unreviewed))
