@@ -150,6 +150,17 @@ def rejected_rules(session: Session, cluster: str | None = None) -> frozenset[st
     return frozenset(session.scalars(query))
 
 
+def rejections(session: Session, cluster: str) -> list[tuple[ProposalRow, RuleStandingRow]]:
+    """Rules of a cluster that reviewers rejected, each with its proposal, by key and rule id."""
+    query = (
+        select(ProposalRow, RuleStandingRow)
+        .join(RuleStandingRow, ProposalRow.key == RuleStandingRow.key)
+        .where(ProposalRow.cluster == cluster, RuleStandingRow.state == RuleState.REJECTED)
+        .order_by(RuleStandingRow.key, RuleStandingRow.rule_id)
+    )
+    return [(found[0], found[1]) for found in session.execute(query)]
+
+
 def decisions_of(session: Session, key: str) -> list[DecisionRow]:
     """Every decision on a proposal and its rules, oldest first."""
     return list(session.scalars(select(DecisionRow).where(DecisionRow.key == key).order_by(DecisionRow.id)))
