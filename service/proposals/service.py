@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from jobs.observations.store import ObservationStore
+from models.domain.capabilities import VERSION_UNKNOWN
 from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json
 from models.domain.rule import Rule
@@ -29,7 +30,7 @@ NEEDS_REVIEW: Final = "needs_review"
 #: Assumptions that are the same for every policy of a cluster, whatever its rules.
 OF_ANY_POLICY: Final = frozenset(
     {
-        "cilium_version_unknown",
+        VERSION_UNKNOWN,
         "coverage_unknown",
         "deployed_policies_unread",
         "l7_not_asked",
@@ -297,8 +298,9 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
 
     The evidence is that of the approval, or of the night on which the meaning or the maturity last
     changed, so that an unchanged policy gives the same bytes every night. What the policy says of itself is
-    said of the rules that are written. What was assumed is today's:
-    it speaks of the configuration, and whoever configured something must not read that he did not.
+    said of the rules that are written. What was assumed is what
+    the newest run assumed: it speaks of the configuration, and whoever configured something must not read
+    that he did not. A release that was configured since is known to ``service.export.manifests.render``.
     """
     if row.approved_version is not None and row.approved_body is not None:
         version, body = row.approved_version, row.approved_body

@@ -303,9 +303,8 @@ def test_many_take_one_lease(database):
 
 def manifests(database):
     """What an export of everything would write."""
-    target = Target(cilium_version="1.18")
     with database.read() as session:
-        found = collect(session, cluster="c", approved_only=False, target=target)
+        found = collect(session, cluster="c", approved_only=False, target=Target())
         return [(item.path, item.text) for item in found.objects]
 
 
