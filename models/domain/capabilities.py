@@ -17,6 +17,8 @@ DEFAULT_DENY_SWITCH_SINCE: Final = (1, 16)
 LOCAL_DNS_IS_HOST_SINCE: Final = (1, 17)
 FQDN_FROM_DATA: Final = "fqdn_from_data"
 NO_FQDN_SEEN: Final = "no_fqdn_seen"
+#: Code of the assumption that nobody said which release the cluster runs.
+VERSION_UNKNOWN: Final = "cilium_version_unknown"
 _L7_NOT_ASKED: Final = (
     "HTTP requests were recorded, and no rule looks at them: any request passes, also where a policy that is "
     "deployed lists them today. Set capabilities.l7 to true for lists of methods and paths, or to false."
@@ -136,7 +138,7 @@ def resolve_capabilities(
     if version is None:
         assumptions.append(
             Assumption(
-                "cilium_version_unknown",
+                VERSION_UNKNOWN,
                 "The Cilium version is not configured: manifests keep to what 1.17 to 1.19 share, and shadow "
                 "mode is refused. Set capabilities.cilium_version.",
             )

@@ -293,5 +293,9 @@ def _alone(one: Workload, staged: bool) -> Finding:
         confidence=0.99,
         subject=subject,
         why=why,
-        suggestion=Suggestion("propose", f"portolan show {one.namespace}/{one.name}"),
+        # what came since the last inference has no proposal to be shown yet
+        suggestion=Suggestion(
+            "propose",
+            f"portolan infer --namespace {one.namespace} && portolan show {one.namespace}/{one.name}",
+        ),
     )

@@ -39,6 +39,8 @@ MAX_PEERS_NAMED: Final = 6  # in the comment above an entry
 MAX_WORKLOADS_NAMED: Final = 50  # in the annotation: the API server takes 256 KiB of all of them
 #: Said by the entry itself or by its place.
 _SILENT_FLAGS: Final = frozenset({"icmp", "resolver", "assumed_dns"})
+#: Why a direction that the proposal constrains has no section.
+LEFT_OPEN: Final = "Left open: none of its rules was chosen, or none but the resolver's."
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
 _NO_LISTS_IN_SHADOW: Final = (
     "Its lists of HTTP requests are left out: shadow mode cannot show what they would refuse, and lifts such "
@@ -289,7 +291,7 @@ def comments(
     for direction in _DIRECTIONS:
         decision = proposal.decision(direction)
         if decision.enforced and direction not in held:
-            lines.append(f"{direction}: Left open: none of its rules was chosen, or none but the resolver's.")
+            lines.append(f"{direction}: {LEFT_OPEN}")
         elif not decision.enforced:
             lines.append(f"{direction}: {decision.why}")
     lines += [f"Assumed: {assumption.text}" for assumption in proposal.assumptions]

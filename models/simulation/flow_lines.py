@@ -69,6 +69,12 @@ def request_text(question: PolicyFlow) -> str:
     return f"DNS {request.name}" if isinstance(request, DnsQuestion) else ""
 
 
+def named_end(record: Mapping[str, Any], end: str) -> tuple[str, str]:
+    """Namespace and name of ``source`` or ``destination`` of a record, as `FlowLine` names them."""
+    flow = record.get("flow", record)
+    return _named(flow if isinstance(flow, Mapping) else {}, end)
+
+
 def _named(flow: Mapping[str, Any], end: str) -> tuple[str, str]:
     """Namespace and the most stable name of an end: workload, pod, reserved identity, address."""
     endpoint = flow.get(end)

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
 
-from models.domain.peer import EndpointPeer, FqdnPeer, LabelSelector, Peer
+from models.domain.peer import LabelSelector
 from models.domain.proposal import DirectionDecision, Proposal, Subject
 from models.domain.rule import Port, Rule
 from models.domain.workload import Workload
 from models.synthesis.assumed import assumptions_of
 from models.synthesis.candidates import Candidate, Excluded
+from models.synthesis.description import SERVERS_FIRST, describe
 from models.synthesis.directions import Evidence, decide
 from models.synthesis.edges import Edge
 from models.synthesis.entries import with_paths
@@ -36,7 +36,6 @@ from models.synthesis.targets import edge_port
 from models.synthesis.untold import Known, Untold, untold_rules
 from models.synthesis.view import ClusterView
 
-MAX_NAMED: Final = 6  # workloads in the description; the proposal lists all of them
 _DAY_US = 24 * 3600 * SECOND_US
 
 
@@ -242,25 +241,6 @@ def _resolves(rules: Sequence[Rule]) -> bool:
     )
 
 
-def _keys(peer: Peer) -> list[str]:
-    return [one.key for one in peer.each] if isinstance(peer, EndpointPeer | FqdnPeer) else [peer.key]
-
-
-def _description(workload: Workload, rules: Sequence[Rule]) -> str:
-    """One sentence that changes only when the rules do."""
-    peers = {
-        way: len({key for rule in rules if rule.direction == way for key in _keys(rule.peer)})
-        for way in ("ingress", "egress")
-    }
-    word = {"ingress": "from", "egress": "to"}
-    parts = [f"{way} {word[way]} {n} peer{'' if n == 1 else 's'}" for way, n in peers.items() if n]
-    named = workload.members[:MAX_NAMED]
-    what = " and ".join(member.replace("/", " ") for member in named)
-    if len(named) < len(workload.members):
-        what += f" and {len(workload.members) - len(named)} more"
-    return f"Allow-list of {what}, proposed from observed traffic: {' and '.join(parts)}."
-
-
 def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome: Outcome) -> Proposal:
     """Put one proposal together."""
     workload, facts = about.workload, about.facts
@@ -272,7 +252,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
     if workload.ownerless:
         reasons.append("These are bare pods without an owner: nothing starts them again.")
     if any(rule.direction == "egress" for rule in rules):
-        reasons.append("Apply the ingress of the servers it calls before, or together with, this egress.")
+        reasons.append(SERVERS_FIRST)
     matured, why_not_stable = setting.observed.matured(facts.effective_days)
     return Proposal(
         key=about.key,
@@ -280,7 +260,7 @@ def _proposal(setting: Setting, about: _About, rules: tuple[Rule, ...], outcome:
         namespace=workload.namespace,
         name=policy_name(workload),
         subject=Subject(about.selector, workload.members, workload.service_account),
-        description=_description(workload, rules),
+        description=describe(workload.members, rules),
         rules=rules,
         ingress=outcome.ingress,
         egress=outcome.egress,

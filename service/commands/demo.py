@@ -86,8 +86,10 @@ def _show(portolan: Portolan) -> None:
         found = [views.detail(session, row) for row in rows]
     rules = sum(len(one["rules"]) for one in found)
     flagged = sum(row.flagged_count for row in rows)
-    checked = sum(one["backtest"]["checked"] for one in found if one["backtest"])
-    admitted = sum(one["backtest"]["admitted"] for one in found if one["backtest"])
+    # a former demo may have rejected rules of what is proposed no more: their replay has no counts
+    replays = [one["backtest"] for one in found if one["backtest"] and "reason" not in one["backtest"]]
+    checked = sum(replay["checked"] for replay in replays)
+    admitted = sum(replay["admitted"] for replay in replays)
     left_out = sum(len(one["left_out"]) for one in found)
     print_text(f"{len(found)} proposals with {rules} rules, {flagged} of them for a person to look at")
     print_text(f"replayed against the window: {admitted:,} of {checked:,} edge-days that worked are admitted")

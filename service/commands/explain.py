@@ -28,6 +28,7 @@ from service.commands.options import (
 )
 from service.commands.output import print_json
 from service.simulation.explained import Question, answer, answer_flow
+from service.simulation.reviewed import Review
 from service.simulation.service import observed_cluster, stored_policies
 from service.wiring import Portolan, open_portolan
 
@@ -100,10 +101,17 @@ def explain(
         if policies:
             # No store is needed, and none is made.
             objects: Sequence[Mapping[str, Any]] = places.objects
+            found = answer_flow(_records(flow), objects, cilium_version=release, direction=end)
         else:
             with open_portolan(settings) as portolan:
-                objects = _stored(portolan, observed_cluster(portolan, cluster), state, release)
-        found = answer_flow(_records(flow), objects, cilium_version=release, direction=end)
+                observed = observed_cluster(portolan, cluster)
+                found = answer_flow(
+                    _records(flow),
+                    _stored(portolan, observed, state, release),
+                    cilium_version=release,
+                    direction=end,
+                    review=Review(portolan, observed.name),
+                )
     else:
         if not source or not destination:
             raise BadInputError("name who connects and to whom, or --flow FILE")

@@ -5,9 +5,16 @@ from typing import Any, Final
 
 from jobs.policy_places import PolicyPlaces
 from models.domain.policy import PolicyRef
-from service.commands.output import print_block, print_text
+from service.commands.output import iso, print_block, print_text
 
 _ENDS: Final = {"egress": "leaving the source", "ingress": "entering the destination"}
+_STATES: Final = {
+    "open": "HELD BACK, nobody decided",
+    "later": "HELD BACK, to be asked again later",
+    "admitted": "ADMITTED, a rule from the next inference on",
+    "unwanted": "CONFIRMED AS UNWANTED",
+}
+_UNDECIDED: Final = frozenset({"open", "later"})
 _SAID: Final = {
     "allowed": "let it pass",
     "denied": "policy denied it",
@@ -22,6 +29,7 @@ def print_explanation(told: Mapping[str, Any], places: PolicyPlaces) -> None:
     port = port or f"{told['protocol'] or 'any protocol'}/{'?' if told['port'] is None else told['port']}"
     what = f"{port} {told['request']}".strip()
     print_text(f"{told['source']} -> {told['destination']} {what}: {told['verdict'].upper()}")
+    _print_reviewed(told)
     count = told["policies"]
     policies = "1 policy, as Cilium" if count == 1 else f"{count:,} policies, as Cilium"
     print_text(f"  by {policies} {told['cilium_version']} reads {'it' if count == 1 else 'them'}")
@@ -90,9 +98,46 @@ def _print_seen(told: Mapping[str, Any]) -> None:
         print_text("  note: it passed, so the cluster does not enforce these policies, or not yet")
 
 
+def _print_reviewed(told: Mapping[str, Any]) -> None:
+    """What screening and people said of the call, before anything else: who reads on wants to allow it."""
+    for one in told["held_back"]:
+        call = f"{one['namespace']}/{one['workload']} {one['direction']} {one['title']}"
+        print_text(f"  {_STATES[one['state']]}: {call}{_by(one)}")
+        for why in one["why"]:
+            print_text(f"    - {why}")
+        print_text(f"    look at it: portolan quarantine {one['id']}")
+        if one["state"] in _UNDECIDED:
+            print_text(f"    if it is wanted: portolan verdict {one['id']} admit --reason WHY")
+    for rule in told["rejected_rules"]:
+        print_text(f"  REJECTED AS A RULE: {rule['title']}{_by(rule)}")
+        print_text(f"    look at it: portolan show {rule['proposal']}")
+        print_text(f"    if it is wanted: portolan review {rule['proposal']} reopen --rule {rule['id']}")
+
+
+def _by(one: Mapping[str, Any]) -> str:
+    """Who decided, when and why; nothing where nobody has."""
+    if one["reviewer"] is None:
+        return ""
+    reason = f": {one['reason']}" if one["reason"] else ""
+    return f"; {one['reviewer']}, {iso(one['decided_at'])}{reason}"
+
+
+def _kept_out(told: Mapping[str, Any]) -> str:
+    """Why no change is offered; "" where one may be."""
+    states = {one["state"] for one in told["held_back"]}
+    if "unwanted" in states:
+        return "this was confirmed as unwanted"
+    if states & _UNDECIDED:
+        return "this is held back, and nobody has admitted it"
+    return "a reviewer rejected the rule for it" if told["rejected_rules"] else ""
+
+
 def _print_changes(told: Mapping[str, Any], places: PolicyPlaces) -> None:
     changes = {change["direction"]: change for change in told["changes"]}
     denying = [gate["direction"] for gate in told["gates"] if gate["verdict"] == "deny"]
+    if denying and (why := _kept_out(told)):
+        print_text(f"No change is offered: {why}")
+        return
     for direction in denying:
         change = changes.get(direction)
         if change is None:

@@ -64,10 +64,11 @@ def export(
     if mode is ModeOption.SHADOW and kind is KindOption.KUBERNETES:
         raise BadInputError("a NetworkPolicy always denies: shadow mode exists for --kind cilium only")
     with portolan_for(data_dir, config, log_format) as portolan:
+        wanted = cluster or portolan.settings.cluster
         with portolan.database.read() as session:
             found = collect(
                 session,
-                cluster=cluster or portolan.settings.cluster,
+                cluster=wanted,
                 namespace=namespace,
                 approved_only=state is StateOption.APPROVED,
                 target=Target(kind.value, mode.value, portolan.settings.capabilities.cilium_version),
@@ -91,8 +92,11 @@ def export(
             f"{len(found.objects)} policies in {out}: {len(report.written)} written, "
             f"{len(report.unchanged)} unchanged, {len(report.removed)} removed"
         )
-        if not found.objects and state is StateOption.APPROVED:
-            say("nothing is approved yet: 'portolan review PROPOSAL approve', or --state any")
+        if not found.objects and not found.refused and state is StateOption.APPROVED:
+            asked = {"cluster": wanted, "namespace": namespace}
+            where = " of ".join(f"{what} {name}" for what, name in reversed(asked.items()) if name)
+            nothing = f"nothing is approved in {where}" if where else "nothing is approved yet"
+            say(f"{nothing}: 'portolan review PROPOSAL approve', or --state any")
     if len(found.clusters) > 1:
         say(f"one folder per cluster ({', '.join(found.clusters)}): apply each to its own cluster only")
     for path in report.left:

@@ -39,7 +39,7 @@ def print_proposal(
         print_text(f"selects {workload}")
     print_text()
     if found["manifest"] is None:
-        print_text("(every rule was rejected: nothing to write)")
+        print_text("(every rule was rejected, or every one but the resolver's: nothing to write)")
     else:
         print_block(to_yaml(found["manifest"]).rstrip())
     _print_rules(found["rules"])
@@ -131,10 +131,13 @@ def _print_backtest(backtest: Mapping[str, Any] | None) -> None:
     if backtest is None:
         return
     _heading("replay of the window against this policy")
-    print_text(
-        f"{backtest['admitted']:,} of {backtest['checked']:,} edge-days that worked would be admitted"
-        + (f", {backtest['undecided']:,} could not be decided" if backtest["undecided"] else "")
-    )
+    if backtest.get("reason"):
+        print_text(f"{backtest['checked']:,} edge-days worked; {backtest['reason']}")
+    else:
+        print_text(
+            f"{backtest['admitted']:,} of {backtest['checked']:,} edge-days that worked would be admitted"
+            + (f", {backtest['undecided']:,} could not be decided" if backtest["undecided"] else "")
+        )
     if backtest.get("requests"):
         undecided = backtest["requests_undecided"]
         admitted = backtest["requests"] - backtest["requests_refused"] - undecided
@@ -161,7 +164,11 @@ def _how_often(denial: Mapping[str, Any]) -> str:
     if denial.get("flows"):
         parts.append(f"{denial['flows']:,} flows")
     days = list(denial.get("days", ()))
-    parts.append(f"{len(days)} days, the last {days[-1]}" if days else f"{denial['edge_days']} edge-days")
+    if denial["edge_days"] is None:  # a rejected rule's own evidence
+        last = f", the last {denial['last_seen'][:10]}" if denial["last_seen"] else ""
+        parts.append(f"{denial['days_seen']} days{last}")
+    else:
+        parts.append(f"{len(days)} days, the last {days[-1]}" if days else f"{denial['edge_days']} edge-days")
     return ", ".join(parts)
 
 

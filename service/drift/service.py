@@ -14,7 +14,6 @@ from jobs.drift import DriftRequest, run_drift
 from jobs.drift_counters import count_denials
 from jobs.observations.clusters import ObservedCluster
 from jobs.runs import RunRequest, RunResult
-from models.domain.proposal_json import proposal_from_json
 from models.drift.changed import Approved
 from models.drift.confirmed import Word
 from models.drift.regrouped import ProposedGroup
@@ -27,6 +26,7 @@ from service.db.tables import QuarantineRow
 from service.drift import notify, repository, snapshots
 from service.drift.snapshots import Deployed
 from service.export.manifests import Target, render
+from service.export.rejected import rejected_policies
 from service.observed.folded import FoldedObservations
 from service.proposals import repository as proposals
 from service.proposals.repository import ProposalFilter
@@ -215,18 +215,16 @@ def approved_policies(session: Session, cluster: str, cilium_version: str) -> li
 
 def rejected_rules(session: Session, cluster: str, cilium_version: str) -> list[RejectedRule]:
     """Rules of a cluster that reviewers rejected, each as the only one of its policy."""
-    standings = [one for one in proposals.rejected_standings(session, cluster) if one.body is not None]
-    versions = proposals.current_versions(session, {one.key for one in standings})
-    found = []
-    for one in standings:
-        proposal = proposal_from_json({**versions[one.key].body, "rules": [one.body]})
-        try:
-            manifest, _ = render(proposal, {one.rule_id}, Target(cilium_version=cilium_version))
-        except UnsupportedError as error:
-            log.warning("drift.unrenderable", proposal=one.key, rule=one.rule_id, error=str(error))
-            continue
-        found.append(RejectedRule(manifest, one.title, one.reviewer, one.reason, one.decided_at))
-    return found
+    return [
+        RejectedRule(
+            one.manifest,
+            one.standing.title,
+            one.standing.reviewer,
+            one.standing.reason,
+            one.standing.decided_at,
+        )
+        for one in rejected_policies(session, cluster, cilium_version)
+    ]
 
 
 def _exempt(session: Session, cluster: str) -> frozenset[tuple[str, str]]:

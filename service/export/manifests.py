@@ -1,9 +1,10 @@
 """Proposals as manifests, checked by the linter before anybody sees them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from models.domain.capabilities import VERSION_UNKNOWN
 from models.domain.proposal import Proposal
 from models.errors import UnsupportedError
 from models.manifest.render import cilium_manifest, comments, remarks, to_yaml
@@ -33,8 +34,17 @@ class Rendered:
     text: str
 
 
+def _configured(proposal: Proposal, target: Target) -> Proposal:
+    """The proposal without the assumption that nobody said which release is meant, once somebody has."""
+    if target.cilium_version is None:
+        return proposal
+    known = tuple(one for one in proposal.assumptions if one.code != VERSION_UNKNOWN)
+    return replace(proposal, assumptions=known)
+
+
 def render(proposal: Proposal, include: Collection[str], target: Target) -> tuple[Mapping[str, Any], str]:
     """Manifest of a proposal with some of its rules, and its text; refuses what a cluster would refuse."""
+    proposal = _configured(proposal, target)
     notes: Sequence[Mapping[str, Sequence[str]]] = ()
     if target.kind == "cilium":
         manifest = cilium_manifest(

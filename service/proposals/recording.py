@@ -4,7 +4,7 @@ What a run does to proposals: new ones, new versions where the meaning changed, 
 Everything here works inside a transaction that the caller opened.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -14,14 +14,18 @@ from sqlalchemy.orm import Session
 
 from models.domain.proposal import Proposal
 from models.domain.proposal_json import proposal_from_json, proposal_to_json
-from service.db.tables import ProposalRow, ProposalVersionRow
+from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow
 from service.proposals import repository
 from service.proposals.service import NEEDS_REVIEW, apply, exported_body, no_version, standing_of
 from service.review import transitions
-from service.review.transitions import RuleState
+from service.review.transitions import RuleState, Verb
 
 #: Proposals that are read and written together: few statements, and few bodies in memory.
 AT_ONCE: Final = 100
+
+
+#: Who decided where a run proposed what a reviewer had put in force, after another version in between.
+ITSELF: Final = "portolan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,9 @@ def _record_one(
         )
         standing = transitions.propose_again(standing_of(row), meaning_changed=not same)
         outcome = "unchanged" if same else "changed"
+        if not same and _is_in_force(session, row, proposal):
+            session.add(_approved_again(row, standing.current, now))
+            standing = transitions.stay_approved(standing)
     apply(row, standing)
     row.name, row.workloads = proposal.name, ", ".join(proposal.subject.workloads)
     row.maturity = proposal.maturity
@@ -140,12 +147,47 @@ def _record_one(
 def _same_but_rejected(session: Session, stored: ProposalVersionRow, proposed: Proposal) -> bool:
     """Whether a reviewer would read the same policy; what he rejected himself is no news to him."""
     rejected = _rejected(session, stored.key)
+    return _meaning(proposal_from_json(stored.body), rejected) == _meaning(proposed, rejected)
 
-    def meaning(proposal: Proposal) -> str:
-        kept = tuple(rule for rule in proposal.rules if rule.id not in rejected)
-        return replace(proposal, rules=kept).fingerprint
 
-    return meaning(proposal_from_json(stored.body)) == meaning(proposed)
+def _is_in_force(session: Session, row: ProposalRow, proposed: Proposal) -> bool:
+    """
+    Whether what is proposed is what a reviewer approved, rule by rule, and has not taken back since.
+
+    A rule that is marked for review now and was not when it was approved needs a person again.
+    """
+    if row.approved_body is None:
+        return False
+    states = {rule_id: one.state for rule_id, one in repository.standings_of(session, row.key).items()}
+    rejected = {rule_id for rule_id, state in states.items() if state == RuleState.REJECTED}
+    seen = {rule_id for rule_id, state in states.items() if state == RuleState.APPROVED}
+    approved = proposal_from_json(row.approved_body)
+    others = {rule.id for rule in approved.rules} - set(row.approved_rules) - seen
+    marked = _marked(proposed) - _marked(approved) - seen - rejected
+    return not marked and _meaning(approved, rejected | others) == _meaning(proposed, rejected)
+
+
+def _marked(proposal: Proposal) -> set[str]:
+    return {rule.id for rule in proposal.rules if NEEDS_REVIEW in rule.flags}
+
+
+def _approved_again(row: ProposalRow, version: int, now: datetime) -> DecisionRow:
+    """The record of an approval that goes on under the number of a new version."""
+    return DecisionRow(
+        key=row.key,
+        version=version,
+        rule_id=None,
+        verb=Verb.APPROVE,
+        reviewer=ITSELF,
+        reason=f"the same policy as version {row.approved_version}, which is in force",
+        decided_at=now,
+    )
+
+
+def _meaning(proposal: Proposal, without: Collection[str]) -> str:
+    """Fingerprint without some rules."""
+    kept = tuple(rule for rule in proposal.rules if rule.id not in without)
+    return replace(proposal, rules=kept).fingerprint
 
 
 def _rejected(session: Session, key: str) -> frozenset[str]:

@@ -12,10 +12,12 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from jobs.observations.store import ObservationStore
+from models.domain.capabilities import VERSION_UNKNOWN
 from models.domain.proposal import Assumption, Proposal
 from models.domain.proposal_json import proposal_from_json, rule_to_json
 from models.domain.rule import Rule
 from models.errors import BadInputError, NotFoundError
+from models.manifest.edited import edited
 from service.db.tables import DecisionRow, ProposalRow, ProposalVersionRow, RuleStandingRow
 from service.errors import PreconditionFailedError
 from service.observed.unselected import why_unknown, why_unselected
@@ -28,7 +30,7 @@ NEEDS_REVIEW: Final = "needs_review"
 #: Assumptions that are the same for every policy of a cluster, whatever its rules.
 OF_ANY_POLICY: Final = frozenset(
     {
-        "cilium_version_unknown",
+        VERSION_UNKNOWN,
         "coverage_unknown",
         "deployed_policies_unread",
         "l7_not_asked",
@@ -148,6 +150,13 @@ def _rule_views(rules: Iterable[Rule], standings: Mapping[str, RuleStandingRow])
     )
 
 
+def not_rejected(rules: Iterable[Rule], standings: Mapping[str, RuleStandingRow]) -> frozenset[str]:
+    """Ids of the rules that no reviewer rejected."""
+    return frozenset(
+        view.id for view in _rule_views(rules, standings) if view.state is not RuleState.REJECTED
+    )
+
+
 def decide_proposal(
     session: Session, key: str, request: DecisionRequest, *, now: datetime, if_match: str | None = None
 ) -> ProposalRow:
@@ -207,6 +216,9 @@ def decide_rule(
         standing.body = rule_to_json(rule)
     standing.state, standing.reviewer = state, request.reviewer
     standing.reason, standing.decided_at = request.reason, now
+    current = proposal_from_json(version_body(session, row))
+    standings = repository.standings_of(session, key)
+    row.maturity = edited(current, not_rejected(current.rules, standings)).maturity
     row.revision += 1
     _log(session, row, request, version=row.current_version, rule_id=rule_id, now=now)
     return row
@@ -287,8 +299,10 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
     every rule that is not rejected; a proposal that was rejected or withdrawn is never exported.
 
     The evidence is that of the approval, or of the night on which the meaning or the maturity last
-    changed, so that an unchanged policy gives the same bytes every night. What was assumed is today's:
-    it speaks of the configuration, and whoever configured something must not read that he did not.
+    changed, so that an unchanged policy gives the same bytes every night. What the policy says of itself is
+    said of the rules that are written. What was assumed is what
+    the newest run assumed: it speaks of the configuration, and whoever configured something must not read
+    that he did not. A release that was configured since is known to ``service.export.manifests.render``.
     """
     if row.approved_version is not None and row.approved_body is not None:
         version, body = row.approved_version, row.approved_body
@@ -312,4 +326,4 @@ def exportable(session: Session, row: ProposalRow, *, approved_only: bool) -> Ex
             unreviewed.add(view.id)
     if not include:
         return None
-    return Exportable(row, version, proposal, frozenset(include), frozenset(unreviewed))
+    return Exportable(row, version, edited(proposal, include), frozenset(include), frozenset(unreviewed))

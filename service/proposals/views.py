@@ -7,9 +7,12 @@ from sqlalchemy.orm import Session
 
 from models.domain.proposal import Proposal
 from models.domain.proposal_json import proposal_from_json
+from models.manifest.edited import edited
+from models.manifest.render import chosen_rules
 from service.db.tables import DecisionRow, ProposalRow, RuleStandingRow
 from service.export.manifests import Target, render
 from service.proposals import repository, service
+from service.proposals.edited import as_decided
 from service.quarantine.views import with_verdicts
 from service.review.transitions import RuleState
 
@@ -37,10 +40,12 @@ def summary(row: ProposalRow) -> dict[str, Any]:
 def detail(session: Session, row: ProposalRow, version: int | None = None) -> dict[str, Any]:
     """A proposal with evidence, decisions and the manifest that the decisions leave."""
     number = row.current_version if version is None else version
-    body = service.version_body(session, row, number)
+    stored = service.version_body(session, row, number)
     standings = repository.standings_of(session, row.key)
     standing = service.standing_of(row)
-    proposal = proposal_from_json(body)
+    proposal = proposal_from_json(stored)
+    include = service.not_rejected(proposal.rules, standings)
+    body = as_decided(stored, proposal, include)
     return {
         **body,
         "version": number,
@@ -53,17 +58,14 @@ def detail(session: Session, row: ProposalRow, version: int | None = None) -> di
         "quarantine": with_verdicts(session, body["quarantine"]),
         "approved_version": row.approved_version,
         "withdrawn": row.withdrawn,
-        "manifest": _manifest(proposal, standings),
+        "manifest": _manifest(proposal, include),
     }
 
 
-def _manifest(proposal: Proposal, standings: Mapping[str, RuleStandingRow]) -> dict[str, Any] | None:
-    include = frozenset(
-        rule.id
-        for rule in proposal.rules
-        if rule.id not in standings or standings[rule.id].state != RuleState.REJECTED
-    )
-    return dict(render(proposal, include, Target())[0]) if include else None
+def _manifest(proposal: Proposal, include: frozenset[str]) -> dict[str, Any] | None:
+    if not chosen_rules(proposal, include):
+        return None
+    return dict(render(edited(proposal, include), include, Target())[0])
 
 
 def _decision(standing: RuleStandingRow | None) -> dict[str, Any]:

@@ -104,6 +104,11 @@ def propose_again(standing: Standing | None, *, meaning_changed: bool) -> Standi
     return replace(standing, current=current, withdrawn=False)
 
 
+def stay_approved(standing: Standing) -> Standing:
+    """Standing after a run proposed, as its newest version, exactly what a reviewer put in force before."""
+    return replace(standing, approved=standing.current, rejected=None)
+
+
 def withdraw(standing: Standing) -> Standing:
     """Standing after a run that looked and did not propose the policy; decisions stay."""
     return replace(standing, withdrawn=True)

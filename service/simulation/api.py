@@ -21,6 +21,7 @@ from service.dependencies import NameQuery, PortolanDep
 from service.problems import PROBLEM_RESPONSES
 from service.simulation import schemas, service
 from service.simulation.explained import Question, answer, answer_flow
+from service.simulation.reviewed import Review
 from service.wiring import Portolan
 
 router = APIRouter(tags=["simulation"], responses=PROBLEM_RESPONSES)
@@ -167,11 +168,13 @@ def explain(body: schemas.ExplanationIn, portolan: PortolanDep) -> schemas.Expla
             raise BadInputError("flow says who, whom and what: leave source, destination, protocol, port out")
         check_objects([body.flow])
         objects: Sequence[Mapping[str, Any]]
+        review = None
         if body.policies is not None:
             objects = _checked(body.policies)
         else:
-            objects = _objects(portolan, body, service.observed_cluster(portolan, body.cluster), version)
-        told = answer_flow([body.flow], objects, cilium_version=version, direction=direction)
+            cluster = service.observed_cluster(portolan, body.cluster)
+            objects, review = _objects(portolan, body, cluster, version), Review(portolan, cluster.name)
+        told = answer_flow([body.flow], objects, cilium_version=version, direction=direction, review=review)
         return schemas.ExplanationOut(**told.to_json())
     if body.source is None or body.destination is None:
         raise BadInputError("name source and destination, or send a flow")

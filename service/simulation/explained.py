@@ -13,14 +13,16 @@ from models.errors import BadInputError
 from models.manifest.parse import parse_objects
 from models.manifest.render import to_yaml
 from models.simulation.changes import Change
-from models.simulation.context import PolicyFlow, config_for
+from models.simulation.context import DnsQuestion, PolicyFlow, config_for
 from models.simulation.decision import Gate
 from models.simulation.explain import PLURAL, Explanation, explain
-from models.simulation.flow_lines import flow_line, request_text
+from models.simulation.flow_lines import flow_line, named_end, request_text
+from models.simulation.held_call import Call, Party
 from models.simulation.hubble import ObservedFlow, flow_to_policyflow
 from service.observed import queries
 from service.simulation.ends import End, find_end
 from service.simulation.mesh import mesh_notes, own_direction
+from service.simulation.reviewed import NOTHING, Review, Reviewed
 from service.wiring import Portolan
 
 MAX_ICMP_TYPE: Final = 255  # one byte
@@ -67,10 +69,12 @@ class Answer:
     observed: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     hubble: HubbleSaid | None = None
+    reviewed: Reviewed = NOTHING
 
     def to_json(self) -> dict[str, Any]:
-        """Form of the API and of ``--format json``."""
+        """Form of the API and of ``--format json``; no change opens what screening or people keep out."""
         made = self.explanation
+        changes = {} if self.reviewed.keeps_out else made.changes
         return {
             "cluster": self.cluster,
             "cilium_version": self.cilium_version,
@@ -83,8 +87,10 @@ class Answer:
             "reason": made.decision.reason,
             "gates": [_gate(gate, made) for gate in made.decision.gates],
             "changes": [
-                _change(direction, change) for direction, change in made.changes.items() if change is not None
+                _change(direction, change) for direction, change in changes.items() if change is not None
             ],
+            "held_back": list(self.reviewed.held),
+            "rejected_rules": list(self.reviewed.rejected),
             "commands": list(made.commands),
             "observed": list(self.observed),
             "notes": list(self.notes),
@@ -158,16 +164,19 @@ def answer(
     flow = PolicyFlow(direction, source.side, destination.side, protocol, port)
     config = config_for(flow, cilium_version)
     policies = parse_objects(list(objects), config=config)
+    explanation = explain(policies, flow, config)
+    call = Call(_party(source), _party(destination), _stored(protocol), port)
     return Answer(
         cluster.name,
         cilium_version,
         source.title,
         destination.title,
         flow,
-        explain(policies, flow, config),
+        explanation,
         policies,
         tuple(one for one in seen if (one["protocol"], one["port"]) == (_stored(protocol), port)),
         notes,
+        reviewed=Review(portolan, cluster.name).of(call, flow, _denied(explanation), config),
     )
 
 
@@ -177,10 +186,12 @@ def answer_flow(
     *,
     cilium_version: str,
     direction: Direction | None = None,
+    review: Review | None = None,
 ) -> Answer:
     """
     Explain what Hubble recorded: of several records the first that policy denied, else the first question.
 
+    `review` knows what was said of calls; without a store there is none.
     Raises BadInputError where no record asks anything of policy, with the reason of the first.
     """
     first: tuple[Mapping[str, Any], ObservedFlow] | None = None
@@ -204,15 +215,40 @@ def answer_flow(
     policies = parse_objects(list(objects), config=config)
     line = flow_line(record, flow, Direction.EGRESS)
     namespace, workload, _, peer, _ = line.ends
+    explanation = explain(policies, flow, config)
+    reviewed = NOTHING
+    if review is not None:
+        reviewed = review.of(_recorded_call(record, flow), flow, _denied(explanation), config)
     return Answer(
         config.cluster_name,
         cilium_version,
         f"{namespace}/{workload}" if namespace else workload,
         peer,
         flow,
-        explain(policies, flow, config),
+        explanation,
         policies,
         hubble=_said(record, observed.hubble),
+        reviewed=reviewed,
+    )
+
+
+def _denied(made: Explanation) -> tuple[Direction, ...]:
+    return tuple(made.changes)
+
+
+def _party(end: End) -> Party:
+    return Party(end.side, end.namespace, end.workload, end.mesh, end.label_key)
+
+
+def _recorded_call(record: Mapping[str, Any], flow: PolicyFlow) -> Call:
+    """The call of a Hubble record, by the workloads that it names."""
+    (client, server) = (named_end(record, end) for end in ("source", "destination"))
+    return Call(
+        Party(flow.source, *client),
+        Party(flow.destination, *server),
+        None if flow.protocol is None else _stored(flow.protocol),
+        flow.port,
+        flow.l7 if isinstance(flow.l7, DnsQuestion) else None,
     )
 
 

@@ -272,6 +272,33 @@ class ChangeOut(BaseModel):
     command: str = Field(description="Has the API server try the patch without storing it")
 
 
+class HeldBackOut(BaseModel):
+    """An entry of the quarantine that is this call."""
+
+    id: str
+    state: Literal["open", "later", "admitted", "unwanted"]
+    namespace: str
+    workload: str
+    direction: Literal["ingress", "egress"]
+    title: str
+    why: list[str] = Field(description="What screening found odd")
+    reviewer: str | None
+    reason: str | None
+    decided_at: datetime | None
+    ask_again_at: datetime | None
+
+
+class RejectedRuleOut(BaseModel):
+    """A rule that would have allowed the call, and that a reviewer rejected."""
+
+    id: str
+    proposal: str
+    title: str
+    reviewer: str
+    reason: str
+    decided_at: datetime
+
+
 class HubbleOut(BaseModel):
     """What Hubble recorded of the flow."""
 
@@ -305,7 +332,12 @@ class ExplanationOut(BaseModel):
     verdict: Literal["allow", "deny", "unknown"]
     reason: str
     gates: list[GateOut]
-    changes: list[ChangeOut] = Field(description="One per end that denies; together they allow it")
+    changes: list[ChangeOut] = Field(
+        description="One per end that denies; together they allow it. None for what is held back and not "
+        "admitted, and for what a reviewer rejected as a rule"
+    )
+    held_back: list[HeldBackOut] = Field(description="What the quarantine knows of the call")
+    rejected_rules: list[RejectedRuleOut]
     commands: list[str] = Field(description="Read-only, to check on the cluster")
     observed: list[SeenOut]
     notes: list[str] = Field(description="Where an end, or a workload of its name, is in another cluster")

@@ -163,6 +163,44 @@ def test_approval_freezes_what_is_exported(database):
     assert exported(database) is None
 
 
+def test_what_is_in_force_and_is_proposed_again_needs_no_second_approval(database):
+    """After another version in between; the record says so, and the files stay as they were."""
+    flagged = rule(port=80, flagged=True)
+    wide, narrow = proposal(rule(), flagged), proposal(rule())
+    record(database, wide)
+    decide(database, Verb.APPROVE, include_flagged=True)
+    before = manifests(database)
+    record(database, narrow, day=1)
+    assert detail(database)["state"] == ProposalState.CHANGED
+    record(database, replace(wide, effective_days=14.0), day=2)
+    found = detail(database)
+    assert (found["version"], found["state"], found["approved_version"]) == (3, "approved", 3)
+    assert found["version_state"] == "approved"
+    assert manifests(database) == before
+    with database.read() as session:
+        last = views.decision(repository.decisions_of(session, KEY)[-1])
+    assert (last["version"], last["decision"], last["reviewer"]) == (3, "approve", "portolan")
+    assert last["reason"] == "the same policy as version 1, which is in force"
+
+
+def test_only_what_is_in_force_rule_by_rule_needs_no_second_approval(database):
+    """A rule that was turned down when the rest was approved, or that is marked since, waits for a person."""
+    other = rule("db", 5432)
+    record(database, proposal(rule(), other))
+    decide(database, Verb.REJECT, other.id)
+    decide(database, Verb.APPROVE)
+    record(database, proposal(rule("cache", 6379)), day=1)
+    decide(database, Verb.REOPEN, other.id)
+    record(database, proposal(rule(), other), day=2)
+    assert detail(database)["state"] == ProposalState.CHANGED
+    record(database, proposal(rule("cache", 6379)), day=3)
+    record(database, proposal(replace(rule(), flags=("needs_review",))), day=4)
+    assert detail(database)["state"] == ProposalState.CHANGED
+    record(database, proposal(rule("cache", 6379)), day=5)
+    record(database, proposal(rule()), day=6)
+    assert (detail(database)["state"], exported(database)) == ("approved", {rule().id})
+
+
 def test_flagged_rules_are_not_approved_in_passing(database):
     """Approving names them; a decision on each, or an explicit word with a reason, is needed."""
     flagged = rule(port=80, flagged=True)
@@ -306,9 +344,8 @@ def test_many_take_one_lease(database):
 
 def manifests(database):
     """What an export of everything would write."""
-    target = Target(cilium_version="1.18")
     with database.read() as session:
-        found = collect(session, cluster="c", approved_only=False, target=target)
+        found = collect(session, cluster="c", approved_only=False, target=Target())
         return [(item.path, item.text) for item in found.objects]
 
 

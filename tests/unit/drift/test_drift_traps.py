@@ -280,6 +280,9 @@ def test_trap_K5_a_workload_without_policy_is_unprotected():
     made = report(world, rest)
     assert kinds(made) == ["unprotected"]
     assert made.findings[0].subject.workload == "Deployment/db"
+    # it may have come since the last inference: there is nothing to show before the next one
+    advice = made.findings[0].suggestion.text
+    assert advice == "portolan infer --namespace shop && portolan show shop/db"
     assert kinds(report(world, rest, exempt=frozenset({("shop", "Deployment/db")}))) == []
 
 

@@ -15,6 +15,7 @@ from service.review.transitions import (
     decide,
     decide_rule,
     propose_again,
+    stay_approved,
     withdraw,
 )
 
@@ -134,19 +135,24 @@ def test_deciding_the_same_again_is_a_conflict():
 
 
 STEPS = st.lists(
-    st.sampled_from(["same", "new", "gone", Verb.APPROVE, Verb.REJECT, Verb.REOPEN]), min_size=1, max_size=30
+    st.sampled_from(["same", "new", "back", "gone", Verb.APPROVE, Verb.REJECT, Verb.REOPEN]),
+    min_size=1,
+    max_size=30,
 )
 
 
 @given(STEPS)
 def test_no_run_ever_changes_what_is_in_force(steps):
-    """Only a reviewer moves the approved version, and it is always a version that exists."""
+    """Only a reviewer moves what is approved; where it is proposed anew, the newest version says the same."""
     standing = Standing(1)
     for step in steps:
         before = standing
         if step == "gone":
             standing = withdraw(standing)
-        elif step in {"same", "new"}:
+        elif step == "back" and standing.approved is not None:
+            standing = stay_approved(propose_again(standing, meaning_changed=True))
+            assert standing.state is ProposalState.APPROVED
+        elif step in {"same", "new", "back"}:
             standing = propose_again(standing, meaning_changed=step == "new")
         else:
             try:
