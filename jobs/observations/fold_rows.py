@@ -74,7 +74,7 @@ def links_of_day(day_rows: Any) -> Any:
     d = day_rows
     return d.group_by("day", *LINK).agg(
         **_at_each_end(d, ("flows",)),
-        **_at_each_end(d, ("connections", "answered"), ~d.layer7),
+        **_at_each_end(d, ("connections", "answered", "reset"), ~d.layer7),
         client_port_min=d.client_port_min.min(),
         client_port_max=d.client_port_max.max(),
         first_us=d.first_us.min(),
@@ -89,6 +89,7 @@ def links(days_links: Any) -> Any:
         flows=_larger(d, "flows"),
         connections=_larger(d, "connections"),
         answered=_larger(d, "answered"),
+        reset=_larger(d, "reset"),
         client_port_min=d.client_port_min.min(),
         client_port_max=d.client_port_max.max(),
         first_us=d.first_us.min(),
@@ -101,7 +102,8 @@ def _link_changes() -> Any:
     text = "string"
     return ibis.table(
         {f"c_{name}": kind for name, kind in EDGES.keys.items() if name in LINK}
-        | {"turned": "boolean", "c_to_kind": text, "c_to_peer": text, "to_port": "int32", "c_aside": text},
+        | {"turned": "boolean", "swapped": "boolean"}
+        | {"c_to_kind": text, "c_to_peer": text, "to_port": "int32", "c_aside": text},
         name="link_changes",
     )
 
@@ -128,17 +130,18 @@ def resolved(rows: Any) -> Any:
     c = _link_changes()
     rows = rows.left_join(p, (rows.day == p.p_day) & (rows.peer_kind == p.p_kind) & (rows.peer == p.p_peer))
     rows = rows.left_join(c, [rows[name] == c[f"c_{name}"] for name in LINK])
-    turned = rows.turned.fill_null(False)
+    turned, swapped = rows.turned.fill_null(False), rows.swapped.fill_null(False)
     opposite = ibis.ifelse(rows.direction == "egress", "ingress", "egress")
     kept = [name for name in rows.columns if not name.startswith(("p_", "c_", "to_")) and name not in LINK]
     return rows.select(
-        *(name for name in kept if name != "turned"),
+        *(name for name in kept if name not in ("turned", "swapped")),
         "subject",
         "protocol",
         "icmp_type",
         "oriented",
         turned=turned,
-        direction=ibis.ifelse(turned, opposite, rows.direction),
+        swapped=swapped,
+        direction=ibis.ifelse(turned | swapped, opposite, rows.direction),
         peer_kind=ibis.coalesce(rows.c_to_kind, rows.to_kind, rows.peer_kind),
         peer=ibis.coalesce(rows.c_to_peer, rows.to_peer, rows.peer),
         port=ibis.coalesce(rows.to_port, rows.port),
@@ -150,16 +153,17 @@ def days(resolved_rows: Any) -> Any:
     """
     One row per edge and day, with every count of EDGE_DAYS.
 
-    Requests that were replies count as answers. What one end let pass and the other refused
-    altogether, and that brought no answer, did not work: it is no flow.
+    Requests that were replies count as answers; where the two were swapped, answers count as requests.
+    What one end let pass and the other refused altogether, and that brought no answer, did not work: it
+    is no flow.
     """
     r = resolved_rows.filter(resolved_rows.aside == "")
     zero, never, nobody = ibis.literal(0, "int64"), ibis.null("int64"), ibis.null("string")
     request = ~r.turned
     allowed = r.verdict.isin(_ALLOWED)
     r = r.mutate(
-        requests=ibis.ifelse(request, r.flows, zero),
-        answers=ibis.ifelse(request, r.answered, r.flows),
+        requests=ibis.cases((r.turned, zero), (r.swapped, r.answered), else_=r.flows),
+        answers=ibis.ifelse(r.turned | r.swapped, r.flows, r.answered),
         resets=ibis.ifelse(request, r.reset, zero),
         openings=ibis.ifelse(request, r.connections, zero),
         drops=ibis.ifelse(request, r.flows - r.verdict_events, zero),
@@ -235,7 +239,9 @@ def days(resolved_rows: Any) -> Any:
 
 def aside_of_day(resolved_rows: Any) -> Any:
     """What a day's rows were set aside for, per reason and link, each end for itself."""
-    r = resolved_rows.filter((resolved_rows.aside != "") | resolved_rows.turned)
+    r = resolved_rows
+    r = r.mutate(turned=r.turned | (r.swapped & (r.aside == "")))
+    r = r.filter((r.aside != "") | r.turned)
     r = r.mutate(passed=ibis.ifelse(r.verdict.isin(_ALLOWED), r.flows, ibis.literal(0, "int64")))
     return r.group_by("day", "aside", "turned", *EDGE, "oriented").agg(
         **_at_each_end(r, ("flows", "passed", "answered")), first_us=r.first_us.min(), last_us=r.last_us.max()

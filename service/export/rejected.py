@@ -1,4 +1,4 @@
-"""Rules that reviewers rejected, each as the only one of a policy, so that an evaluator can be asked about it."""
+"""Rules that reviewers rejected, each as the only one of a policy, for an evaluator to be asked about."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """Which way an edge went: traps.md B."""
 
+import pandas as pd
 import pytest
 
 from tests.unit.observations.builders import (
@@ -16,6 +17,7 @@ from tests.unit.observations.builders import (
     observe,
     pod,
     set_aside,
+    world,
 )
 
 
@@ -110,6 +112,148 @@ def test_trap_B5_many_swapped_records_are_turned_and_counted(tmp_path):
     observed = observe(tmp_path, [*requests, *swapped])
     assert {row["port"] for row in observed.edge_days.to_dict("records")} == {8080}
     assert set_aside(observed) == {"misreported_reply": 20}
+
+
+def others_ask(server, port, protocol="UDP"):
+    """Calls of two workloads from ports that vary, as everybody's calls of a service do."""
+    callers = [pod("cron-1", "10.0.0.29"), pod("batch-1", "10.0.0.30")]
+    return [
+        flow(one, server, port, 50000 + n, protocol=protocol, flags="A") for one in callers for n in range(3)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize(("server", "port"), [(DNS, 53), (API, 9500)])
+def test_trap_B4_an_answer_from_a_port_that_others_call_opens_none(tmp_path, server, port, count):
+    """No question of this pod was caught: that the port is served to others tells its answers."""
+    lonely = pod("lonely-1", "10.0.0.40")
+    answers = [
+        flow(server, lonely, 33000 + n, port, protocol="UDP", time=at(n, days=n % 9)) for n in range(count)
+    ]
+    observed = observe(tmp_path, [*others_ask(server, port), *answers])
+    assert not edges(observed, lonely, "ingress")
+    assert not edges(observed, server, "egress")
+    assert set_aside(observed) == {"misreported_reply": count, "reply_only": 0}
+    told = observed.aside_edges
+    assert set(zip(told["subject"], told["direction"], told["port"], strict=True)) == {
+        (lonely.key, "egress", port),
+        (server.key, "ingress", port),
+    }
+
+
+def test_trap_B4_a_port_that_answers_met_on_several_days_is_no_server_port(tmp_path):
+    """Client ports are few enough to come back by chance."""
+    lonely = pod("lonely-1", "10.0.0.40")
+    answers = [
+        flow(DNS, lonely, 33000 + n % 30, 53, protocol="UDP", time=at(days=n % 13)) for n in range(300)
+    ]
+    observed = observe(tmp_path, [*others_ask(DNS, 53), *answers])
+    assert not edges(observed, lonely, "ingress")
+    assert set_aside(observed)["misreported_reply"] == 300
+
+
+def test_trap_B4_E11_the_answer_to_a_question_that_went_to_a_service_opens_no_port(tmp_path):
+    """Asked was the service's address, and who answers is a pod that no record puts behind it."""
+    service = world("10.100.0.10")
+    queries = [
+        flow(WEB, service, 53, 43000 + n, protocol="UDP", dst_service="kube-system/dns") for n in range(5)
+    ]
+    answers = [flow(DNS, WEB, 43000 + n, 53, protocol="UDP", seen_at="dst") for n in range(5)]
+    observed = observe(tmp_path, [*queries, *answers])
+    assert observed.edge_days.empty
+    assert set_aside(observed) == {"misreported_reply": 5, "reply_only": 0, "service_without_known_pods": 5}
+
+
+def test_trap_B4_E11_the_pods_behind_a_service_answer_for_it(tmp_path):
+    """The service listens on one port and its pods on another; a record of somebody else named both."""
+    service = world("10.100.0.10")
+    named = flow(pod("batch-1", "10.0.0.30"), DNS, 5353, 50000, protocol="UDP", dst_service="kube-system/dns")
+    queries = [
+        flow(WEB, service, 53, 43000 + n, protocol="UDP", dst_service="kube-system/dns") for n in range(5)
+    ]
+    answers = [flow(DNS, WEB, 43000 + n, 5353, protocol="UDP", seen_at="dst") for n in range(5)]
+    observed = observe(tmp_path, [named, *queries, *answers])
+    assert edge(observed, WEB, "egress", "coredns", 5353)["answered"] == 5
+    assert not edges(observed, WEB, "ingress")
+    assert set_aside(observed)["misreported_reply"] == 5
+
+
+def swapped(server, client, port, count, **fields):
+    """A conversation whose answers claim to be requests, and its requests to be replies."""
+    for n in range(count):
+        when = at(n, days=n % 9)
+        yield flow(client, server, port, 33000 + n, is_reply=True, time=when, **fields)
+        yield flow(server, client, 33000 + n, port, time=when + 900, **fields)
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
+def test_trap_B5_where_all_is_swapped_the_fan_tells_the_server(tmp_path, protocol):
+    """One port that faces many is the server's; what were called replies are its requests."""
+    records = [*swapped(API, WEB, 9500, 40, protocol=protocol, flags=None)]
+    observed = observe(tmp_path, records, batches=3)
+    rows = observed.edge_days
+    assert set(zip(rows["subject"], rows["direction"], rows["port"], strict=True)) == {
+        (WEB.key, "egress", 9500),
+        (API.key, "ingress", 9500),
+    }
+    called = rows[rows["direction"] == "egress"]
+    assert (called["flows"].sum(), called["answered"].sum(), called["day"].nunique()) == (40, 40, 9)
+    assert set_aside(observed) == {"misreported_reply": 40}
+    pd.testing.assert_frame_equal(rows, observe(tmp_path / "again", records[::-1]).edge_days)
+
+
+def relayed():
+    """A relay of logs: many send to its port, and it sends on from it."""
+    return [
+        *others_ask(API, 514),
+        *(flow(API, WEB, 1514, 514, protocol="UDP", time=at(n)) for n in range(30)),
+    ]
+
+
+def timed():
+    """A time server that asks another, from the port on which it is asked."""
+    return [*others_ask(API, 123), *(flow(API, WEB, 123, 123, protocol="UDP", time=at(n)) for n in range(30))]
+
+
+def gossip():
+    """Two members that send from the port on which they listen, each from another."""
+    for n in range(30):
+        yield flow(API, WEB, 7947, 7946, protocol="UDP", time=at(n, days=n % 9))
+        yield flow(WEB, API, 7946, 7947, protocol="UDP", time=at(n, days=n % 9) + 900)
+
+
+def transferred():
+    """Active FTP without flags: the server opens a connection to a new port for each file."""
+    requests = [flow(API, WEB, 33000 + n, 20, flags=None, time=at(days=n % 9)) for n in range(40)]
+    return [flow(WEB, API, 21, 50000), *requests, *(answer_to(one) for one in requests)]
+
+
+def media():
+    """Calls from one port to a range whose ports come back."""
+    requests = [
+        flow(API, WEB, 16384 + n % 20, 6000, protocol="UDP", time=at(n, days=n % 13)) for n in range(200)
+    ]
+    return [*requests, *(answer_to(one) for one in requests)]
+
+
+def bound():
+    """A client that binds a port and calls some services of one workload."""
+    requests = [flow(API, WEB, 9000 + n, 6000, protocol="UDP") for n in range(6)]
+    return [*requests, *(answer_to(one) for one in requests)]
+
+
+def probed():
+    """A scan by ACK from one port: the kernel of the target refuses every port."""
+    requests = [flow(API, WEB, 9000 + n, 6000, flags="A") for n in range(60)]
+    return [*requests, *(answer_to(one, rst=True) for one in requests)]
+
+
+@pytest.mark.parametrize("traffic", [relayed, timed, gossip, transferred, media, bound, probed])
+def test_who_binds_a_port_and_calls_from_it_is_a_client_all_the_same(tmp_path, traffic):
+    """Calls from one port are not turned round for that alone."""
+    observed = observe(tmp_path, traffic())
+    assert edges(observed, API, "egress", "web")
+    assert "misreported_reply" not in set_aside(observed)
 
 
 @pytest.mark.parametrize("port", [50051, 30080, 61616, 49152])
