@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import httpx
 import pytest
@@ -194,6 +195,15 @@ def test_the_browser_may_apply_the_styles_of_the_page_and_no_others(portolan, ma
     assert f"style-src 'sha256-{hashes[0]}';" in page.headers["content-security-policy"]
     assert 'href="/proposals"' in page.text
     assert "style-src 'self';" in client.get("/runs").headers["content-security-policy"]
+
+
+def test_a_change_on_the_page_can_be_copied(made):
+    """Line by line as it is applied; it is a JSON Patch, and no line of escapes."""
+    form = Told(made).to_json()
+    patch = [{"op": "add", "path": "/spec/egress/-", "value": {"toCIDR": ["192.0.2.1/32"] * 200}}]
+    form["findings"][0]["suggestion"] = {"action": "add_rule", "text": "If it is wanted.", "patch": patch}
+    (shown,) = re.findall(r"<pre>(.*?)</pre>", html(form, []), re.DOTALL)
+    assert json.loads(unescape(shown)) == patch
 
 
 def test_without_a_report_the_page_says_how_to_get_one(portolan):
