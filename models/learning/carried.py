@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from models.learning.cells import cell_parts
 from models.learning.second_channel import ADMIT, UNWANTED
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ def _undecided(cells: Iterable[str], verdicts: pd.Series[Any]) -> Iterable[str]:
 
 def _call(cell: str) -> tuple[_Call, frozenset[str]]:
     """Who calls on which port, and the names that are called; no names where the peer is none."""
-    parts = cell.split("|")
+    parts = cell_parts(cell)
     if parts[_KIND] != "fqdn":
         return (), frozenset()
-    names = parts[_PEER].replace("%7C", "|").replace("%25", "%")
-    return (*parts[:_PEER], *parts[_PEER + 1 :]), frozenset(names.split(","))
+    return (*parts[:_PEER], *parts[_PEER + 1 :]), frozenset(parts[_PEER].split(","))

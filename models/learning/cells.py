@@ -172,6 +172,18 @@ def cell_ids(frame: pd.DataFrame) -> pd.Series[str]:
     return ids.where(icmp < 0, ids + "|" + icmp.astype(str)).rename(CELL)
 
 
+def cell_parts(cell: str) -> list[str]:
+    """
+    Parts of an id of `cell_ids`, as they were.
+
+    Examples
+    --------
+    >>> cell_parts("web|egress|fqdn|a%7Cb|TCP|443")
+    ['web', 'egress', 'fqdn', 'a|b', 'TCP', '443']
+    """
+    return [part.replace("%7C", "|").replace("%25", "%") for part in cell.split("|")]
+
+
 def group_codes(frame: pd.DataFrame, columns: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
     """
     Integer code per row and the distinct keys, in sorted order.

@@ -7,6 +7,7 @@ or Hubble recorded. A window would tell for certain, but whoever asks why a call
 
 from dataclasses import dataclass
 
+from models.learning.cells import cell_parts
 from models.simulation.context import DnsQuestion, Side
 from models.synthesis.questions_asked import domain_of, expands
 
@@ -67,9 +68,7 @@ def is_call(cell: str, call: Call) -> bool:
     call
         The question.
     """
-    subject, way, kind, peer, protocol, port, *icmp = (
-        part.replace("%7C", "|").replace("%25", "%") for part in cell.split("|")
-    )
+    subject, way, kind, peer, protocol, port, *icmp = cell_parts(cell)
     mine, other = (call.source, call.destination) if way == "egress" else (call.destination, call.source)
     if not _is_workload(subject, mine):
         return False

@@ -17,6 +17,7 @@ from service.export.rejected import RejectedPolicy, rejected_policies
 from service.quarantine.repository import QuarantineFilter, list_entries
 from service.quarantine.service import state_of
 from service.quarantine.verdicts import EntryState
+from service.quarantine.views import standing
 from service.wiring import Portolan
 
 #: States in which an entry keeps a call out; what was admitted becomes a rule with the next inference.
@@ -73,6 +74,7 @@ class Review:
 
 def _entry(row: QuarantineRow, now: datetime) -> dict[str, Any]:
     return {
+        **standing(row),
         "id": row.id,
         "state": state_of(row, now).value,
         "namespace": row.namespace,
@@ -80,21 +82,17 @@ def _entry(row: QuarantineRow, now: datetime) -> dict[str, Any]:
         "direction": row.form["direction"],
         "title": row.form["title"],
         "why": list(row.form["why"]),
-        "reviewer": row.reviewer,
-        "reason": row.reason,
-        "decided_at": row.decided_at,
-        "ask_again_at": row.ask_again_at,
     }
 
 
-def _rule(standing: RuleStandingRow) -> dict[str, Any]:
+def _rule(said: RuleStandingRow) -> dict[str, Any]:
     return {
-        "id": standing.rule_id,
-        "proposal": standing.key,
-        "title": standing.title,
-        "reviewer": standing.reviewer,
-        "reason": standing.reason,
-        "decided_at": standing.decided_at,
+        "id": said.rule_id,
+        "proposal": said.key,
+        "title": said.title,
+        "reviewer": said.reviewer,
+        "reason": said.reason,
+        "decided_at": said.decided_at,
     }
 
 
